@@ -1,0 +1,3 @@
+"""firstlight: measure, explain and reproduce what the first layer of a convolutional network learns."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,17 @@
+"""What firstlight raises: one family, whose messages name the value, the expectation and the remedy."""
+
+
+class FirstlightError(Exception):
+    """Base of every error that a caller or a user can mend; the command line prints it as one line."""
+
+
+class InputError(FirstlightError, ValueError):
+    """An argument, array or file is not what was expected."""
+
+
+class SourceError(FirstlightError):
+    """Images or filters could not be obtained from where they were asked for."""
+
+
+class RunError(FirstlightError):
+    """A training run on disk, or a training in progress, cannot be used or continued."""
