@@ -1,3 +1,63 @@
-"""firstlight: measure, explain and reproduce what the first layer of a convolutional network learns."""
+"""firstlight: measure, explain and reproduce what the first layer of a convolutional network learns.
+
+>>> import firstlight as fl
+>>> images = fl.load_images("photos")
+>>> moments = fl.PatchMoments(kernel_size=3, channels=3).update(images.images)
+>>> basis = moments.basis(images.mean, images.std)
+>>> bank = fl.load_filters(fl.build_model("resnet20"))
+>>> profile = fl.energy_profile(bank, basis)
+>>> fit = fl.fit_formula(profile, basis)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .errors import FirstlightError, InputError, RunError, SourceError
+    from .experiments import Claim, reproduce
+    from .filters import FilterBank, load_filters
+    from .images import ImageSet, load_images
+    from .models import build_model
+    from .patches import PatchBasis, PatchMoments
+    from .profile import EnergyProfile, energy_profile
+    from .theory import FormulaFit, fit_formula, linear_cnn_profile
+    from .training import Run, RunSpec, train
+
+# Where each public name lives. Imported at first use: `import firstlight` and `firstlight --help` stay quick.
+_HOMES = {
+    "Claim": "experiments",
+    "EnergyProfile": "profile",
+    "FilterBank": "filters",
+    "FirstlightError": "errors",
+    "FormulaFit": "theory",
+    "ImageSet": "images",
+    "InputError": "errors",
+    "PatchBasis": "patches",
+    "PatchMoments": "patches",
+    "Run": "training",
+    "RunError": "errors",
+    "RunSpec": "training",
+    "SourceError": "errors",
+    "build_model": "models",
+    "energy_profile": "profile",
+    "fit_formula": "theory",
+    "linear_cnn_profile": "theory",
+    "load_filters": "filters",
+    "load_images": "images",
+    "reproduce": "experiments",
+    "train": "training",
+}
+
+__all__ = [*sorted(_HOMES), "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'firstlight' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,97 @@
+"""PatchBasis: the principal components of a data set's patches, and their variance."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class PatchBasis:
+    """Principal components u_i of the patches and their variance lambda_i^2 (eq. 2), largest first.
+
+    Attributes
+    ----------
+    components : ndarray, shape (D, D), float64
+        Row i is u_i, of unit length, in the order (channel, row, column); the first of its largest entries is positive.
+    variance : ndarray, shape (D,), float64
+        lambda_i^2, per patch, in units of the squared normalised pixel; descending, never negative.
+    count : int
+        Number of patches.
+    kernel_size, channels, stride : int
+        How the patches were read.
+    mean, std : tuple of float
+        The normalisation ``(x - mean) / std`` per channel, on pixels in 0..1 for uint8 images.
+    center : bool
+        Whether the mean patch was subtracted.
+    """
+
+    components: np.ndarray = field(repr=False)
+    variance: np.ndarray = field(repr=False)
+    count: int
+    kernel_size: int
+    channels: int
+    stride: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    center: bool
+
+    @classmethod
+    def from_matrix(cls, matrix: np.ndarray, **attributes: Any) -> "PatchBasis":
+        """Diagonalise a second-moment (or covariance) matrix, shape (D, D), symmetric."""
+        variance, vectors = np.linalg.eigh(matrix)
+        components = vectors.T[::-1]
+        magnitude = np.abs(components)
+        # Symmetric components have several largest entries, equal but for rounding: take the first of them.
+        largest = np.argmax(magnitude > (1 - 1e-6) * magnitude.max(axis=1, keepdims=True), axis=1)
+        signs = np.sign(np.take_along_axis(components, largest[:, None], axis=1))
+        components = np.ascontiguousarray(components * signs)
+        variance = np.maximum(variance[::-1], 0.0)  # rounding leaves null directions a hair below zero
+        for array in (components, variance):
+            array.setflags(write=False)
+        return cls(components=components, variance=variance, **attributes)
+
+    @property
+    def size(self) -> int:
+        """Number D of components."""
+        return len(self.variance)
+
+    @property
+    def images(self) -> np.ndarray:
+        """The components as pictures, shape (D, C, k, k)."""
+        return self.components.reshape(self.size, self.channels, self.kernel_size, self.kernel_size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the components, in JSON's types."""
+        return {
+            "kernel_size": self.kernel_size,
+            "channels": self.channels,
+            "stride": self.stride,
+            "count": self.count,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "center": self.center,
+            "variance": self.variance.tolist(),
+        }
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a component: its number from 1, variance, and share of the total variance."""
+        import pandas as pd
+
+        share = self.variance / self.variance.sum()
+        return pd.DataFrame({"component": range(1, self.size + 1), "variance": self.variance, "share": share})
+
+    def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
+        """Plot the variance of every component on a log axis; returns the figure and its axes."""
+        from ..style import axes_or_new, component_axis
+
+        fig, ax = axes_or_new(ax)
+        ax.plot(np.arange(1, self.size + 1), self.variance, marker="o", color="black")
+        component_axis(ax, self.size)
+        ax.set(yscale="log", ylabel="variance of the patches, λ²")
+        return fig, ax

@@ -1,0 +1,335 @@
+"""PatchMoments: exact first and second moments of all patches of a data set, one stack of images at a time."""
+
+import datetime
+import json
+import numbers
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import InputError
+from ..files import atomic_write
+from .basis import PatchBasis
+
+FORMAT = 1
+# The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
+_MOST_PATCHES = (2**63 - 1) // 255**2
+# Floating-point images are checked and converted in pieces of about so many numbers.
+_PIECE = 1 << 24
+
+
+class PatchMoments:
+    """Accumulate the patches' moments: ``sum_n p_n p_n^T``, ``sum_n p_n`` and their number.
+
+    A patch is a window of `kernel_size` x `kernel_size` pixels in all channels, read without padding and flattened
+    in the order (channel, row, column), like the weight of a convolution. uint8 images are summed in exact
+    integers: the result does not depend on the machine, the order, or how the data were split, and ``+`` merges.
+    Normalisation comes afterwards, in :meth:`basis`. Floating-point images are summed in float64.
+
+    Parameters
+    ----------
+    kernel_size : int
+        Side of the square window, in pixels.
+    channels : int
+        Channels of the images; 1 for gray, 3 for RGB.
+    stride : int
+        Step between windows, in pixels, in both directions.
+
+    Attributes
+    ----------
+    second : ndarray, shape (D, D), D = channels * kernel_size**2
+        ``sum_n p_n p_n^T``, int64 for uint8 images (units: squared pixel values, 0..255), else float64.
+    first : ndarray, shape (D,)
+        ``sum_n p_n``, of the same type.
+    count : int
+        Number of patches summed so far.
+    dtype : {None, "uint8", "float64"}
+        What the images were; None before the first update.
+
+    References
+    ----------
+    Chowers and Weiss, ICML 2023, section 3: PCA of all patches of the training set.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> images = np.arange(2 * 3 * 8 * 8, dtype=np.uint8).reshape(2, 3, 8, 8)
+    >>> moments = PatchMoments(kernel_size=3, channels=3).update(images)
+    >>> moments.count, moments.second.shape, moments.second.dtype
+    (72, (27, 27), dtype('int64'))
+    """
+
+    def __init__(self, kernel_size: int = 3, channels: int = 3, stride: int = 1) -> None:
+        for name, value in (("kernel_size", kernel_size), ("channels", channels), ("stride", stride)):
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
+                raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
+        self.kernel_size, self.channels, self.stride = int(kernel_size), int(channels), int(stride)
+        self.dtype: str | None = None
+        self.count = 0
+        self.second = np.zeros((self.size, self.size), np.int64)
+        self.first = np.zeros(self.size, np.int64)
+
+    @property
+    def size(self) -> int:
+        """Length D of a patch: channels * kernel_size**2."""
+        return self.channels * self.kernel_size**2
+
+    def __repr__(self) -> str:
+        return (
+            f"PatchMoments(kernel_size={self.kernel_size}, channels={self.channels}, stride={self.stride}: "
+            f"{self.count:,} patches of {self.dtype or 'no'} images)"
+        )
+
+    def update(self, images: Any) -> Self:
+        """Add all patches of a stack of images.
+
+        Parameters
+        ----------
+        images : array_like, shape (N, C, H, W), uint8 or floating
+            uint8 in 0..255, or finite floats in any unit. A transposed view of (N, H, W, C) is as quick.
+
+        Returns
+        -------
+        PatchMoments
+            This object, so that calls chain.
+
+        Raises
+        ------
+        InputError
+            Wrong rank or type, no images, images smaller than the kernel, another number of channels,
+            NaN or infinity, or a mixture of uint8 and floats. The moments are then unchanged.
+        """
+        images = self._checked(images)
+        dtype = "uint8" if images.dtype == np.uint8 else "float64"
+        if self.dtype not in (None, dtype):
+            raise InputError(
+                f"images are {images.dtype}, but these moments hold {self.dtype} images; their units differ: "
+                "accumulate them in separate PatchMoments"
+            )
+        rows, columns = ((side - self.kernel_size) // self.stride + 1 for side in images.shape[2:])
+        self._refuse_overflow(self.count + len(images) * rows * columns, dtype)
+        from .lags import patch_sums  # numba takes half a second to import
+
+        second, first, count = patch_sums(images, self.kernel_size, self.stride)
+        self.second, self.first, self.count = second + self.second, first + self.first, count + self.count
+        self.dtype = dtype
+        return self
+
+    def _checked(self, images: Any) -> np.ndarray:
+        try:
+            images = np.asarray(images)
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"images cannot be read as one array ({error}); expected (N, C, H, W), all of one size"
+            ) from None
+        if images.ndim != 4:
+            raise InputError(
+                f"images have {images.ndim} dimensions, shape {images.shape}; expected 4, (N, C, H, W): "
+                "add the missing axis, e.g. images[:, None] for gray images"
+            )
+        if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+            raise InputError(
+                f"images are of type {images.dtype}; expected uint8 in 0..255 or floats: convert with .astype"
+            )
+        if images.size == 0:
+            raise InputError(f"images are empty, shape {images.shape}; expected at least one image")
+        if images.shape[1] != self.channels:
+            hint = "; this looks like (N, H, W, C): transpose(0, 3, 1, 2)" if images.shape[3] == self.channels else ""
+            raise InputError(
+                f"images have {images.shape[1]} channels, shape {images.shape}; "
+                f"expected {self.channels}, in (N, C, H, W){hint}"
+            )
+        if min(images.shape[2:]) < self.kernel_size:
+            raise InputError(
+                f"images are {images.shape[2]} x {images.shape[3]} pixels; expected at least the kernel size, "
+                f"{self.kernel_size} x {self.kernel_size}"
+            )
+        if images.dtype == np.uint8:
+            return images
+        piece = max(1, _PIECE // images[0].size)
+        for start in range(0, len(images), piece):
+            finite = np.isfinite(images[start : start + piece]).all(axis=(1, 2, 3))
+            if not finite.all():
+                raise InputError(
+                    f"image {start + int(np.argmin(finite))} holds NaN or infinity; expected finite pixels: "
+                    "leave it out or repair it"
+                )
+        # numba knows neither half precision nor the machine's long double.
+        return images if images.dtype in (np.float32, np.float64) else images.astype(np.float64)
+
+    @staticmethod
+    def _refuse_overflow(count: int, dtype: str | None) -> None:
+        if dtype == "uint8" and count > _MOST_PATCHES:
+            raise InputError(
+                f"{count:,} patches are more than {_MOST_PATCHES:,}, for which 64-bit sums are certain to be exact; "
+                "keep separate PatchMoments"
+            )
+
+    def __add__(self, other: "PatchMoments") -> "PatchMoments":
+        """Merge: the moments of both sets of patches, exactly (uint8)."""
+        if isinstance(other, numbers.Integral) and other == 0:  # so that sum([...]) works
+            return self
+        if not isinstance(other, PatchMoments):
+            return NotImplemented
+        for name in ("kernel_size", "channels", "stride", "dtype"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs and not (name == "dtype" and None in (mine, theirs)):
+                raise InputError(f"cannot merge moments of {name} {mine} with {theirs}; expected the same")
+        total = PatchMoments(self.kernel_size, self.channels, self.stride)
+        total.dtype = self.dtype or other.dtype
+        total._refuse_overflow(self.count + other.count, total.dtype)
+        total.second, total.first = self.second + other.second, self.first + other.first
+        total.count = self.count + other.count
+        return total
+
+    __radd__ = __add__
+
+    def __eq__(self, other: object) -> bool:
+        """Same patches' moments, bit for bit."""
+        if not isinstance(other, PatchMoments):
+            return NotImplemented
+        names = ("kernel_size", "channels", "stride", "dtype", "count")
+        return (
+            all(getattr(self, name) == getattr(other, name) for name in names)
+            and np.array_equal(self.second, other.second)
+            and np.array_equal(self.first, other.first)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def basis(
+        self,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        center: bool = False,
+    ) -> PatchBasis:
+        """Principal components of the patches, normalised as ``(x - mean) / std`` per channel.
+
+        uint8 pixels are first scaled to 0..1. The normalisation is applied to the moments, in exact integer
+        arithmetic up to the last division, so nothing is lost to cancellation.
+
+        Parameters
+        ----------
+        mean, std : float or sequence of C floats, optional
+            Per channel, in 0..1 units for uint8 images, else in the images' own. None: 0 and 1.
+        center : bool
+            Subtract the mean patch. False, as in eq. 2, which assumes that it is zero.
+
+        Returns
+        -------
+        PatchBasis
+
+        Raises
+        ------
+        InputError
+            No patches yet, a wrong number of channels, a non-finite mean, or a std that is not positive.
+
+        References
+        ----------
+        Eq. 2: ``lambda_i^2 = 1/N sum_n (p_n . u_i)^2``.
+        """
+        if self.count == 0:
+            raise InputError("these moments hold no patches; expected at least one: call update(images) first")
+        mean_per_channel = self._per_channel("mean", 0.0 if mean is None else mean)
+        std_per_channel = self._per_channel("std", 1.0 if std is None else std)
+        if std_per_channel.min() <= 0:
+            raise InputError(f"std is {std}; expected positive numbers")
+        unit = 255 if self.dtype == "uint8" else 1
+        taps = self.kernel_size**2
+        scale = np.repeat(std_per_channel * unit, taps)
+        if self.dtype == "uint8":
+            # Python's integers do not overflow, and their quotient is correctly rounded.
+            first, second = self.first.astype(object), self.second.astype(object)
+            covariance = (self.count * second - np.outer(first, first)) / self.count**2
+            patch_mean = first / (unit * self.count)
+        else:
+            patch_mean = self.first / self.count
+            covariance = self.second / self.count - np.outer(patch_mean, patch_mean)
+        covariance = covariance.astype(np.float64) / np.outer(scale, scale)
+        offset = (patch_mean.astype(np.float64) - np.repeat(mean_per_channel, taps)) / np.repeat(std_per_channel, taps)
+        matrix = covariance if center else covariance + np.outer(offset, offset)
+        return PatchBasis.from_matrix(
+            matrix,
+            count=self.count,
+            kernel_size=self.kernel_size,
+            channels=self.channels,
+            stride=self.stride,
+            mean=tuple(mean_per_channel.tolist()),
+            std=tuple(std_per_channel.tolist()),
+            center=center,
+        )
+
+    def _per_channel(self, name: str, value: float | Sequence[float]) -> np.ndarray:
+        try:
+            values = np.asarray(value, dtype=np.float64)
+        except (ValueError, TypeError):
+            raise InputError(f"{name} is {value!r}; expected a number or {self.channels} numbers") from None
+        if values.shape not in ((), (self.channels,)) or not np.isfinite(values).all():
+            raise InputError(f"{name} is {value!r}; expected a finite number, or one for each of {self.channels} channels")
+        return np.broadcast_to(values, self.channels)
+
+    def save(self, path: str | Path, **provenance: str) -> None:
+        """Write the moments to a ``.npz`` file, atomically.
+
+        Parameters
+        ----------
+        path : str or Path
+        **provenance : str
+            What a reader should know about the images, such as ``data="cifar10"``; kept beside the date and version.
+        """
+        from .. import __version__
+
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        header = {
+            "format": FORMAT,
+            "kernel_size": self.kernel_size,
+            "channels": self.channels,
+            "stride": self.stride,
+            "count": self.count,
+            "dtype": self.dtype,
+            "provenance": {"firstlight": __version__, "written": now, **provenance},
+        }
+        with atomic_write(path) as file:
+            np.savez_compressed(file, header=np.array(json.dumps(header)), second=self.second, first=self.first)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "PatchMoments":
+        """Read moments that :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            The file is missing, damaged, of another format version, or not a file of moments.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                second, first = file["second"], file["first"]
+            moments = cls(header["kernel_size"], header["channels"], header["stride"])
+            version, count, dtype = header["format"], header["count"], header["dtype"]
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file; expected moments written by PatchMoments.save") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path}: not a whole file of patch moments ({type(error).__name__}: {error}); "
+                "expected one written by PatchMoments.save"
+            ) from None
+        if version != FORMAT:
+            raise InputError(f"{path}: format {version!r}; expected {FORMAT}: compute the moments again")
+        expected = {None: np.int64, "uint8": np.int64, "float64": np.float64}.get(dtype)
+        shapes_fit = second.shape == (moments.size, moments.size) and first.shape == (moments.size,)
+        if (
+            not shapes_fit
+            or second.dtype != expected
+            or first.dtype != expected
+            or not isinstance(count, int)
+            or not 0 <= count
+            or not np.isfinite(second).all()
+            or not np.array_equal(second, second.T)
+        ):
+            raise InputError(f"{path}: the moments contradict their header; the file is damaged: compute them again")
+        moments.second, moments.first, moments.count, moments.dtype = second, first, count, dtype
+        return moments

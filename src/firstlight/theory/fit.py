@@ -1,0 +1,227 @@
+"""The fit of the closed form to a measured profile: which training time explains it best, and how well."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import InputError
+from ..patches.basis import PatchBasis
+from ..profile import EnergyProfile, correlation, standardized
+from .formula import checked_variance, linear_cnn_profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Grid of the scan: the correlation changes over factors of tau, so 40 points a decade see every hump.
+_POINTS_PER_DECADE = 40
+# tau * variance at the ends of the scan: the profile there equals its limits, lambda (early) and 1 / lambda (late).
+_EARLY, _LATE = 1e-6, 50.0
+# A limit is reported where no time does better by more than this.
+_TIE = 1e-10
+# The fit counts as equally good where the correlation is at most this much below its best.
+FLAT = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class FormulaFit:
+    """The closed form (eq. 3) at the training time that fits a profile best.
+
+    Attributes
+    ----------
+    tau : float
+        Best training time, lr * steps of the linear CNN on inputs normalised as the basis was. Infinity when pure
+        whitening, 1 / lambda, fits best.
+    correlation : float
+        Pearson correlation of profile and prediction: what is maximised over tau.
+    scale : float
+        c, the factor on ``linear_cnn_profile(variance, tau)`` that is nearest to the profile in least squares.
+    residual : float
+        ``|e - prediction| / |e|``: 0 for an exact match.
+    log_r2 : float
+        R^2 of log energy, the offset being free: 1 for an exact match in shape, negative when a constant does
+        better. NaN where some energy is zero.
+    tau_range : tuple of two float
+        Where the correlation stays within 0.01 of the best: how flat the optimum is.
+    bound : {"", "early", "late"}
+        Whether the best lies at a limit: "early", proportional to lambda, tau too small to be told; "late",
+        whitened, tau too large to be told.
+    prediction : ndarray, shape (D,)
+        ``scale * linear_cnn_profile(variance, tau)``, in the profile's units.
+    """
+
+    tau: float
+    correlation: float
+    scale: float
+    residual: float
+    log_r2: float
+    tau_range: tuple[float, float]
+    bound: Literal["", "early", "late"]
+    prediction: np.ndarray = field(repr=False)
+    energy: np.ndarray = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fit in JSON's types."""
+        return {
+            "tau": self.tau,
+            "correlation": self.correlation,
+            "scale": self.scale,
+            "residual": self.residual,
+            "log_r2": self.log_r2,
+            "tau_range": list(self.tau_range),
+            "bound": self.bound,
+            "prediction": self.prediction.tolist(),
+        }
+
+    def to_frame(self) -> "pd.DataFrame":
+        """A row a component: its number from 1, measured and predicted energy."""
+        import pandas as pd
+
+        numbers = range(1, len(self.energy) + 1)
+        return pd.DataFrame({"component": numbers, "energy": self.energy, "prediction": self.prediction})
+
+    def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
+        """Plot measured and predicted profile, both relative to the measured peak."""
+        from ..style import MEASURED, PREDICTED, axes_or_new, component_axis
+
+        fig, ax = axes_or_new(ax)
+        numbers = np.arange(1, len(self.energy) + 1)
+        peak = self.energy.max()
+        ax.plot(numbers, self.energy / peak, marker="o", color=MEASURED, label="measured")
+        label = f"eq. 3, τ = {self.tau:.3g}, r = {self.correlation:.3f}"
+        ax.plot(numbers, self.prediction / peak, marker="s", ls="--", color=PREDICTED, label=label)
+        component_axis(ax, len(self.energy))
+        ax.set_ylim(bottom=0)
+        ax.set_ylabel("energy / peak energy")
+        ax.legend(frameon=False)
+        return fig, ax
+
+
+def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLike) -> FormulaFit:
+    """Fit eq. 3 to a profile: the training time tau with the highest correlation.
+
+    A vectorised scan over log tau finds every hump, a bounded scalar minimiser polishes the highest.
+
+    Parameters
+    ----------
+    profile : EnergyProfile or array_like of shape (D,)
+        Measured energies e (not e^2), not all equal.
+    basis : PatchBasis or array_like of shape (D,)
+        The basis that the profile was measured in, or its variances lambda_i^2.
+
+    Returns
+    -------
+    FormulaFit
+
+    Raises
+    ------
+    InputError
+        Lengths that differ, fewer than three components with variance, or a constant or negative profile.
+
+    References
+    ----------
+    Chowers and Weiss, ICML 2023, section 5 and Table 3, who scan t at one fixed step size.
+
+    Examples
+    --------
+    >>> variance = np.array([9.0, 3.0, 1.0, 0.3, 0.1])
+    >>> fit = fit_formula(5 * linear_cnn_profile(variance, tau=0.7), variance)
+    >>> round(fit.tau, 6), round(fit.correlation, 9), round(fit.scale, 6)
+    (0.7, 1.0, 5.0)
+    """
+    energy = np.array(profile.energy if isinstance(profile, EnergyProfile) else profile, dtype=np.float64)
+    variance = checked_variance(basis.variance if isinstance(basis, PatchBasis) else basis)
+    if energy.shape != variance.shape:
+        raise InputError(f"the profile has shape {energy.shape}; expected {variance.shape}, as the variance of the basis")
+    positive = variance[variance > 0]
+    if len(np.unique(positive)) < 3:
+        raise InputError(
+            f"the basis has {len(np.unique(positive))} different positive variances; expected at least 3 to fit a "
+            "training time: the images have too little structure"
+        )
+    if not (energy >= 0).all():
+        raise InputError("the profile holds negative or NaN energies; expected e >= 0")
+    target = standardized(energy)
+
+    low, high = np.log(_EARLY / positive.max()), np.log(_LATE / positive.min())
+    grid = np.linspace(low, high, int((high - low) / np.log(10) * _POINTS_PER_DECADE) + 2)
+    scores = _scores(target, variance, grid)
+    best_log, best_score = _polish(target, variance, grid, scores)
+
+    bound: Literal["", "early", "late"] = ""
+    if scores[-1] >= best_score - _TIE:
+        bound, best_log = "late", float(grid[-1])
+    elif scores[0] >= best_score - _TIE:
+        bound, best_log = "early", float(grid[0])
+    tau = float("inf") if bound == "late" and (variance > 0).all() else float(np.exp(best_log))
+    shape = linear_cnn_profile(variance, tau)
+    scale = float(energy @ shape / (shape @ shape))
+    prediction = scale * shape
+    return FormulaFit(
+        tau=tau,
+        correlation=correlation(energy, shape),
+        scale=scale,
+        residual=float(np.linalg.norm(energy - prediction) / np.linalg.norm(energy)),
+        log_r2=_log_r2(energy, shape),
+        tau_range=_flat_range(grid, scores, best_log, best_score),
+        bound=bound,
+        prediction=prediction,
+        energy=energy,
+    )
+
+
+def _scores(target: np.ndarray, variance: np.ndarray, log_tau: np.ndarray) -> np.ndarray:
+    """Correlation of a standardised profile with eq. 3 at each time."""
+    shapes = linear_cnn_profile(variance, np.exp(log_tau))
+    shapes /= shapes.max(axis=-1, keepdims=True)
+    shapes -= shapes.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(shapes, axis=-1)
+    return (shapes @ target) / np.where(length > 0, length, np.inf)
+
+
+def _polish(target: np.ndarray, variance: np.ndarray, grid: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """The highest point of the curve through the scan: log tau and correlation."""
+    from scipy.optimize import minimize_scalar  # half a second to import
+
+    best = int(np.argmax(scores))
+    candidates = [(float(scores[best]), float(grid[best]))]
+    inner = scores[1:-1]
+    humps = 1 + np.flatnonzero((inner >= scores[:-2]) & (inner >= scores[2:]))
+    for hump in humps[np.argsort(scores[humps])[::-1][:3]]:
+        result = minimize_scalar(
+            lambda log_tau: -_scores(target, variance, np.array([log_tau]))[0],
+            bounds=(grid[hump - 1], grid[hump + 1]),
+            method="bounded",
+            options={"xatol": 1e-9},
+        )
+        candidates.append((float(-result.fun), float(result.x)))
+    score, log_tau = max(candidates)
+    return log_tau, score
+
+
+def _flat_range(grid: np.ndarray, scores: np.ndarray, best_log: float, best: float) -> tuple[float, float]:
+    """The times around the best at which the correlation is still within FLAT of it; a limit of the scan is open."""
+    good = scores >= best - FLAT
+    # Grid points next to the optimum belong to its hump even where the hump is narrower than the grid.
+    right = int(np.searchsorted(grid, best_log))
+    left = max(right - 1, 0)
+    right = min(right, len(grid) - 1)
+    while left >= 0 and good[left]:
+        left -= 1
+    while right < len(grid) and good[right]:
+        right += 1
+    start = 0.0 if left < 0 else float(np.exp(min(grid[left + 1], best_log)))
+    stop = float("inf") if right >= len(grid) else float(np.exp(max(grid[right - 1], best_log)))
+    return start, stop
+
+
+def _log_r2(energy: np.ndarray, shape: np.ndarray) -> float:
+    if not ((energy > 0).all() and (shape > 0).all()):
+        return float("nan")
+    measured, predicted = np.log(energy), np.log(shape)
+    difference = measured - predicted
+    spread = np.sum((measured - measured.mean()) ** 2)
+    return float(1 - np.sum((difference - difference.mean()) ** 2) / spread)
