@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .errors import FirstlightError, InputError, RunError, SourceError
-    from .experiments import Claim, reproduce
-    from .filters import FilterBank, load_filters
-    from .images import ImageSet, load_images
-    from .models import build_model
-    from .patches import PatchBasis, PatchMoments
-    from .profile import EnergyProfile, energy_profile
-    from .theory import FormulaFit, fit_formula, linear_cnn_profile
-    from .training import Run, RunSpec, train
+    from firstlight.errors import FirstlightError, InputError, RunError, SourceError
+    from firstlight.experiments import Claim
+    from firstlight.filters import FilterBank, load_filters
+    from firstlight.images import ImageSet, load_images
+    from firstlight.models import build_model
+    from firstlight.patches import PatchBasis, PatchMoments
+    from firstlight.profile import EnergyProfile, energy_profile
+    from firstlight.reproduction import Reproduction, reproduce
+    from firstlight.theory import FormulaFit, fit_formula, linear_cnn_profile
+    from firstlight.training import Run, RunSpec, train
 
 # Where each public name lives. Imported at first use: `import firstlight` and `firstlight --help` stay quick.
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "InputError": "errors",
     "PatchBasis": "patches",
     "PatchMoments": "patches",
+    "Reproduction": "reproduction",
     "Run": "training",
     "RunError": "errors",
     "RunSpec": "training",
@@ -46,11 +48,35 @@ _HOMES = {
     "linear_cnn_profile": "theory",
     "load_filters": "filters",
     "load_images": "images",
-    "reproduce": "experiments",
+    "reproduce": "reproduction",
     "train": "training",
 }
 
-__all__ = [*sorted(_HOMES), "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "Claim",
+    "EnergyProfile",
+    "FilterBank",
+    "FirstlightError",
+    "FormulaFit",
+    "ImageSet",
+    "InputError",
+    "PatchBasis",
+    "PatchMoments",
+    "Reproduction",
+    "Run",
+    "RunError",
+    "RunSpec",
+    "SourceError",
+    "build_model",
+    "energy_profile",
+    "fit_formula",
+    "linear_cnn_profile",
+    "load_filters",
+    "load_images",
+    "reproduce",
+    "train",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import InputError
-from .filters.bank import FilterBank
-from .patches.basis import PatchBasis
+from firstlight.errors import InputError
+from firstlight.filters.bank import FilterBank
+from firstlight.patches.basis import PatchBasis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,7 +118,7 @@ class EnergyProfile:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Plot the profile relative to its peak; returns the figure and its axes."""
-        from .style import MEASURED, axes_or_new, component_axis
+        from firstlight.style import MEASURED, axes_or_new, component_axis
 
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, len(self.energy) + 1)

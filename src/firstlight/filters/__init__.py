@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
-from .bank import FilterBank
+from firstlight.errors import InputError
+from firstlight.filters.bank import FilterBank
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +47,7 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
             raise InputError(f"layer is {layer!r}, but the source is already a filter bank; expected layer=None")
         return FilterBank.of(source)
     if any(cls.__module__.startswith("torch.nn") for cls in type(source).__mro__):
-        from .module import filters_from_module
+        from firstlight.filters.module import filters_from_module
 
         return filters_from_module(source, layer, example)
     raise InputError(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InputError
+from firstlight.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,7 +96,7 @@ class FilterBank:
 
     def plot(self, ax: Any = None) -> "tuple[Figure, Any]":
         """Show the filters as small pictures on one pair of axes; gray is zero."""
-        from ..style import axes_or_new, show_tiles
+        from firstlight.style import axes_or_new, show_tiles
 
         fig, ax = axes_or_new(ax)
         show_tiles(ax, self.weight)

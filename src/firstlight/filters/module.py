@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..errors import InputError, SourceError
-from .bank import FilterBank
+from firstlight.errors import InputError, SourceError
+from firstlight.filters.bank import FilterBank
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _MATRICES = (nn.Linear,)
@@ -37,9 +37,7 @@ class _FirstConvolution(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def filters_from_module(
-    module: nn.Module, layer: str | None = None, example: torch.Tensor | None = None
-) -> FilterBank:
+def filters_from_module(module: nn.Module, layer: str | None = None, example: torch.Tensor | None = None) -> FilterBank:
     """The filter bank of a network's first layer.
 
     Parameters
@@ -87,7 +85,9 @@ def filters_from_module(
 def _named(module: nn.Module, layer: str) -> FilterBank:
     modules = dict(module.named_modules())
     if layer not in modules or not isinstance(modules[layer], nn.Conv2d):
-        raise InputError(f"layer is {layer!r}; expected the name of a two-dimensional convolution; {_candidates(module)}")
+        raise InputError(
+            f"layer is {layer!r}; expected the name of a two-dimensional convolution; {_candidates(module)}"
+        )
     conv = modules[layer]
     assert isinstance(conv, nn.Conv2d)
     padding = (0, 0) if isinstance(conv.padding, str) else conv.padding
@@ -115,7 +115,9 @@ def _make(
     module: nn.Module, layer: str, weight: torch.Tensor, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> FilterBank:
     if weight.is_meta:
-        raise SourceError(f"{layer}: the weight is on the meta device and has no values; load the network's weights first")
+        raise SourceError(
+            f"{layer}: the weight is on the meta device and has no values; load the network's weights first"
+        )
 
     def pair(value: Any) -> tuple[int, int]:
         value = list(value)

@@ -1,6 +1,6 @@
 """Patches of images: their exact moments, and the basis of their principal components."""
 
-from .basis import PatchBasis
-from .moments import PatchMoments
+from firstlight.patches.basis import PatchBasis
+from firstlight.patches.moments import PatchMoments
 
 __all__ = ["PatchBasis", "PatchMoments"]

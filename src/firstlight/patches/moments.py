@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..errors import InputError
-from ..files import atomic_write
-from .basis import PatchBasis
+from firstlight.errors import InputError
+from firstlight.files import atomic_write
+from firstlight.patches.basis import PatchBasis
 
 FORMAT = 1
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
@@ -111,7 +111,7 @@ class PatchMoments:
             )
         rows, columns = ((side - self.kernel_size) // self.stride + 1 for side in images.shape[2:])
         self._refuse_overflow(self.count + len(images) * rows * columns, dtype)
-        from .lags import patch_sums  # numba takes half a second to import
+        from firstlight.patches.lags import patch_sums  # numba takes half a second to import
 
         second, first, count = patch_sums(images, self.kernel_size, self.stride)
         self.second, self.first, self.count = second + self.second, first + self.first, count + self.count
@@ -268,7 +268,9 @@ class PatchMoments:
         except (ValueError, TypeError):
             raise InputError(f"{name} is {value!r}; expected a number or {self.channels} numbers") from None
         if values.shape not in ((), (self.channels,)) or not np.isfinite(values).all():
-            raise InputError(f"{name} is {value!r}; expected a finite number, or one for each of {self.channels} channels")
+            raise InputError(
+                f"{name} is {value!r}; expected a finite number, or one for each of {self.channels} channels"
+            )
         return np.broadcast_to(values, self.channels)
 
     def save(self, path: str | Path, **provenance: str) -> None:
@@ -280,7 +282,7 @@ class PatchMoments:
         **provenance : str
             What a reader should know about the images, such as ``data="cifar10"``; kept beside the date and version.
         """
-        from .. import __version__
+        from firstlight import __version__
 
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         header = {
@@ -312,7 +314,16 @@ class PatchMoments:
             version, count, dtype = header["format"], header["count"], header["dtype"]
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; expected moments written by PatchMoments.save") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            IndexError,
+            EOFError,
+            zipfile.BadZipFile,
+        ) as error:
             raise InputError(
                 f"{path}: not a whole file of patch moments ({type(error).__name__}: {error}); "
                 "expected one written by PatchMoments.save"
@@ -326,7 +337,7 @@ class PatchMoments:
             or second.dtype != expected
             or first.dtype != expected
             or not isinstance(count, int)
-            or not 0 <= count
+            or not count >= 0
             or not np.isfinite(second).all()
             or not np.array_equal(second, second.T)
         ):

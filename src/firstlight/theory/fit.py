@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
-from ..patches.basis import PatchBasis
-from ..profile import EnergyProfile, correlation, standardized
-from .formula import checked_variance, linear_cnn_profile
+from firstlight.errors import InputError
+from firstlight.patches.basis import PatchBasis
+from firstlight.profile import EnergyProfile, correlation, standardized
+from firstlight.theory.formula import checked_variance, linear_cnn_profile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ class FormulaFit:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Plot measured and predicted profile, both relative to the measured peak."""
-        from ..style import MEASURED, PREDICTED, axes_or_new, component_axis
+        from firstlight.style import MEASURED, PREDICTED, axes_or_new, component_axis
 
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, len(self.energy) + 1)
@@ -135,7 +135,9 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
     energy = np.array(profile.energy if isinstance(profile, EnergyProfile) else profile, dtype=np.float64)
     variance = checked_variance(basis.variance if isinstance(basis, PatchBasis) else basis)
     if energy.shape != variance.shape:
-        raise InputError(f"the profile has shape {energy.shape}; expected {variance.shape}, as the variance of the basis")
+        raise InputError(
+            f"the profile has shape {energy.shape}; expected {variance.shape}, as the variance of the basis"
+        )
     positive = variance[variance > 0]
     if len(np.unique(positive)) < 3:
         raise InputError(
@@ -191,7 +193,7 @@ def _polish(target: np.ndarray, variance: np.ndarray, grid: np.ndarray, scores: 
     inner = scores[1:-1]
     humps = 1 + np.flatnonzero((inner >= scores[:-2]) & (inner >= scores[2:]))
     for hump in humps[np.argsort(scores[humps])[::-1][:3]]:
-        result = minimize_scalar(
+        result: Any = minimize_scalar(
             lambda log_tau: -_scores(target, variance, np.array([log_tau]))[0],
             bounds=(grid[hump - 1], grid[hump + 1]),
             method="bounded",

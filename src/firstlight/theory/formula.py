@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import InputError
+from firstlight.errors import InputError
 
 # The profile peaks at the component with tau * lambda^2 = PEAK, the positive root of exp(x) = 1 + 2 x.
 PEAK = 1.2564312086261697

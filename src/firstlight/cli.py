@@ -1,0 +1,170 @@
+"""The command line: parse, call, print. Whatever costs time to import is imported inside the commands."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from firstlight import __version__
+from firstlight.errors import FirstlightError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+app = App(
+    name="firstlight",
+    help="Measure, explain and reproduce what the first layer of a convolutional network learns.",
+    version=f"firstlight {__version__}",
+    help_format="markdown",
+)
+data_app = App(name="data", help="The data sets that firstlight knows, and where they are.")
+app.command(data_app)
+
+DataDir = Annotated[
+    Path | None,
+    Parameter(help="Folder for data sets, or one that already holds the original CIFAR files [env: FIRSTLIGHT_CACHE]."),
+]
+
+
+@app.command
+def reproduce(
+    *experiments: str,
+    preset: Literal["quick", "standard", "full"] = "quick",
+    data: str | None = None,
+    data_dir: DataDir = None,
+    device: str = "auto",
+    out: Path = Path("firstlight-out"),
+) -> int:
+    """Train networks, test the published claims on them, and write tables, figures and a report.
+
+    Experiments: **formula** (seed section 3, Figure 1): does eq. 3 fit VGG11 and ResNet20?
+
+    What each preset trains for *formula*, after the data is there:
+
+    - quick: 2 seeds of VGG11 (20 steps) and ResNet20 (64 steps): about 4 minutes on 2 CPU cores
+    - standard: 3 seeds, 2 epochs of VGG11 and 5 of ResNet20: about 1.5 hours on 2 CPU cores
+    - full: 3 seeds, 30 epochs each, the paper's protocol: for one GPU
+
+    An interrupted command goes on where it was when it is given again. The exit code is 0 when every claim that was
+    tested was reproduced, 1 when some were not, 2 for bad input.
+
+    Parameters
+    ----------
+    experiments
+        Names of experiments; none for all.
+    preset
+        How much to train.
+    data
+        cifar10, cifar100, photos, or an .npz file of labelled images. Default: cifar10, and photos where that cannot be had.
+    device
+        auto, cpu, cuda or cuda:N.
+    out
+        Folder for results and trained runs.
+    """
+    from rich.console import Console
+
+    from firstlight.report import claims_table
+    from firstlight.reproduction import reproduce as run
+
+    found = run(experiments, preset=preset, data=data, data_dir=data_dir, device=device, out=out)
+    console = Console()
+    console.print(claims_table(found.claims))
+    for claim in found.claims:
+        if claim.name.endswith("/correlation"):
+            console.print(f"{claim.name}: {claim.measured}", highlight=False)
+    reproduced = sum(claim.verdict == "reproduced" for claim in found.claims)
+    print(f"{reproduced} of {len(found.claims)} claims reproduced on {found.about['data']}, preset {preset}.")
+    print(f"Report: {found.report}")
+    return 0 if found.all_reproduced else 1
+
+
+@app.command
+def theory(
+    *,
+    data: str = "cifar10",
+    data_dir: DataDir = None,
+    kernel_size: int = 3,
+    lr: float = 0.01,
+    steps: Annotated[list[float] | None, Parameter(consume_multiple=True)] = None,
+    out: Path | None = None,
+) -> None:
+    """Print and plot eq. 3: the energy profile that a linear CNN learns, after several numbers of steps.
+
+    Parameters
+    ----------
+    data
+        cifar10, cifar100, photos, or an .npy or .npz file of images.
+    kernel_size
+        Side of the patches, in pixels.
+    lr
+        Learning rate of the linear CNN.
+    steps
+        Numbers of gradient steps, such as --steps 1 100 10000 inf. Default: from early to whitened.
+    out
+        Also write the table (CSV) and the figure (SVG, PNG) into this folder.
+    """
+    from firstlight.report.theory import show_theory
+
+    show_theory(data, data_dir, kernel_size, lr, steps, out)
+
+
+@data_app.command(name="list")
+def list_data(*, data_dir: DataDir = None) -> None:
+    """List the data sets, and whether they are there already."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from firstlight.images import data_sets
+
+    table = Table()
+    for header in ("name", "what it is", "there?", "where"):
+        table.add_column(header, overflow="fold")
+    for info in data_sets(data_dir=data_dir):
+        table.add_row(
+            info.name,
+            f"{info.description}; {info.size}",
+            "yes" if info.present else "no",
+            str(info.location or "-"),
+        )
+    Console().print(table)
+
+
+@data_app.command
+def fetch(name: str, *, data_dir: DataDir = None) -> None:
+    """Download a data set, check it, and print the folder that it is in.
+
+    Parameters
+    ----------
+    name
+        cifar10 or cifar100.
+    """
+    from firstlight.images import fetch as run
+
+    print(run(name, data_dir=data_dir))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code.
+
+    0: done, and for `reproduce` every tested claim reproduced; 1: some claims were not; 2: bad input, told in
+    one line; 130: interrupted.
+    """
+    logging.basicConfig(format="firstlight: %(message)s", level=logging.WARNING)
+    try:
+        result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, FirstlightError) as error:
+        print(f"firstlight: error: {_one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        print(f"firstlight: error: {_one_line(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("firstlight: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return INTERRUPTED
+    return result if isinstance(result, int) else 0
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

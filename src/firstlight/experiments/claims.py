@@ -1,0 +1,104 @@
+"""Claim: one published statement, what was measured for it, and the verdict."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Verdict = Literal["reproduced", "not reproduced", "not tested"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published claim beside our measurement of it.
+
+    Attributes
+    ----------
+    name : str
+        "experiment/subject/quantity", unique.
+    statement : str
+        What is claimed, in one sentence.
+    source : str
+        Where: seed or paper, section, figure or table.
+    published : str
+        The published value, as published; "-" where only words are.
+    quantity : str
+        What `values` are, with their unit if they have one.
+    criterion : str
+        When the claim counts as reproduced; decided before anything was run.
+    values : tuple of float
+        What we measured, one value a seed; empty when not tested.
+    verdict : {"reproduced", "not reproduced", "not tested"}
+    note : str
+        What a reader must know to judge the verdict.
+    """
+
+    name: str
+    statement: str
+    source: str
+    published: str
+    quantity: str
+    criterion: str
+    values: tuple[float, ...]
+    verdict: Verdict
+    note: str = ""
+
+    @classmethod
+    def judged(cls, values: Sequence[float], holds: Callable[[float], bool], **texts: str) -> "Claim":
+        """A claim whose criterion is on the mean over seeds; without finite values it is not tested."""
+        values = tuple(float(value) for value in values)
+        if not values or not all(map(math.isfinite, values)):
+            return cls(values=(), verdict="not tested", **texts)
+        holds_on_average = holds(sum(values) / len(values))
+        return cls(values=values, verdict="reproduced" if holds_on_average else "not reproduced", **texts)
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds; NaN when not tested."""
+        return sum(self.values) / len(self.values) if self.values else math.nan
+
+    @property
+    def std(self) -> float:
+        """Sample standard deviation over seeds; NaN for fewer than two."""
+        if len(self.values) < 2:
+            return math.nan
+        return math.sqrt(sum((value - self.mean) ** 2 for value in self.values) / (len(self.values) - 1))
+
+    @property
+    def measured(self) -> str:
+        """Our value with its spread, for people."""
+        if not self.values:
+            return "-"
+        if len(self.values) == 1:
+            return f"{self.mean:.3f} (1 seed)"
+        return f"{self.mean:.3f} ± {self.std:.3f} ({len(self.values)} seeds)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The claim in JSON's types."""
+        return {
+            "name": self.name,
+            "statement": self.statement,
+            "source": self.source,
+            "published": self.published,
+            "quantity": self.quantity,
+            "criterion": self.criterion,
+            "values": list(self.values),
+            "mean": None if math.isnan(self.mean) else self.mean,
+            "std": None if math.isnan(self.std) else self.std,
+            "verdict": self.verdict,
+            "note": self.note,
+        }
+
+
+def claims_markdown(claims: Sequence[Claim]) -> str:
+    """The claims as a Markdown table: verdict, claim, published and measured value."""
+    lines = ["| verdict | claim | published | measured here |", "|---|---|---|---|"]
+    for claim in claims:
+        cells = (
+            f"**{claim.verdict}**",
+            f"{claim.statement} ({claim.source})",
+            claim.published,
+            f"{claim.quantity}: {claim.measured}; counts if {claim.criterion}",
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"

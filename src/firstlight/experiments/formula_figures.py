@@ -1,0 +1,126 @@
+"""The figures of the experiment `formula`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from firstlight.patches import PatchBasis
+from firstlight.profile import EnergyProfile
+from firstlight.style import MEASURED, PREDICTED, TIME_COLOURS, component_axis, new_figure, show_tiles
+from firstlight.theory import PEAK, FormulaFit, linear_cnn_profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]]) -> "Figure":
+    """A panel a network: measured profile and formula."""
+    fig, axes = new_figure(columns=len(finals))
+    for ax, (name, seeds) in zip(axes, finals.items(), strict=True):
+        measured = np.array([profile.normalized for profile, _ in seeds])
+        predicted = np.array([fit.prediction / profile.energy.max() for profile, fit in seeds])
+        scores = np.array([fit.correlation for _, fit in seeds])
+        numbers = np.arange(1, measured.shape[1] + 1)
+        ax.fill_between(numbers, measured.min(axis=0), measured.max(axis=0), color=MEASURED, alpha=0.2, lw=0)
+        ax.plot(numbers, measured.mean(axis=0), marker="o", ms=4, color=MEASURED, label="network")
+        spread = f" ± {scores.std(ddof=1):.3f}" if len(scores) > 1 else ""
+        label = f"eq. 3 at the best t, r = {scores.mean():.3f}{spread}"
+        ax.plot(numbers, predicted.mean(axis=0), marker="s", ms=4, ls="--", color=PREDICTED, label=label)
+        component_axis(ax, len(numbers))
+        ax.set(title=f"{name} ({len(seeds)} seeds)", ylim=(0, 1.35), ylabel="energy / peak energy")
+        ax.legend(frameon=False, loc="upper right", fontsize=8)
+    return fig
+
+
+def energy_over_steps(fits: pd.DataFrame) -> "Figure":
+    """A panel a network: total energy of the change against the step."""
+    models = list(dict.fromkeys(fits.model))
+    fig, axes = new_figure(columns=len(models))
+    for ax, model in zip(axes, models, strict=True):
+        for seed, rows in fits[fits.model == model].groupby("seed"):
+            ax.plot(
+                rows.step,
+                rows.total_energy,
+                marker="o",
+                ms=3,
+                color=MEASURED,
+                alpha=0.8,
+                label=f"seed {seed}",
+            )
+        ax.set(xscale="log", yscale="log", title=model, xlabel="step", ylabel="rms norm of a filter's change")
+    return fig
+
+
+def fit_over_steps(fits: pd.DataFrame) -> "Figure":
+    """A panel a network: correlation and R^2 of log energy of the best fit against the step."""
+    models = list(dict.fromkeys(fits.model))
+    fig, axes = new_figure(columns=len(models))
+    for ax, model in zip(axes, models, strict=True):
+        for index, (_, rows) in enumerate(fits[fits.model == model].groupby("seed")):
+            first = index == 0  # one legend entry for all seeds
+            ax.plot(
+                rows.step,
+                rows.correlation,
+                color=MEASURED,
+                marker="o",
+                ms=3,
+                label="correlation" if first else None,
+            )
+            ax.plot(
+                rows.step,
+                rows.log_r2,
+                color=PREDICTED,
+                ls="--",
+                marker="s",
+                ms=3,
+                label="R² of log e" if first else None,
+            )
+        ax.axhline(0.8, color="0.6", lw=0.8, ls=":")
+        ax.set(xscale="log", ylim=(-0.55, 1.05), title=model, xlabel="step")
+        ax.legend(frameon=False, loc="lower left", fontsize=8)
+    return fig
+
+
+def formula_over_time(basis: PatchBasis, count: int = 7) -> "Figure":
+    """Eq. 3 from early to whitened, at times whose peaks spread over the components."""
+    import matplotlib
+
+    fig, (ax,) = new_figure(width=6.5, height=3.6)
+    variance = basis.variance[basis.variance > 0]
+    times = [
+        *np.geomspace(0.1 * PEAK / variance.max(), PEAK / variance.min(), count - 1),
+        100 / variance.min(),
+    ]
+    colours = matplotlib.colormaps[TIME_COLOURS](np.linspace(0.12, 1, count))
+    numbers = np.arange(1, len(variance) + 1)
+    for tau, colour in zip(times, colours, strict=True):
+        profile = linear_cnn_profile(variance, tau)
+        ax.plot(numbers, profile / profile.max(), color=colour, marker="o", ms=3, label=f"τ = {tau:.2g}")
+    component_axis(ax, len(variance))
+    ax.set(yscale="log", ylabel="predicted energy / peak energy")
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
+
+
+def components(basis: PatchBasis) -> "Figure":
+    """The patch components as a picture."""
+    fig, (ax,) = new_figure(width=6.0, height=2.4)
+    show_tiles(ax, basis.images, columns=9 if basis.size == 27 else None)
+    return fig
+
+
+def filters(banks: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
+    """A row a network: initial filters, trained filters, and their difference."""
+    fig, axes = new_figure(rows=len(banks), columns=3, width=3.0, height=2.2)
+    for row, (name, (initial, trained)) in enumerate(banks.items()):
+        for ax, title, weight in zip(
+            axes[3 * row : 3 * row + 3],
+            (f"{name}, initial", "trained", "change"),
+            (initial, trained, trained - initial),
+            strict=True,
+        ):
+            show_tiles(ax, weight)
+            ax.set_title(title, fontsize=9)
+    return fig

@@ -1,0 +1,100 @@
+"""NumPy files of images: .npy, memory-mapped, and .npz."""
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from firstlight.errors import InputError
+from firstlight.images.arrays import Part
+
+# How the arrays of a .npz file may be called: images and labels of train, then of test.
+_NAMINGS = (
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("x_train", "y_train", "x_test", "y_test"),
+    ("images", "labels", None, None),
+)
+_PICKLE_START = b"\x80"  # the first byte of a pickle of protocol 2 and later
+_READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+def read_array_file(path: Path) -> dict[str, Part]:
+    """Read the splits that a .npy or .npz file holds.
+
+    Parameters
+    ----------
+    path
+        A .npy file with one array (memory-mapped), or a .npz file with the arrays ``images`` and ``labels``;
+        ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``; ``x_train``, ``y_train``,
+        ``x_test`` and ``y_test``; or one 4-D array of any name. Labels may be left out.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, damaged, pickled, or holds something else.
+    """
+    if path.suffix.lower() not in (".npy", ".npz"):
+        raise InputError(f"{path} is not a file that images are read from, expected .npy or .npz")
+    if not path.is_file():
+        problem = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {problem}, expected a .npy or .npz file")
+    return {"train": Part(read_npy(path), None)} if path.suffix.lower() == ".npy" else _read_npz(path)
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """Memory-map a .npy file, read-only.
+
+    Raises
+    ------
+    InputError
+        When it is damaged or pickled.
+    """
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except _READ_ERRORS as error:
+        raise _refusal(path, error) from None
+
+
+def _read_npz(path: Path) -> dict[str, Part]:
+    try:
+        with zipfile.ZipFile(path):  # NumPy would take a pickle or a .npy file by this name as well
+            pass
+        with np.load(path, allow_pickle=False) as archive:
+            return _find_splits(path, archive)
+    except InputError:
+        raise
+    except _READ_ERRORS as error:
+        raise _refusal(path, error) from None
+
+
+def _find_splits(path: Path, archive: np.lib.npyio.NpzFile) -> dict[str, Part]:
+    for train_images, train_labels, test_images, test_labels in _NAMINGS:
+        pairs = {"train": (train_images, train_labels), "test": (test_images, test_labels)}
+        parts = {
+            split: Part(archive[images], archive.get(labels))
+            for split, (images, labels) in pairs.items()
+            if images in archive
+        }
+        if parts:
+            return parts
+    candidates = [array for name in archive.files if (array := archive[name]).ndim == 4]
+    if len(candidates) != 1:
+        found = ", ".join(archive.files) or "nothing"
+        raise InputError(
+            f"{path} holds {found}, expected images and labels, train_images and so on, x_train and so on, "
+            f"or exactly one 4-D array; save it with numpy.savez(file, images=..., labels=...)"
+        )
+    return {"train": Part(candidates[0], None)}
+
+
+def _refusal(path: Path, error: Exception) -> InputError:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    with path.open("rb") as file:
+        pickled = file.read(1) == _PICKLE_START
+    if pickled or "allow_pickle" in text or "Python objects" in text:
+        return InputError(
+            f"{path} holds pickled Python objects, which could run code when read and are refused; "
+            f"save a plain uint8 or floating array instead"
+        )
+    return InputError(f"{path} cannot be read as a {path.suffix} file: damaged, cut off or of another kind ({text})")

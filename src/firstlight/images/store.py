@@ -1,0 +1,85 @@
+"""The cache on disk: where it is, files that are whole or absent, and one process at a time."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from firstlight.errors import SourceError
+from firstlight.images.download import note
+
+CACHE_VARIABLE = "FIRSTLIGHT_CACHE"
+_SCRATCH = ".part-"  # begins the name of whatever is unfinished
+
+
+def cache_dir(data_dir: str | Path | None = None) -> Path:
+    """Return the folder that data sets are kept in; it need not exist.
+
+    Parameters
+    ----------
+    data_dir
+        The folder itself; by default the environment variable FIRSTLIGHT_CACHE, else the platform's cache
+        folder (on Linux ``~/.cache/firstlight``).
+    """
+    chosen = data_dir if data_dir is not None else os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("firstlight"))
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file so that a process killed at any time leaves the whole of it, or what was there before."""
+    scratch = path.with_name(f"{_SCRATCH}{path.name}-{os.getpid()}")
+    try:
+        with scratch.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold `folder` (made if need be) for this process alone, and clear away what a killed one left.
+
+    Raises
+    ------
+    SourceError
+        When the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            note(f"waiting for another process that fetches into {folder}")
+            lock.acquire()
+    except OSError as error:
+        raise SourceError(
+            f"the cache folder {folder} cannot be written ({error.strerror or error}); "
+            f"name another with data_dir= or {CACHE_VARIABLE}"
+        ) from None
+    try:
+        for leftover in folder.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder inside `folder`, on the same disk, that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as scratch:
+        yield Path(scratch)

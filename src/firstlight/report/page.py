@@ -1,0 +1,63 @@
+"""report.html: one self-contained page; claims first, then figures, then how to repeat it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from firstlight.experiments.base import Result
+from firstlight.experiments.claims import Claim
+from firstlight.files import write_text
+from firstlight.report.outputs import svg
+
+
+def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[str, Any], path: Path) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+    results : sequence of Result
+        Their figures are shown, with captions.
+    about : dict
+        Command, preset, data, seeds, device, versions, runs, date.
+    path : Path
+        Of the HTML file.
+    """
+    environment = Environment(
+        loader=PackageLoader("firstlight.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    figures = [
+        {
+            "title": entry.title,
+            "caption": entry.caption,
+            "svg": _inline(svg(entry.figure), f"{result.experiment}-{name}"),
+        }
+        for result in results
+        for name, entry in result.figures.items()
+    ]
+    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in _VERDICTS}
+    page = environment.get_template("report.html").render(
+        claims=claims,
+        counts=counts,
+        figures=figures,
+        units=[result.units for result in results],
+        about=about,
+    )
+    write_text(path, page)
+
+
+_VERDICTS = ("reproduced", "not reproduced", "not tested")
+
+
+def _inline(text: str, name: str) -> Markup:
+    """SVG to stand inside HTML: without its prologue, and with identifiers that no other figure has."""
+    body = text[text.index("<svg") :]
+    for marker in ('id="', 'href="#', "url(#"):
+        body = body.replace(marker, f"{marker}{name}-")
+    return Markup(body)  # matplotlib escapes the texts in it

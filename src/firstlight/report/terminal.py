@@ -1,0 +1,38 @@
+"""Tables and small charts for the terminal."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.table import Table
+
+from firstlight.experiments.claims import Claim
+
+_BARS = "▁▂▃▄▅▆▇█"
+_COLOURS = {"reproduced": "green", "not reproduced": "red", "not tested": "yellow"}
+
+
+def bars(values: np.ndarray, width: int = 60) -> str:
+    """A profile as a row of bars, one character a component; longer ones are averaged down to `width`."""
+    values = np.asarray(values, dtype=np.float64)
+    if len(values) > width:
+        values = np.array([part.mean() for part in np.array_split(values, width)])
+    largest = values.max()
+    levels = np.zeros(len(values)) if largest <= 0 else values / largest
+    return "".join(_BARS[round(level * (len(_BARS) - 1))] for level in levels)
+
+
+def claims_table(claims: Sequence[Claim]) -> Table:
+    """The claims with published and measured values and verdict, by colour and word."""
+    table = Table(show_lines=True)
+    table.add_column("verdict", no_wrap=True)
+    for header in ("claim", "published", "measured here"):
+        table.add_column(header, overflow="fold")
+    for claim in claims:
+        colour = _COLOURS[claim.verdict]
+        table.add_row(
+            f"[{colour}]{claim.verdict}[/{colour}]",
+            f"{claim.statement} [dim]({claim.source})[/dim]",
+            claim.published,
+            f"[bold]{claim.measured}[/bold]\n[dim]{claim.quantity}[/dim]",
+        )
+    return table

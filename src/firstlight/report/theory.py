@@ -1,0 +1,98 @@
+"""`firstlight theory`: eq. 3 at several numbers of steps, as a table with bars, and as files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from firstlight.errors import InputError
+from firstlight.files import atomic_write, write_text
+from firstlight.images import load_images
+from firstlight.patches import PatchBasis, PatchMoments
+from firstlight.profile import correlation
+from firstlight.report.outputs import svg
+from firstlight.report.terminal import bars
+from firstlight.style import TIME_COLOURS, component_axis, new_figure
+from firstlight.theory import PEAK, linear_cnn_profile, regime
+
+
+def show_theory(
+    data: str | Path,
+    data_dir: Path | None,
+    kernel_size: int,
+    lr: float,
+    steps: Sequence[float] | None,
+    out: Path | None,
+) -> None:
+    """Print eq. 3 for the patches of a data set; with `out`, also write `theory.csv`, `.svg` and `.png` there."""
+    images = load_images(data, data_dir=data_dir)
+    moments = PatchMoments(kernel_size, images.channels).update(images.images)
+    basis = moments.basis(images.mean, images.std)
+    times = np.array(steps if steps else _spread(basis, lr), dtype=np.float64)
+    profiles = linear_cnn_profile(basis.variance, lr=lr, steps=times)
+
+    console = Console()
+    fastest = lr * basis.variance[0]
+    console.print(f"{images.name}: {basis.count:,} patches of {images.channels} x {kernel_size} x {kernel_size}")
+    console.print(
+        f"lr {lr:g}: lr × λ² of the first component is {fastest:.4g}, gradient descent is {regime(basis.variance, lr)}"
+    )
+    console.print(_table(basis, times, lr, profiles))
+    console.print("τ = lr × steps, on pixels normalised per channel; bars: energy by component, relative to its peak")
+    if out is not None:
+        _write(out, basis, times, lr, profiles)
+        console.print(f"Written: {out / 'theory.csv'}, theory.svg, theory.png", soft_wrap=True)
+
+
+def _spread(basis: PatchBasis, lr: float) -> list[float]:
+    """Steps from one, over those whose peaks spread over the components, to whitening."""
+    positive = basis.variance[basis.variance > 0]
+    if not len(positive):
+        raise InputError("all patches are zero; expected images with some structure")
+    last = max(1.0, PEAK / (lr * positive.min()))
+    middle = sorted({float(round(step)) for step in np.geomspace(1, last, 7)})
+    converges = lr * positive.max() < 2 and len(positive) == basis.size
+    return [*middle, float("inf")] if converges else middle
+
+
+def _table(basis: PatchBasis, times: np.ndarray, lr: float, profiles: np.ndarray) -> Table:
+    table = Table()
+    for header in ("steps", "τ", "peak at", "r with λ", "r with 1/λ"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("energy profile", overflow="fold")
+    deviation = np.sqrt(basis.variance)
+    whitening = np.divide(1, deviation, out=np.full(basis.size, np.nan), where=deviation > 0)
+    for step, profile in zip(times, profiles, strict=True):
+        moved = profile.max() > 0
+        table.add_row(
+            f"{step:,.0f}",
+            f"{lr * step:.4g}",
+            str(int(np.argmax(profile)) + 1) if moved else "-",
+            f"{correlation(profile, deviation):.3f}" if moved else "-",
+            f"{correlation(profile, whitening):.3f}" if moved and np.isfinite(whitening).all() else "-",
+            bars(profile),
+        )
+    return table
+
+
+def _write(out: Path, basis: PatchBasis, times: np.ndarray, lr: float, profiles: np.ndarray) -> None:
+    import matplotlib
+
+    columns = {f"energy_after_{step:g}_steps": profile for step, profile in zip(times, profiles, strict=True)}
+    frame = pd.DataFrame({"component": range(1, basis.size + 1), "variance": basis.variance, **columns})
+    write_text(out / "theory.csv", frame.to_csv(index=False, lineterminator="\n"))
+    fig, (ax,) = new_figure(width=6.5, height=3.6)
+    colours = matplotlib.colormaps[TIME_COLOURS](np.linspace(0.12, 1, len(times)))
+    for step, profile, colour in zip(times, profiles, colours, strict=True):
+        if profile.max() > 0:
+            label = f"{step:,.0f} steps, τ = {lr * step:.3g}"
+            ax.plot(frame["component"], profile / profile.max(), color=colour, marker="o", ms=3, label=label)
+    component_axis(ax, basis.size)
+    ax.set(yscale="log", ylabel="predicted energy / peak energy")
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    write_text(out / "theory.svg", svg(fig))
+    with atomic_write(out / "theory.png") as file:
+        fig.savefig(file, format="png", dpi=200)
