@@ -1,0 +1,89 @@
+"""An unfinished training on disk: enough of it to go on to the same bits."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from firstlight.errors import RunError
+from firstlight.training.files import read_tensors, write_tensors
+from firstlight.training.spec import RunSpec, record_steps
+
+CHECKPOINT = "checkpoint.safetensors"
+_MODEL = "model."
+
+
+@dataclass
+class Tally:
+    """What the batches since the last record add up to, and the last loss that was seen."""
+
+    loss: float = 0.0
+    correct: int = 0
+    batches: int = 0
+    last_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training after `step` updates.
+
+    The random numbers need no state: those of a step follow from the seed and the step.
+
+    Attributes
+    ----------
+    step : updates done.
+    machine : what the arithmetic depends on beside the spec; the same bits follow on the same machine alone.
+    threads : CPU threads of the training so far.
+    model : the network's parameters and buffers by name.
+    filters : (T, K, C, kh, kw) float32, the records so far.
+    rows : the metrics so far.
+    tally : the batches since the last row.
+    started : UTC time at which the training began.
+    seconds : training time so far.
+    resumed : how often the training was taken up again.
+    """
+
+    step: int
+    machine: str
+    threads: int
+    model: dict[str, np.ndarray]
+    filters: np.ndarray
+    rows: list[dict[str, float | None]]
+    tally: Tally
+    started: str
+    seconds: float
+    resumed: int
+
+    def save(self, folder: Path, spec: RunSpec) -> None:
+        """Write the checkpoint into a run's folder, in the place of the one before."""
+        tensors = {_MODEL + name: array for name, array in self.model.items()} | {"filters": self.filters}
+        values: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("step", "machine", "threads", "rows", "started", "seconds", "resumed")
+        }
+        write_tensors(folder / CHECKPOINT, tensors, {**values, "tally": asdict(self.tally), "hash": spec.hash})
+
+    @classmethod
+    def load(cls, folder: Path, spec: RunSpec) -> Self | None:
+        """Read the checkpoint of a run; None where there is none.
+
+        Raises
+        ------
+        RunError
+            The file is damaged, or belongs to another spec.
+        """
+        path = folder / CHECKPOINT
+        if not path.exists():
+            return None
+        tensors, values = read_tensors(path)
+        if (other := values.pop("hash", None)) != spec.hash:
+            raise RunError(f"{path} belongs to the run {other}: expected {spec.hash}")
+        filters = tensors.pop("filters")
+        model = {name.removeprefix(_MODEL): array for name, array in tensors.items()}
+        tally = Tally(**values.pop("tally"))
+        checkpoint = cls(model=model, filters=filters, tally=tally, **values)
+        done = [step for step in record_steps(spec.steps) if step <= checkpoint.step]
+        if len(filters) != len(done) or [row["step"] for row in checkpoint.rows] != done:
+            raise RunError(f"{path} has {len(filters)} records: expected {len(done)} at step {checkpoint.step}")
+        return checkpoint

@@ -1,0 +1,231 @@
+"""`train`: from a spec to a finished run on disk, through interruptions, failures and other processes."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from firstlight.errors import InputError, RunError
+from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
+from firstlight.training.files import read_json, remove_file, write_json
+from firstlight.training.progress import Progress
+from firstlight.training.run import SEAL, Run, write_run
+from firstlight.training.spec import RunSpec
+
+if TYPE_CHECKING:
+    from firstlight.images import ImageSet
+    from firstlight.training.trainer import Trainer
+
+logger = logging.getLogger("firstlight")
+
+CHECKPOINT_SECONDS = 10.0
+FAILED, LOCK = "failed.json", ".lock"
+
+
+def train(
+    spec: RunSpec,
+    train_set: "ImageSet",
+    test_set: "ImageSet",
+    store: Path | str,
+    *,
+    device: str = "auto",
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Run:
+    """Train a network, or return the run at once where the store holds it.
+
+    A training that was killed goes on from its last checkpoint, at most some ten seconds back, and ends in
+    the same bytes as one that was never interrupted, on the same device and with the same number of threads
+    (which it sets). Only one process trains a run: others wait for it, and then return what it made. Global
+    settings and random generators of torch are left as they were. What goes otherwise than asked (a damaged
+    checkpoint, a damaged run) is told to the logger "firstlight", and the training starts over.
+
+    Parameters
+    ----------
+    spec : what to train.
+    train_set, test_set : uint8 or float images and their labels; the training set is the one that the spec
+        names.
+    store : folder of runs; this one goes into the folder `spec.hash` in it.
+    device : `"auto"` (a GPU where there is one), `"cpu"`, `"cuda"` or `"cuda:N"`.
+    on_progress : called before the first step, after every step on a CPU, and every few steps on a GPU.
+
+    Raises
+    ------
+    InputError
+        The images are not those of the spec, too few, or without labels; or there is no such device.
+    RunError
+        The training diverged, now or in an earlier call.
+    """
+    _check_images(spec, train_set, test_set)
+    folder = Path(store) / spec.hash
+    with suppress(RunError):
+        return Run.load(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        # Again: another process may have trained it while this one waited.
+        if run := _finished(folder):
+            return run
+        if error := _failure(folder, spec):
+            raise error
+        remove_file(folder / SEAL)  # of a damaged run, if it is there: without its seal a run is unfinished
+        _train(spec, train_set, test_set, folder, device, on_progress)
+        return Run.load(folder)
+
+
+def _train(
+    spec: RunSpec,
+    train_set: "ImageSet",
+    test_set: "ImageSet",
+    folder: Path,
+    device_name: str,
+    on_progress: Callable[[Progress], None] | None,
+) -> None:
+    import torch
+
+    from firstlight.training.machine import choose_device, describe_device, describe_environment, reproducible
+    from firstlight.training.trainer import Diverged, Trainer
+
+    device = choose_device(device_name)
+    checkpoint = _checkpoint(folder, spec, describe_device(device))
+    threads = checkpoint.threads if checkpoint else torch.get_num_threads()
+    with reproducible(device, threads):
+        trainer = Trainer(spec, train_set, test_set, device, threads)
+        if checkpoint:
+            trainer.resume(checkpoint)
+            logger.info("%s goes on at step %d of %d", folder, trainer.step, spec.steps)
+        try:
+            trainer.run(on_progress or _ignore, _Saver(folder))
+        except Diverged as diverged:
+            failed = {"hash": spec.hash, "step": diverged.step, "last_finite_loss": diverged.last_loss}
+            write_json(folder / FAILED, failed)
+            remove_file(folder / CHECKPOINT)
+            raise _diverged(failed, folder, spec) from None
+    seconds = trainer.seconds
+    environment = {
+        "hash": spec.hash,
+        **describe_environment(),
+        "device": describe_device(device),
+        "threads": threads,
+        "started": trainer.started,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "images_per_second": round(spec.steps * spec.batch_size / seconds, 1),
+        "resumed": trainer.resumed,
+    }
+    write_run(folder, spec, np.stack(trainer.filters), trainer.rows, environment)
+    remove_file(folder / CHECKPOINT)
+
+
+class _Saver:
+    """Writes a checkpoint whenever the last one is old enough."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._last = time.monotonic()
+
+    def __call__(self, trainer: "Trainer") -> None:
+        if trainer.step < trainer.spec.steps and time.monotonic() - self._last >= CHECKPOINT_SECONDS:
+            trainer.checkpoint().save(self._folder, trainer.spec)
+            self._last = time.monotonic()
+
+
+def _ignore(progress: Progress) -> None:
+    """Stand in for a caller who does not ask how far the training is."""
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Be the only process that trains the run of a folder."""
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.info("%s is trained by another process: waiting for it", folder)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _finished(folder: Path) -> Run | None:
+    """The finished run of a folder; None where there is none, or only a damaged one."""
+    if not (folder / SEAL).exists():
+        return None
+    try:
+        return Run.load(folder)
+    except RunError as error:
+        logger.warning("a finished run is not used and trained again: %s", error)
+        return None
+
+
+def _checkpoint(folder: Path, spec: RunSpec, machine: str) -> Checkpoint | None:
+    """The checkpoint to go on from; None where there is none, or none that leads to the same bits."""
+    try:
+        checkpoint = Checkpoint.load(folder, spec)
+    except RunError as error:
+        logger.warning("the training starts over: %s", error)
+        return None
+    if checkpoint and checkpoint.machine != machine:
+        logger.warning(
+            "the training starts over: %s was written on %s, whose arithmetic rounds otherwise than %s",
+            folder / CHECKPOINT,
+            checkpoint.machine,
+            machine,
+        )
+        return None
+    return checkpoint
+
+
+def _failure(folder: Path, spec: RunSpec) -> RunError | None:
+    """What an earlier training failed of; None where none failed."""
+    path = folder / FAILED
+    if not path.exists():
+        return None
+    try:
+        return _diverged(read_json(path), folder, spec)
+    except RunError as error:
+        logger.warning("the training is tried again: %s", error)
+        remove_file(path)
+        return None
+
+
+def _diverged(failed: dict[str, Any], folder: Path, spec: RunSpec) -> RunError:
+    return RunError(
+        f"the training diverged: loss or weights were no longer finite after step {failed.get('step')} "
+        f"of {spec.steps} (last finite loss {failed.get('last_finite_loss')}); "
+        f"lower lr={spec.lr}, or delete {folder} to try again"
+    )
+
+
+def _check_images(spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet") -> None:
+    if train_set.fingerprint != spec.data_fingerprint:
+        raise InputError(
+            f"the training set {train_set.name!r} has the fingerprint {train_set.fingerprint[:16]}...: "
+            f"expected {spec.data_fingerprint[:16]}..., that of {spec.data!r} in the spec; make a new spec"
+        )
+    wanted = {"train": spec.train_images or spec.batch_size, "test": spec.test_images}
+    for part, image_set in (("train", train_set), ("test", test_set)):
+        if len(image_set) < wanted[part]:
+            raise InputError(
+                f"the {part} set {image_set.name!r} has {len(image_set)} images: "
+                f"expected at least {wanted[part]}; lower {part}_images or batch_size"
+            )
+        if image_set.channels != spec.channels:
+            raise InputError(
+                f"the {part} set {image_set.name!r} has {image_set.channels} channels: "
+                f"expected {spec.channels}, as in the spec"
+            )
+        if image_set.labels is None:
+            raise InputError(f"the {part} set {image_set.name!r} has no labels: expected a class for each image")
+        low, high = int(image_set.labels.min()), int(image_set.labels.max())
+        if low < 0 or high >= spec.classes:
+            raise InputError(
+                f"the {part} set {image_set.name!r} has labels {low} to {high}: "
+                f"expected 0 to {spec.classes - 1}, as in the spec"
+            )
