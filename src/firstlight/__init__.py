@@ -67,6 +67,7 @@ __all__ = [
     "RunError",
     "RunSpec",
     "SourceError",
+    "__version__",
     "build_model",
     "energy_profile",
     "fit_formula",
@@ -75,7 +76,6 @@ __all__ = [
     "load_images",
     "reproduce",
     "train",
-    "__version__",
 ]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.errors import SourceError
-from firstlight.images.store import cache_dir, scratch_folder, sole_writer, write_whole
+from firstlight.images.store import cache_dir, scratch_folder, sole_writer
 
 
 def test_cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -20,22 +20,6 @@ def test_cache_dir(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FIRSTLIGHT_CACHE", "")
     assert cache_dir() == default
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    write_whole(path, lambda file: file.write(b"old"))
-
-    def fail(file) -> None:
-        file.write(b"half")
-        file.flush()
-        assert path.read_bytes() == b"old"
-        raise RuntimeError("disk on fire")
-
-    with pytest.raises(RuntimeError, match="disk on fire"):
-        write_whole(path, fail)
-    assert path.read_bytes() == b"old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["a"]
 
 
 def test_leftovers_are_cleared_away_and_nothing_else(tmp_path: Path) -> None:

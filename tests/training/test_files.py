@@ -1,33 +1,10 @@
-"""Whole files or none."""
+"""JSON and sealed tensors."""
 
 import numpy as np
 import pytest
 
 from firstlight.errors import RunError
-from firstlight.training.files import read_json, read_tensors, remove_file, write_file, write_json, write_tensors
-
-
-def test_a_write_that_dies_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "a"
-    write_file(path, b"old")
-
-    def die(descriptor: int) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("os.fsync", die)
-    with pytest.raises(KeyboardInterrupt):
-        write_file(path, b"new")
-    assert path.read_bytes() == b"old"
-    monkeypatch.undo()
-    write_file(path, b"newer")
-    assert path.read_bytes() == b"newer"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_removing_takes_the_partial_file_too(tmp_path):
-    (tmp_path / "a.partial").write_bytes(b"half")
-    remove_file(tmp_path / "a")
-    assert list(tmp_path.iterdir()) == []
+from firstlight.training.files import read_json, read_tensors, write_json, write_tensors
 
 
 def test_tensors_come_back_with_their_shapes_types_and_layouts(tmp_path):

@@ -31,6 +31,8 @@ class Claim:
     verdict : {"reproduced", "not reproduced", "not tested"}
     note : str
         What a reader must know to judge the verdict.
+    replicates : str
+        What there is one value of: "seed" or "network".
     """
 
     name: str
@@ -42,6 +44,7 @@ class Claim:
     values: tuple[float, ...]
     verdict: Verdict
     note: str = ""
+    replicates: str = "seed"
 
     @classmethod
     def judged(cls, values: Sequence[float], holds: Callable[[float], bool], **texts: str) -> "Claim":
@@ -66,12 +69,12 @@ class Claim:
 
     @property
     def measured(self) -> str:
-        """Our value with its spread, for people."""
+        """Our value, mean ± sample standard deviation, for people."""
         if not self.values:
             return "-"
         if len(self.values) == 1:
-            return f"{self.mean:.3f} (1 seed)"
-        return f"{self.mean:.3f} ± {self.std:.3f} ({len(self.values)} seeds)"
+            return f"{self.mean:.3f} (1 {self.replicates})"
+        return f"{self.mean:.3f} ± {self.std:.3f} ({len(self.values)} {self.replicates}s)"
 
     def to_dict(self) -> dict[str, Any]:
         """The claim in JSON's types."""
@@ -87,6 +90,7 @@ class Claim:
             "std": None if math.isnan(self.std) else self.std,
             "verdict": self.verdict,
             "note": self.note,
+            "replicates": self.replicates,
         }
 
 

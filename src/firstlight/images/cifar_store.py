@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from firstlight.errors import SourceError
+from firstlight.files import atomic_write, write_text
 from firstlight.images.batches import read_folder
 from firstlight.images.cifar import CifarDefinition, Digest, Pixels
 from firstlight.images.cifar_sources import sources
 from firstlight.images.download import note
-from firstlight.images.store import cache_dir, scratch_folder, sole_writer, write_whole
+from firstlight.images.store import cache_dir, scratch_folder, sole_writer
 
 _SPLITS = ("train", "test")
 _PROVENANCE = "provenance.json"
@@ -155,14 +156,14 @@ def _store(folder: Path, source: str, splits: dict[str, Pixels], digests: dict[s
         "fetched": datetime.now(UTC).isoformat(timespec="seconds"),
         "sha256": {split: digest._asdict() for split, digest in digests.items()},
     }
-    record = (json.dumps(provenance, indent=2) + "\n").encode()
     try:
         # A record of older files would condemn the new ones, if this process were killed between the two.
         (folder / _PROVENANCE).unlink(missing_ok=True)
         for split, pixels in splits.items():
             for path, array in zip(_paths(folder, split), pixels, strict=True):
-                write_whole(path, lambda file, array=array: np.save(file, array))
-        write_whole(folder / _PROVENANCE, lambda file: file.write(record))
+                with atomic_write(path) as file:
+                    np.save(file, array)
+        write_text(folder / _PROVENANCE, json.dumps(provenance, indent=2) + "\n")
     except OSError as error:
         raise SourceError(f"the cache folder {folder} cannot be written ({error.strerror or error})") from None
 

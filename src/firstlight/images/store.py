@@ -1,18 +1,16 @@
-"""The cache on disk: where it is, files that are whole or absent, and one process at a time."""
+"""The cache on disk: where it is, and one process at a time."""
 
 import contextlib
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from firstlight.errors import SourceError
+from firstlight.files import PARTIAL, remove_partials
 from firstlight.images.download import note
 
 CACHE_VARIABLE = "FIRSTLIGHT_CACHE"
-_SCRATCH = ".part-"  # begins the name of whatever is unfinished
 
 
 def cache_dir(data_dir: str | Path | None = None) -> Path:
@@ -30,20 +28,6 @@ def cache_dir(data_dir: str | Path | None = None) -> Path:
     import pooch
 
     return Path(pooch.os_cache("firstlight"))
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file so that a process killed at any time leaves the whole of it, or what was there before."""
-    scratch = path.with_name(f"{_SCRATCH}{path.name}-{os.getpid()}")
-    try:
-        with scratch.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager
@@ -71,8 +55,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
             f"name another with data_dir= or {CACHE_VARIABLE}"
         ) from None
     try:
-        for leftover in folder.glob(f"{_SCRATCH}*"):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        remove_partials(folder)
         yield
     finally:
         lock.release()
@@ -81,5 +64,5 @@ def sole_writer(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
     """Make a folder inside `folder`, on the same disk, that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch:
         yield Path(scratch)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _POINTS_PER_DECADE = 40
 # tau * variance at the ends of the scan: the profile there equals its limits, lambda (early) and 1 / lambda (late).
 _EARLY, _LATE = 1e-6, 50.0
+# Between two points of the grid the curve rises by less than this: lower humps cannot hold the optimum.
+_HUMP = 2e-3
 # A limit is reported where no time does better by more than this.
 _TIE = 1e-10
 # The fit counts as equally good where the correlation is at most this much below its best.
@@ -176,12 +178,11 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
 
 
 def _scores(target: np.ndarray, variance: np.ndarray, log_tau: np.ndarray) -> np.ndarray:
-    """Correlation of a standardised profile with eq. 3 at each time."""
+    """Correlation of a standardised profile with eq. 3 at each time, shape (T,)."""
     shapes = linear_cnn_profile(variance, np.exp(log_tau))
     shapes /= shapes.max(axis=-1, keepdims=True)
     shapes -= shapes.mean(axis=-1, keepdims=True)
-    length = np.linalg.norm(shapes, axis=-1)
-    return (shapes @ target) / np.where(length > 0, length, np.inf)
+    return (shapes @ target) / np.sqrt(np.einsum("td,td->t", shapes, shapes))
 
 
 def _polish(target: np.ndarray, variance: np.ndarray, grid: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
@@ -191,13 +192,13 @@ def _polish(target: np.ndarray, variance: np.ndarray, grid: np.ndarray, scores: 
     best = int(np.argmax(scores))
     candidates = [(float(scores[best]), float(grid[best]))]
     inner = scores[1:-1]
-    humps = 1 + np.flatnonzero((inner >= scores[:-2]) & (inner >= scores[2:]))
+    humps = 1 + np.flatnonzero((inner >= scores[:-2]) & (inner >= scores[2:]) & (inner >= scores[best] - _HUMP))
     for hump in humps[np.argsort(scores[humps])[::-1][:3]]:
         result: Any = minimize_scalar(
             lambda log_tau: -_scores(target, variance, np.array([log_tau]))[0],
             bounds=(grid[hump - 1], grid[hump + 1]),
             method="bounded",
-            options={"xatol": 1e-9},
+            options={"xatol": 1e-8},
         )
         candidates.append((float(-result.fun), float(result.x)))
     score, log_tau = max(candidates)

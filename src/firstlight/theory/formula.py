@@ -62,7 +62,7 @@ def linear_cnn_profile(
         time = _checked_time("tau", tau)
         _refuse_infinite_energy(variance, time)
         with np.errstate(over="ignore", invalid="ignore"):
-            learned = -np.expm1(-time[..., None] * variance)
+            learned = -np.expm1(-time[..., None] * variance)  # 0 variance at infinite time was refused
     elif tau is None and lr is not None and steps is not None:
         time = _checked_time("steps", steps)
         if not (np.isinf(time) | (time == np.floor(time))).all():

@@ -1,8 +1,7 @@
-"""Whole files or none: written under a temporary name, then renamed; tensors sealed by a digest."""
+"""The files of a run: JSON, and tensors sealed by a digest."""
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,35 +10,15 @@ import safetensors
 import safetensors.numpy
 
 from firstlight.errors import RunError
+from firstlight.files import atomic_write, write_text
 
 # safetensors writes several metadata keys in random order; one key keeps equal content equal in bytes.
 METADATA_KEY = "firstlight"
-_PARTIAL = ".partial"
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that a killed process leaves the old one, the new one, or none, but never a part.
-
-    The temporary name is fixed, so that what a killed process left behind is overwritten by the next; the
-    caller holds the folder's lock.
-    """
-    partial = path.with_name(path.name + _PARTIAL)
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
-
-
-def remove_file(path: Path) -> None:
-    """Remove a file and what a killed process may have left of it."""
-    path.unlink(missing_ok=True)
-    path.with_name(path.name + _PARTIAL).unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write a dict as indented JSON, which a person can read."""
-    write_file(path, (json.dumps(values, indent=2, allow_nan=False) + "\n").encode())
+    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -63,7 +42,8 @@ def write_tensors(path: Path, tensors: dict[str, np.ndarray], values: dict[str, 
     """Write arrays and a JSON-able dict as one safetensors file, sealed by a digest of both."""
     arrays = {name: np.array(array, order="C") for name, array in tensors.items()}
     text = json.dumps({"values": values, "sha256": _digest(arrays, values)}, allow_nan=False)
-    write_file(path, safetensors.numpy.save(arrays, metadata={METADATA_KEY: text}))
+    with atomic_write(path) as file:
+        file.write(safetensors.numpy.save(arrays, metadata={METADATA_KEY: text}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

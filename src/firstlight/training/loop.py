@@ -12,8 +12,9 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from firstlight.errors import InputError, RunError
+from firstlight.files import remove_partials
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
-from firstlight.training.files import read_json, remove_file, write_json
+from firstlight.training.files import read_json, write_json
 from firstlight.training.progress import Progress
 from firstlight.training.run import SEAL, Run, write_run
 from firstlight.training.spec import RunSpec
@@ -72,7 +73,9 @@ def train(
             return run
         if error := _failure(folder, spec):
             raise error
-        remove_file(folder / SEAL)  # of a damaged run, if it is there: without its seal a run is unfinished
+        remove_partials(folder)
+        # Of a damaged run, if it is there: without its seal a run is unfinished.
+        (folder / SEAL).unlink(missing_ok=True)
         _train(spec, train_set, test_set, folder, device, on_progress)
         return Run.load(folder)
 
@@ -103,7 +106,7 @@ def _train(
         except Diverged as diverged:
             failed = {"hash": spec.hash, "step": diverged.step, "last_finite_loss": diverged.last_loss}
             write_json(folder / FAILED, failed)
-            remove_file(folder / CHECKPOINT)
+            (folder / CHECKPOINT).unlink(missing_ok=True)
             raise _diverged(failed, folder, spec) from None
     seconds = trainer.seconds
     environment = {
@@ -118,7 +121,7 @@ def _train(
         "resumed": trainer.resumed,
     }
     write_run(folder, spec, np.stack(trainer.filters), trainer.rows, environment)
-    remove_file(folder / CHECKPOINT)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 class _Saver:
@@ -191,7 +194,7 @@ def _failure(folder: Path, spec: RunSpec) -> RunError | None:
         return _diverged(read_json(path), folder, spec)
     except RunError as error:
         logger.warning("the training is tried again: %s", error)
-        remove_file(path)
+        path.unlink(missing_ok=True)
         return None
 
 

@@ -11,14 +11,8 @@ import numpy as np
 import pandas as pd
 
 from firstlight.errors import InputError, RunError
-from firstlight.training.files import (
-    file_digest,
-    read_json,
-    read_tensors,
-    write_file,
-    write_json,
-    write_tensors,
-)
+from firstlight.files import write_text
+from firstlight.training.files import file_digest, read_json, read_tensors, write_json, write_tensors
 from firstlight.training.spec import RunSpec, record_steps
 
 SPEC, FILTERS, METRICS, SEAL = "spec.json", "filters.safetensors", "metrics.csv", "run.json"
@@ -123,7 +117,7 @@ def write_run(
     writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_file(folder / METRICS, table.getvalue().encode())
+    write_text(folder / METRICS, table.getvalue())
     digests = {name: file_digest(folder / name) for name in (SPEC, FILTERS, METRICS)}
     write_json(folder / SEAL, {**environment, "files": digests})
 

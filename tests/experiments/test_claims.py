@@ -1,0 +1,52 @@
+"""A claim: its verdict follows from the criterion on the mean, and it prints what it holds."""
+
+import json
+import math
+
+import pytest
+
+from firstlight.experiments import Claim, claims_markdown
+
+TEXTS = {
+    "name": "formula/x/y",
+    "statement": "a | b",
+    "source": "seed sec. 3",
+    "published": "≥ 0.8",
+    "quantity": "correlation",
+    "criterion": "the mean is at least 0.8",
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ([0.7, 0.91], "reproduced"),
+        ([0.8], "reproduced"),
+        ([0.7, 0.89], "not reproduced"),
+        ([], "not tested"),
+        ([0.9, math.nan], "not tested"),
+    ],
+)
+def test_the_verdict_is_on_the_mean(values, verdict):
+    assert Claim.judged(values, lambda mean: mean >= 0.8, **TEXTS).verdict == verdict
+
+
+def test_mean_and_sample_standard_deviation():
+    claim = Claim.judged([0.9, 0.96, 0.93], lambda mean: True, **TEXTS)
+    assert claim.mean == pytest.approx(0.93)
+    assert claim.std == pytest.approx(0.03)
+    assert claim.measured == "0.930 ± 0.030 (3 seeds)"
+    assert Claim.judged([0.5], lambda mean: True, **TEXTS, replicates="network").measured == "0.500 (1 network)"
+    assert Claim.judged([], lambda mean: True, **TEXTS).measured == "-"
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.6]])
+def test_json_knows_no_nan(values):
+    claim = Claim.judged(values, lambda mean: True, **TEXTS)
+    assert json.loads(json.dumps(claim.to_dict(), allow_nan=False))["values"] == values
+
+
+def test_markdown_escapes_bars():
+    text = claims_markdown([Claim.judged([0.9], lambda mean: True, **TEXTS)])
+    row = text.splitlines()[2]
+    assert row.startswith("| **reproduced** | a \\| b (seed sec. 3) | ≥ 0.8 | correlation: 0.900 (1 seed); ")

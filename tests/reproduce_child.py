@@ -1,0 +1,13 @@
+"""Run the command line with the tiny schedule and a checkpoint after every step: a process that a test can kill."""
+
+import sys
+
+from small_data import TINY  # the tests' folder is this script's
+
+from firstlight import cli
+from firstlight.experiments import formula
+from firstlight.training import loop
+
+formula.SCHEDULES["quick"] = TINY
+loop.CHECKPOINT_SECONDS = 0.0
+sys.exit(cli.main(sys.argv[1:]))

@@ -1,0 +1,34 @@
+"""`import firstlight` is light, and every promised name is there."""
+
+import subprocess
+import sys
+
+import pytest
+
+import firstlight as fl
+
+
+def test_every_public_name_resolves():
+    for name in fl.__all__:
+        assert getattr(fl, name) is not None
+    assert set(fl._HOMES) | {"__version__"} == set(fl.__all__) == set(dir(fl))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'energy_profil'"):
+        _ = fl.energy_profil  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("firstlight", {"torch", "numba", "numpy", "pandas", "matplotlib", "scipy", "pyarrow"}),
+        ("firstlight.cli", {"torch", "numba", "numpy", "pandas", "matplotlib", "scipy", "pyarrow"}),
+        ("firstlight.theory", {"torch", "numba", "matplotlib", "scipy", "pyarrow"}),
+        ("firstlight.images", {"torch", "numba", "matplotlib", "scipy", "pyarrow", "pandas"}),
+    ],
+)
+def test_imports_are_light(module: str, heavy: set[str]):
+    code = f"import sys, {module}; print(*(set(sys.modules) & {heavy!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
