@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-slow test-gpu lint types benchmarks clean
+.PHONY: demo test test-slow test-gpu lint types benchmarks record clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -32,6 +32,12 @@ types: $(INSTALLED)
 
 benchmarks: $(INSTALLED)
 	$(BIN)/python -m benchmarks
+
+# Keeps the small files of a real run: claims, and the first-layer weights over the steps with their spec and metrics.
+PRESET ?= standard
+record: $(INSTALLED)
+	$(BIN)/firstlight reproduce --preset $(PRESET) --out firstlight-out/$(PRESET) || [ $$? -eq 1 ]
+	$(BIN)/python -m firstlight.report.record firstlight-out/$(PRESET) results/$(PRESET)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

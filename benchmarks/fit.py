@@ -15,7 +15,7 @@ from firstlight.theory import fit_formula, linear_cnn_profile
 
 
 def published_scan(energy: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
-    """t from 10,000 to 5,000,000 in steps of 250 at lr 1e-7, on torch vectors as published: best correlation and its tau.
+    """t from 10,000 to 5,000,000 in steps of 250 at lr 1e-7, in torch as published: best correlation and its tau.
 
     The authors divide the summed eigenvalues of 10,000 images of 900 patches by twice the number of images.
     """
@@ -42,7 +42,7 @@ def run() -> str:
         "VGG11, untrained": energy_profile(load_filters(build_model("vgg11")), basis).energy,
         "ResNet20, untrained": energy_profile(load_filters(build_model("resnet20")), basis).energy,
     }
-    fit_formula(next(iter(profiles.values())), basis)  # imports scipy
+    fit = fit_formula(next(iter(profiles.values())), basis)  # imports scipy
     rows = []
     for name, energy in profiles.items():
         start = time.perf_counter()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.files import atomic_write, write_text
+from firstlight.files import PARTIAL, atomic_write, remove_partials, write_text
 
 
 def test_the_file_appears_under_its_name_only_when_the_block_has_ended(tmp_path: Path):
@@ -71,3 +71,20 @@ def test_writers_in_many_threads_leave_one_whole_file(tmp_path: Path):
         thread.join()
     assert target.read_text() in texts
     assert [path.name for path in tmp_path.iterdir()] == ["shared.txt"]
+
+
+def test_what_killed_writers_left_behind_is_cleared_away_and_nothing_else(tmp_path: Path):
+    write_text(tmp_path / "whole.txt", "whole")
+    write_text(tmp_path / "inner" / f"{PARTIAL}of-another-folder", "kept")
+    (tmp_path / f"{PARTIAL}file").write_text("half")
+    (tmp_path / f"{PARTIAL}folder").mkdir()
+    (tmp_path / f"{PARTIAL}folder" / "a.txt").write_text("half")
+    remove_partials(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["inner", "whole.txt"]
+    assert (tmp_path / "inner" / f"{PARTIAL}of-another-folder").exists()
+
+
+def test_the_unfinished_file_is_one_that_would_be_cleared_away(tmp_path: Path):
+    with atomic_write(tmp_path / "data.bin"):
+        (unfinished,) = tmp_path.iterdir()
+        assert unfinished.name.startswith(PARTIAL)

@@ -251,7 +251,8 @@ def test_to_frame_has_a_row_a_component():
     assert frame.columns.tolist() == ["component", "energy", "normalized"]
     assert frame["component"].tolist() == list(range(1, 28))
     np.testing.assert_array_equal(frame["energy"], profile.energy)
-    assert frame["normalized"].max() == 1
+    np.testing.assert_array_equal(frame["normalized"], profile.normalized)
+    assert profile.normalized.max() == 1
 
 
 def test_plot_draws_on_new_axes_and_on_given_ones():
@@ -270,7 +271,7 @@ def test_plot_on_axes_of_a_subfigure_returns_the_whole_figure():
     from matplotlib.figure import Figure
 
     fig = Figure()
-    ax = fig.subfigures(1, 2)[1].subplots()
+    ax = fig.add_subfigure(fig.add_gridspec(1, 2)[1]).subplots()
     assert energy_profile(WEIGHT, BASIS).plot(ax) == (fig, ax)
 
 

@@ -191,6 +191,6 @@ def test_a_full_disk_loses_no_runs_and_is_one_line(found, data, monkeypatch):
 
     monkeypatch.setitem(formula.SCHEDULES, "quick", TINY)
     monkeypatch.setattr(reproduction, "write_text", full)
-    with pytest.raises(fl.RunError, match="No space left on device.*runs.*are safe") as caught:
+    with pytest.raises(fl.RunError, match=r"No space left on device.*runs.*are safe") as caught:
         fl.reproduce(["formula"], data=data, device="cpu", out=found.out, console=Console(quiet=True))
     assert "\n" not in str(caught.value)

@@ -18,6 +18,7 @@ app = App(
     help="Measure, explain and reproduce what the first layer of a convolutional network learns.",
     version=f"firstlight {__version__}",
     help_format="markdown",
+    suppress_keyboard_interrupt=False,  # main says how to go on
 )
 data_app = App(name="data", help="The data sets that firstlight knows, and where they are.")
 app.command(data_app)
@@ -57,7 +58,8 @@ def reproduce(
     preset
         How much to train.
     data
-        cifar10, cifar100, photos, or an .npz file of labelled images. Default: cifar10, and photos where that cannot be had.
+        cifar10, cifar100, photos, or an .npz file of labelled images. Default: cifar10, or photos where that
+        cannot be had.
     device
         auto, cpu, cuda or cuda:N.
     out

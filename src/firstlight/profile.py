@@ -21,7 +21,8 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     Raises
     ------
     InputError
-        Different lengths, fewer than two components, non-finite numbers, or a constant profile, for which it is undefined.
+        Different lengths, fewer than two components, NaN or infinity, or a constant profile, for which it is
+        undefined.
     """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:

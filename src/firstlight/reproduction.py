@@ -33,7 +33,8 @@ class Reproduction:
     Attributes
     ----------
     out : Path
-        The folder with `claims.json`, `claims.md`, `tables/`, `figures/`, `report.html`, `reproduction.json` and `runs/`.
+        The folder with `claims.json`, `claims.md`, `tables/`, `figures/`, `report.html`, `reproduction.json` and
+        `runs/`.
     results : tuple of Result
         One an experiment.
     about : dict

@@ -20,7 +20,7 @@ def basis() -> PatchBasis:
 
 
 class FakeRun:
-    """Only what the analysis reads of a run: filters that follow eq. 3 exactly, up to a factor and an initialisation."""
+    """Only what the analysis reads of a run: filters whose change follows eq. 3 exactly, up to a factor."""
 
     def __init__(self, model: str, seed: int, basis: PatchBasis, taus: list[float]) -> None:
         rng = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -122,7 +122,7 @@ def test_a_forward_that_catches_exceptions_does_not_hide_its_first_convolution()
 def test_a_forward_that_recovers_from_a_failed_submodule_names_the_right_layer():
     def forward(net: Net, x: torch.Tensor) -> torch.Tensor:
         with contextlib.suppress(ValueError):
-            net.broken(x)
+            net.get_submodule("broken")(x)
         return F.conv2d(x, net.first.weight)
 
     class Broken(nn.Module):
@@ -233,7 +233,7 @@ def test_a_compiled_network_is_found_by_the_names_of_the_plain_one():
     bank = load_filters(compiled)
     assert_is(bank, net.first, "first")
     assert_is(load_filters(compiled, layer=bank.layer), net.first, bank.layer)
-    assert_is(load_filters(nn.Sequential(compiled)), net.first, "0.first")  # pyright: ignore[reportArgumentType]
+    assert_is(load_filters(nn.Sequential(cast(nn.Module, compiled))), net.first, "0.first")
 
 
 def test_an_fx_graph_module():
@@ -293,11 +293,14 @@ def test_the_random_state_is_left_as_it_was_by_a_network_that_adds_noise():
 
 
 def test_batch_statistics_do_not_move_in_training_mode():
-    net = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)).train()
+    norm = nn.BatchNorm2d(3)
+    net = nn.Sequential(norm, nn.Conv2d(3, 4, 3)).train()
     load_filters(net)
     assert net.training
-    assert net[0].num_batches_tracked == 0
-    assert torch.equal(net[0].running_mean, torch.zeros(3))
+    assert norm.training
+    assert norm.num_batches_tracked == 0
+    assert norm.running_mean is not None
+    assert torch.equal(norm.running_mean, torch.zeros(3))
 
 
 def test_the_bank_does_not_share_the_weights_memory():
@@ -350,17 +353,20 @@ def test_an_unusual_input_is_given_as_an_example():
         load_filters(net, example=torch.zeros(1, 5, 17, 18))
 
 
-def test_the_reported_failure_is_on_an_input_with_the_networks_own_channels():
-    """The last input tried has one channel; what it says about that would lead a reader astray."""
+class Troubled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.conv = nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3)
 
-    def forward(net: Any, x: torch.Tensor) -> torch.Tensor:
-        x = net.norm(x)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(x)
         raise ValueError("the real cause")
 
-    net = Net(forward)
-    net.norm = nn.BatchNorm2d(3)
+
+def test_the_reported_failure_is_on_an_input_with_the_networks_own_channels():
+    """The last input tried has one channel; what it says about that would lead a reader astray."""
     with pytest.raises(SourceError, match="the real cause"):
-        load_filters(net)
+        load_filters(Troubled())
 
 
 # Refusals that list the candidates

@@ -116,7 +116,7 @@ def test_to_dict_is_json_and_to_frame_has_shares_that_sum_to_one():
 def test_a_basis_of_images_makes_json_too():
     images = np.zeros((2, 3, 4, 4), np.uint8)
     moments = PatchMoments(np.int64(2), 3).update(images)  # pyright: ignore[reportArgumentType]
-    json.dumps(moments.basis(mean=np.float32(0.5), std=(1, 2, 3), center=True).to_dict(), allow_nan=False)
+    json.dumps(moments.basis(mean=np.float64(0.5), std=(1, 2, 3), center=True).to_dict(), allow_nan=False)
 
 
 def test_a_basis_without_any_variance_makes_a_frame_without_warnings():

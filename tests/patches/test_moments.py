@@ -247,16 +247,16 @@ def test_floats_whose_squares_overflow_are_refused(value: float):
 def test_unlike_moments_do_not_merge(other: PatchMoments, message: str):
     moments = PatchMoments().update(IMAGES)
     with pytest.raises(InputError, match=message):
-        moments + other
+        _ = moments + other
     assert moments == PatchMoments().update(IMAGES)
 
 
 @pytest.mark.parametrize("other", [1, "moments", None, 0.5])
 def test_moments_plus_something_else_is_a_type_error(other: Any):
     with pytest.raises(TypeError, match=r"unsupported operand type\(s\) for \+: 'PatchMoments'"):
-        PatchMoments() + other
+        _ = PatchMoments() + other
     with pytest.raises(TypeError):
-        other + PatchMoments()
+        _ = other + PatchMoments()
 
 
 def test_sums_that_might_overflow_64_bits_are_refused():
@@ -270,7 +270,7 @@ def test_sums_that_might_overflow_64_bits_are_refused():
     with pytest.raises(InputError, match=f"{most + per_update:,} patches are more than {most:,}"):
         moments.update(IMAGES)
     with pytest.raises(InputError, match="more than"):
-        moments + PatchMoments().update(IMAGES)
+        _ = moments + PatchMoments().update(IMAGES)
     assert moments.count == most
     np.testing.assert_array_equal(moments.second, before)
     floats = PatchMoments().update(IMAGES / 255.0)

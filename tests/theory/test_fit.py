@@ -16,10 +16,12 @@ from firstlight.theory.fit import FLAT
 
 INF = float("inf")
 # Like the patches of CIFAR-10: four decades, one large component.
-VARIANCE = np.array(
-    [22.6, 1.9, 1.6, 0.86, 0.42, 0.35, 0.29, 0.17, 0.13, 0.12, 0.062, 0.059, 0.051, 0.035, 0.028, 0.022]
-    + [0.019, 0.014, 0.012, 0.0098, 0.0081, 0.0066, 0.0052, 0.0041, 0.0034, 0.0027, 0.002]
-)
+# fmt: off
+VARIANCE = np.array([
+    22.6, 1.9, 1.6, 0.86, 0.42, 0.35, 0.29, 0.17, 0.13, 0.12, 0.062, 0.059, 0.051, 0.035, 0.028, 0.022,
+    0.019, 0.014, 0.012, 0.0098, 0.0081, 0.0066, 0.0052, 0.0041, 0.0034, 0.0027, 0.002,
+])
+# fmt: on
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -50,15 +52,19 @@ def test_its_own_prediction_gives_back_tau_and_scale(variance: np.ndarray, place
     tau = math.exp(math.log(0.3 / variance[0]) * (1 - place) + math.log(5 / variance[-1]) * place)
     scale = 10**log_scale
     fit = fit_formula(scale * linear_cnn_profile(variance, tau), variance)
-    # A correlation is known to 1e-16, and is flat at its best: so tau is known to about the root of that.
-    assert fit.tau == pytest.approx(tau, rel=1e-5)
-    assert fit.scale == pytest.approx(scale, rel=1e-5)
+    # A correlation is known to 1e-16 and flat at its best: to the root of that, in units of how fast it drops.
+    off = linear_cnn_profile(variance, tau * np.array([0.99, 1.01]))
+    drop = 1 - correlations(linear_cnn_profile(variance, tau), off).max()
+    assume(drop > 1e-13)
+    rel = 1e-6 + 0.01 * math.sqrt(2e-15 / drop)
+    assert fit.tau == pytest.approx(tau, rel=rel)
+    assert fit.scale == pytest.approx(scale, rel=rel, abs=0)
     assert fit.correlation == pytest.approx(1, abs=1e-12)
-    assert fit.residual < 1e-5
-    assert fit.log_r2 == pytest.approx(1, abs=1e-8)
+    assert fit.residual < rel
+    assert fit.log_r2 == pytest.approx(1, abs=1e-6)
     assert fit.bound == ""
     assert fit.tau_range[0] <= fit.tau <= fit.tau_range[1]
-    np.testing.assert_allclose(fit.prediction, scale * linear_cnn_profile(variance, tau), rtol=1e-5)
+    np.testing.assert_allclose(fit.prediction, scale * linear_cnn_profile(variance, tau), rtol=rel)
 
 
 def brute_force(energy: np.ndarray, variance: np.ndarray, points: int = 20_000) -> float:
@@ -115,15 +121,21 @@ def noisy_profile(seed: int, tau: float = 3.0) -> np.ndarray:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_scan_of_the_paper_never_beats_it(seed: int):
-    """t from 10,000 to 5,000,000 in steps of 250, at eta = 1e-7 / (2 * 10,000 images), on 9 million patches."""
+    """t from 10,000 to 5,000,000 in steps of 250, at eta = 1e-7 / (2 * 10,000 images), on 9 million patches.
+
+    Its steps are discrete, lr * variance up to 1e-3, so that its shapes differ from those in continuous time by about
+    that much, and its best correlation by less.
+    """
     energy = noisy_profile(seed)
     steps = np.arange(10_000, 5_000_001, 250)
     lr = 1e-7 / (2 * 10_000) * 9e6  # their eigenvalues are sums over the patches
     scan = correlations(energy, linear_cnn_profile(VARIANCE, lr=lr, steps=steps))
+    continuous = correlations(energy, linear_cnn_profile(VARIANCE, lr * steps))
     fit = fit_formula(energy, VARIANCE)
-    assert scan.max() > 0.8, "the scan does not reach the fit: the case tests nothing"
-    assert scan.max() - 1e-12 <= fit.correlation <= scan.max() + 1e-4
-    assert lr * steps[np.argmax(scan)] == pytest.approx(fit.tau, rel=0.02)
+    assert scan.max() > 0.6
+    assert fit.correlation >= continuous.max() - 1e-12
+    assert fit.correlation == pytest.approx(scan.max(), abs=2e-6)
+    assert lr * steps[np.argmax(scan)] == pytest.approx(fit.tau, rel=0.01)
 
 
 def test_whitening_is_infinitely_late():
@@ -251,12 +263,12 @@ def test_scale_residual_and_log_r2_by_hand():
 
 
 def test_log_r2_of_three_components_by_hand():
-    """Whitening but for a factor e in one component: log residuals (-1, 2, -1)/3, log energies below."""
+    """Whitening but for a factor 1/e in one component: log residuals (1, -2, 1)/3, about their mean."""
     variance = np.array([1.0, 0.01, 1e-6])
-    energy = np.array([1.0, 10 * math.e, 1000.0])
+    energy = np.array([1.0, 10 / math.e, 1000.0])
     fit = fit_formula(energy, variance)
     assert fit.bound == "late"
-    log_e = np.array([0, math.log(10) + 1, math.log(1000)])
+    log_e = np.array([0, math.log(10) - 1, math.log(1000)])
     expected = 1 - (6 / 9) / np.sum((log_e - log_e.mean()) ** 2)
     assert fit.log_r2 == pytest.approx(expected, rel=1e-12)
 

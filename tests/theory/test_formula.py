@@ -51,7 +51,7 @@ def test_lr_times_variance_above_two_diverges_but_is_finite_for_a_while():
 # Against 50 digits
 
 
-def exact(variance: float, lr: float, steps: int) -> tuple[mpmath.mpf, float]:
+def exact(variance: float, lr: float, steps: int) -> tuple[Any, float]:
     """Eq. 3 of the floats given, to 50 digits, and its condition number with respect to lr * variance."""
     with mpmath.workdps(60):
         x = mpmath.mpf(lr) * mpmath.mpf(variance)

@@ -1,8 +1,8 @@
 """`formula`: does the closed form for a linear CNN (eq. 3) fit the first layers of real networks?
 
-Protocol (paper-facts of the authors' published code): VGG11 with batch norm and ResNet20 on CIFAR-10; SGD, lr 0.01, batch
-256, no momentum, weight decay or augmentation; 30 epochs. The profile of w(t) - w(0) is fitted over t. We fit it
-at every recorded step, not only the last, and say how far from exact the best t is.
+Protocol of the authors' published code: VGG11 with batch norm and ResNet20 on CIFAR-10; SGD, lr 0.01, batch 256, no
+momentum, weight decay or augmentation; 30 epochs. The profile of w(t) - w(0) is fitted over t. We fit it at every
+recorded step, not only the last, and say how far from exact the best t is.
 
 Expected, by the paper's Table 3 for VGG11: correlation 0.94 ± 0.01; for a random initialisation 0.1 ± 0.15.
 """
@@ -195,8 +195,8 @@ def judge(fits: pd.DataFrame, random_banks: pd.DataFrame) -> list[Claim]:
                 criterion="the mean over seeds is at least 0.8",
                 note=(
                     f"Over all recorded steps and seeds it runs from {rows.correlation.min():.3f} to "
-                    f"{rows.correlation.max():.3f}. Random banks of this shape reach {null['mean']:.2f} ± {null['std']:.2f}, "
-                    f"95th percentile {null.percentile_95:.2f}, with the same freedom to choose t."
+                    f"{rows.correlation.max():.3f}. Random banks of this shape reach {null['mean']:.2f} ± "
+                    f"{null['std']:.2f}, 95th percentile {null.percentile_95:.2f}, with the same freedom to choose t."
                 ),
             ),
             Claim.judged(
@@ -303,8 +303,8 @@ def draw(runs: list[Run], basis: PatchBasis, fits: pd.DataFrame) -> dict[str, Fi
         "filters": FigureEntry(
             figures.filters({name: (run.initial, run.final) for name, run in first_runs.items()}),
             "The filters, initial and trained",
-            f"First layer of seed {runs[0].spec.seed}: before training, after it, and the change. Each filter is scaled "
-            "by its own largest weight; gray is zero.",
+            f"First layer of seed {runs[0].spec.seed}: before training, after it, and the change. Each filter is "
+            "scaled by its own largest weight; gray is zero.",
         ),
     }
 

@@ -51,5 +51,6 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
 
         return filters_from_module(source, layer, example)
     raise InputError(
-        f"source is of type {type(source).__name__}; expected a torch.nn.Module, an array (K, C, kh, kw) or a FilterBank"
+        f"source is of type {type(source).__name__}; expected a torch.nn.Module, an array of shape (K, C, kh, kw), "
+        "or a FilterBank"
     )

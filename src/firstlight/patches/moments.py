@@ -170,8 +170,6 @@ class PatchMoments:
 
     def __add__(self, other: "PatchMoments") -> "PatchMoments":
         """Merge: the moments of both sets of patches, exactly (uint8)."""
-        if isinstance(other, numbers.Integral) and other == 0:  # so that sum([...]) works
-            return self
         if not isinstance(other, PatchMoments):
             return NotImplemented
         for name in ("kernel_size", "channels", "stride", "dtype"):
@@ -185,7 +183,9 @@ class PatchMoments:
         total.count = self.count + other.count
         return total
 
-    __radd__ = __add__
+    def __radd__(self, other: int) -> "PatchMoments":
+        """``0 + moments``, with which ``sum([...])`` begins."""
+        return self if other == 0 else NotImplemented
 
     def __eq__(self, other: object) -> bool:
         """Same patches' moments, bit for bit."""

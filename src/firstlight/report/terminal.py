@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from firstlight.experiments.claims import Claim
@@ -31,8 +32,8 @@ def claims_table(claims: Sequence[Claim]) -> Table:
         colour = _COLOURS[claim.verdict]
         table.add_row(
             f"[{colour}]{claim.verdict}[/{colour}]",
-            f"{claim.statement} [dim]({claim.source})[/dim]",
-            claim.published,
-            f"[bold]{claim.measured}[/bold]\n[dim]{claim.quantity}[/dim]",
+            f"{escape(claim.statement)} [dim]({escape(claim.source)})[/dim]",
+            escape(claim.published),
+            f"[bold]{claim.measured}[/bold]\n[dim]{escape(claim.quantity)}[/dim]",
         )
     return table

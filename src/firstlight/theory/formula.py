@@ -43,8 +43,8 @@ def linear_cnn_profile(
     Raises
     ------
     InputError
-        Negative or NaN input; whitening (infinite time) with a component of no variance, whose energy would be infinite;
-        no limit because lr * lambda^2 >= 2; or a diverging profile too large for a float.
+        Negative or NaN input; whitening (infinite time) with a component of no variance, whose energy would be
+        infinite; no limit because lr * lambda^2 >= 2; or a diverging profile too large for a float.
 
     References
     ----------

@@ -20,6 +20,8 @@ from firstlight.training.run import SEAL, Run, write_run
 from firstlight.training.spec import RunSpec
 
 if TYPE_CHECKING:
+    import torch
+
     from firstlight.images import ImageSet
     from firstlight.training.trainer import Trainer
 
@@ -66,6 +68,9 @@ def train(
     folder = Path(store) / spec.hash
     with suppress(RunError):
         return Run.load(folder)
+    from firstlight.training.machine import choose_device
+
+    torch_device = choose_device(device)  # bad input is refused before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     with _lock(folder):
         # Again: another process may have trained it while this one waited.
@@ -76,7 +81,7 @@ def train(
         remove_partials(folder)
         # Of a damaged run, if it is there: without its seal a run is unfinished.
         (folder / SEAL).unlink(missing_ok=True)
-        _train(spec, train_set, test_set, folder, device, on_progress)
+        _train(spec, train_set, test_set, folder, torch_device, on_progress)
         return Run.load(folder)
 
 
@@ -85,15 +90,14 @@ def _train(
     train_set: "ImageSet",
     test_set: "ImageSet",
     folder: Path,
-    device_name: str,
+    device: "torch.device",
     on_progress: Callable[[Progress], None] | None,
 ) -> None:
     import torch
 
-    from firstlight.training.machine import choose_device, describe_device, describe_environment, reproducible
+    from firstlight.training.machine import describe_device, describe_environment, reproducible
     from firstlight.training.trainer import Diverged, Trainer
 
-    device = choose_device(device_name)
     checkpoint = _checkpoint(folder, spec, describe_device(device))
     threads = checkpoint.threads if checkpoint else torch.get_num_threads()
     with reproducible(device, threads):
