@@ -43,8 +43,8 @@ def standardized(profile: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(centred)
     if length <= 1e-14 * np.sqrt(len(profile)):
         raise InputError(
-            f"the profile is constant (every energy is {profile[0]:.6g}); its correlation is undefined: "
-            "a first layer that has not moved since its initialisation has no profile of change"
+            f"the profile is constant (every energy is {profile[0]:.6g}); expected some that differ: its correlation "
+            "is undefined, as for a first layer that has not moved since its initialisation"
         )
     return centred / length
 
@@ -93,7 +93,8 @@ class EnergyProfile:
     @property
     def total(self) -> float:
         """Root of the summed e^2: the root-mean-square norm of a filter."""
-        return float(np.linalg.norm(self.energy))
+        largest = self.energy.max()  # whose square may overflow, or vanish
+        return float(largest * np.linalg.norm(self.energy / largest)) if largest > 0 else 0.0
 
     def correlation(self, other: "EnergyProfile | np.ndarray") -> float:
         """Pearson correlation with another profile: the paper's measure of how alike two first layers are."""
@@ -174,6 +175,11 @@ def energy_profile(
         raise InputError(
             f"filters are {_shape(weight.shape[1:])}{groups}; expected {_shape(expected)}, the shape of the patches: "
             f"compute PatchMoments with channels={weight.shape[1]} and the layer's kernel size"
+        )
+    if bank.dilation != (1, 1):
+        raise InputError(
+            f"the layer {bank.layer} has dilation {bank.dilation}: it sees pixels that lie apart; "
+            "expected dilation (1, 1), as the patches of the basis were read"
         )
     if initial is not None:
         start = FilterBank.of(initial).weight

@@ -4,6 +4,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Callable
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -451,7 +452,9 @@ def test_the_file_says_what_it_holds_and_where_it_came_from(tmp_path: Path):
         header = json.loads(str(file["header"]))
     assert header["format"] == 1
     assert header["provenance"]["data"] == "cifar10"
-    assert {"firstlight", "written"} < set(header["provenance"])
+    assert "firstlight" in header["provenance"]
+    assert datetime.fromisoformat(header["provenance"]["written"]).tzinfo is not None
+    assert PatchMoments.load(tmp_path / "m.npz").provenance == header["provenance"]
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

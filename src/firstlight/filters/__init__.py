@@ -1,5 +1,6 @@
 """Filter banks, and finding them: in an array, in a network."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
         if layer is not None:
             raise InputError(f"layer is {layer!r}, but the source is already a filter bank; expected layer=None")
         return FilterBank.of(source)
-    if any(cls.__module__.startswith("torch.nn") for cls in type(source).__mro__):
+    torch = sys.modules.get("torch")  # a network can only be here if torch was imported
+    if torch is not None and isinstance(source, torch.nn.Module):
         from firstlight.filters.module import filters_from_module
 
         return filters_from_module(source, layer, example)

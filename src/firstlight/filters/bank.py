@@ -45,8 +45,13 @@ class FilterBank:
     def __post_init__(self) -> None:
         name = " ".join(part for part in (self.source, self.layer) if part) or "the filters"
         try:
-            weight = np.array(self.weight, dtype=np.float64)
-        except (ValueError, TypeError) as error:
+            weight = np.asarray(self.weight)
+            if np.iscomplexobj(weight):
+                raise InputError(f"{name}: the weights are complex; expected real filters")
+            weight = np.array(weight, dtype=np.float64)
+        except InputError:
+            raise
+        except (ValueError, TypeError, RuntimeError) as error:  # the last from torch
             raise InputError(f"{name}: not an array of numbers ({error}); expected (K, C, kh, kw)") from None
         if weight.ndim != 4 or weight.size == 0:
             raise InputError(f"{name}: the weight has shape {weight.shape}; expected (K, C, kh, kw), not empty")

@@ -83,7 +83,8 @@ class PatchBasis:
         """A row a component: its number from 1, variance, and share of the total variance."""
         import pandas as pd
 
-        share = self.variance / self.variance.sum()
+        total = self.variance.sum()
+        share = self.variance / total if total > 0 else np.full(self.size, np.nan)
         return pd.DataFrame({"component": range(1, self.size + 1), "variance": self.variance, "share": share})
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
@@ -93,5 +94,5 @@ class PatchBasis:
         fig, ax = axes_or_new(ax)
         ax.plot(np.arange(1, self.size + 1), self.variance, marker="o", color="black")
         component_axis(ax, self.size)
-        ax.set(yscale="log", ylabel="variance of the patches, λ²")
+        ax.set(yscale="log" if self.variance.max() > 0 else "linear", ylabel="variance of the patches, λ²")
         return fig, ax

@@ -101,15 +101,13 @@ def _slide(planes, a, b, dx, stride, phase_size, count, windows, sums, offsets):
 
 
 @numba.njit(nogil=True, cache=True)
-def _accumulate(images, kernel_size, stride, planes, second, first):
-    """Add the moments of one block of equally large images, (n, C, h, w), to `second` and `first`.
+def _accumulate(planes, kernel_size, stride, windows_x, second, first):
+    """Add the moments of one packed block of images to `second` and `first`.
 
     Only entries with a lag that is not before (0, 0) are filled in; `patch_sums` mirrors them.
     """
-    channels, height, width = images.shape[1:]
+    channels, height = planes.shape[0] - 1, planes.shape[1]
     windows_y = (height - kernel_size) // stride + 1
-    windows_x = (width - kernel_size) // stride + 1
-    _pack(images, stride, planes)
     flat = planes.reshape(planes.size)
     count = planes.shape[4]
     phase_size = planes.shape[3] * count
@@ -189,7 +187,8 @@ def patch_sums(images: np.ndarray, kernel_size: int, stride: int) -> tuple[np.nd
         for n0, n1, m0, m1 in blocks[index::lanes]:
             block = images[n0:n1, :, stride * m0 : stride * (m1 - 1) + kernel_size]
             planes = np.zeros((channels + 1, block.shape[2], phases, run, n1 - n0), pixel)
-            _accumulate(block, kernel_size, stride, planes, second, first)
+            _pack(block, stride, planes)
+            _accumulate(planes, kernel_size, stride, windows_x, second, first)
         return second, first
 
     with ThreadPoolExecutor(min(lanes, thread_count())) as pool:

@@ -1,20 +1,18 @@
 """PatchMoments: exact first and second moments of all patches of a data set, one stack of images at a time."""
 
 import datetime
-import json
 import numbers
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from firstlight import __version__
 from firstlight.errors import InputError
-from firstlight.files import atomic_write
 from firstlight.patches.basis import PatchBasis
+from firstlight.patches.storage import read_moments, write_moments
 
-FORMAT = 1
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
 _MOST_PATCHES = (2**63 - 1) // 255**2
 # Floating-point images are checked and converted in pieces of about so many numbers.
@@ -48,6 +46,8 @@ class PatchMoments:
         Number of patches summed so far.
     dtype : {None, "uint8", "float64"}
         What the images were; None before the first update.
+    provenance : dict
+        What the file said that they were loaded from; empty otherwise.
 
     References
     ----------
@@ -69,6 +69,7 @@ class PatchMoments:
         self.kernel_size, self.channels, self.stride = int(kernel_size), int(channels), int(stride)
         self.dtype: str | None = None
         self.count = 0
+        self.provenance: dict[str, str] = {}
         self.second = np.zeros((self.size, self.size), np.int64)
         self.first = np.zeros(self.size, np.int64)
 
@@ -113,12 +114,20 @@ class PatchMoments:
         self._refuse_overflow(self.count + len(images) * rows * columns, dtype)
         from firstlight.patches.lags import patch_sums  # numba takes half a second to import
 
-        second, first, count = patch_sums(images, self.kernel_size, self.stride)
-        self.second, self.first, self.count = second + self.second, first + self.first, count + self.count
+        with np.errstate(over="ignore", invalid="ignore"):
+            second, first, count = patch_sums(images, self.kernel_size, self.stride)
+            second, first = second + self.second, first + self.first
+        if not np.isfinite(second).all():
+            raise InputError(
+                f"pixels reach {np.abs(images).max():.3g} and their squares overflow; expected smaller ones: rescale"
+            )
+        self.second, self.first, self.count = second, first, count + self.count
         self.dtype = dtype
         return self
 
     def _checked(self, images: Any) -> np.ndarray:
+        if hasattr(images, "detach"):  # a torch tensor, which may want gradients or lie on a GPU
+            images = images.detach().cpu()
         try:
             images = np.asarray(images)
         except (ValueError, TypeError) as error:
@@ -185,7 +194,9 @@ class PatchMoments:
 
     def __radd__(self, other: int) -> "PatchMoments":
         """``0 + moments``, with which ``sum([...])`` begins."""
-        return self if other == 0 else NotImplemented
+        if other != 0:
+            return NotImplemented
+        return PatchMoments(self.kernel_size, self.channels, self.stride) + self
 
     def __eq__(self, other: object) -> bool:
         """Same patches' moments, bit for bit."""
@@ -280,22 +291,18 @@ class PatchMoments:
         ----------
         path : str or Path
         **provenance : str
-            What a reader should know about the images, such as ``data="cifar10"``; kept beside the date and version.
+            What a reader should know about the images, such as ``data="cifar10"``; kept beside version and date.
         """
-        from firstlight import __version__
-
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         header = {
-            "format": FORMAT,
             "kernel_size": self.kernel_size,
             "channels": self.channels,
             "stride": self.stride,
             "count": self.count,
             "dtype": self.dtype,
-            "provenance": {"firstlight": __version__, "written": now, **provenance},
+            "provenance": {"firstlight": __version__, "written": written, **provenance},
         }
-        with atomic_write(path) as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), second=self.second, first=self.first)
+        write_moments(path, header, self.second, self.first)
 
     @classmethod
     def load(cls, path: str | Path) -> "PatchMoments":
@@ -306,41 +313,9 @@ class PatchMoments:
         InputError
             The file is missing, damaged, of another format version, or not a file of moments.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                second, first = file["second"], file["first"]
-            moments = cls(header["kernel_size"], header["channels"], header["stride"])
-            version, count, dtype = header["format"], header["count"], header["dtype"]
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; expected moments written by PatchMoments.save") from None
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            IndexError,
-            EOFError,
-            zipfile.BadZipFile,
-        ) as error:
-            raise InputError(
-                f"{path}: not a whole file of patch moments ({type(error).__name__}: {error}); "
-                "expected one written by PatchMoments.save"
-            ) from None
-        if version != FORMAT:
-            raise InputError(f"{path}: format {version!r}; expected {FORMAT}: compute the moments again")
-        expected = {None: np.int64, "uint8": np.int64, "float64": np.float64}.get(dtype)
-        shapes_fit = second.shape == (moments.size, moments.size) and first.shape == (moments.size,)
-        if (
-            not shapes_fit
-            or second.dtype != expected
-            or first.dtype != expected
-            or not isinstance(count, int)
-            or not count >= 0
-            or not np.isfinite(second).all()
-            or not np.array_equal(second, second.T)
-        ):
-            raise InputError(f"{path}: the moments contradict their header; the file is damaged: compute them again")
-        moments.second, moments.first, moments.count, moments.dtype = second, first, count, dtype
+        header, second, first = read_moments(path)
+        moments = cls(header["kernel_size"], header["channels"], header["stride"])
+        moments.second, moments.first = second, first
+        moments.count, moments.dtype = header["count"], header["dtype"]
+        moments.provenance = header["provenance"]
         return moments

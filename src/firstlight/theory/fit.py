@@ -66,14 +66,14 @@ class FormulaFit:
     energy: np.ndarray = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fit in JSON's types."""
+        """The fit in JSON's types, which know no infinity and no NaN: those are None."""
         return {
-            "tau": self.tau,
+            "tau": _finite(self.tau),
             "correlation": self.correlation,
             "scale": self.scale,
             "residual": self.residual,
-            "log_r2": self.log_r2,
-            "tau_range": list(self.tau_range),
+            "log_r2": _finite(self.log_r2),
+            "tau_range": [_finite(tau) for tau in self.tau_range],
             "bound": self.bound,
             "prediction": self.prediction.tolist(),
         }
@@ -134,21 +134,27 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
     >>> round(fit.tau, 6), round(fit.correlation, 9), round(fit.scale, 6)
     (0.7, 1.0, 5.0)
     """
-    energy = np.array(profile.energy if isinstance(profile, EnergyProfile) else profile, dtype=np.float64)
+    try:
+        energy = np.array(profile.energy if isinstance(profile, EnergyProfile) else profile, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise InputError(f"the profile is {profile!r}; expected a vector of energies") from None
     variance = checked_variance(basis.variance if isinstance(basis, PatchBasis) else basis)
     if energy.shape != variance.shape:
         raise InputError(
             f"the profile has shape {energy.shape}; expected {variance.shape}, as the variance of the basis"
         )
     positive = variance[variance > 0]
-    if len(np.unique(positive)) < 3:
+    different = len(np.unique(np.round(np.log(positive), 9)))  # not those that differ by rounding only
+    if different < 3:
         raise InputError(
-            f"the basis has {len(np.unique(positive))} different positive variances; expected at least 3 to fit a "
-            "training time: the images have too little structure"
+            f"the basis has {different} different positive variances; expected at least 3 to fit a training time: "
+            "the images have too little structure"
         )
     if not (energy >= 0).all():
         raise InputError("the profile holds negative or NaN energies; expected e >= 0")
     target = standardized(energy)
+    largest = energy.max()  # products of tiny or huge energies would vanish or overflow
+    relative = energy / largest
 
     low, high = np.log(_EARLY / positive.max()), np.log(_LATE / positive.min())
     grid = np.linspace(low, high, int((high - low) / np.log(10) * _POINTS_PER_DECADE) + 2)
@@ -162,19 +168,24 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
         bound, best_log = "early", float(grid[0])
     tau = float("inf") if bound == "late" and (variance > 0).all() else float(np.exp(best_log))
     shape = linear_cnn_profile(variance, tau)
-    scale = float(energy @ shape / (shape @ shape))
-    prediction = scale * shape
+    peak = shape.max()
+    relative_scale = float(relative @ (shape / peak) / ((shape / peak) @ (shape / peak)))
+    fitted = relative_scale * (shape / peak)
     return FormulaFit(
         tau=tau,
         correlation=correlation(energy, shape),
-        scale=scale,
-        residual=float(np.linalg.norm(energy - prediction) / np.linalg.norm(energy)),
-        log_r2=_log_r2(energy, shape),
+        scale=float(relative_scale * largest / peak),
+        residual=float(np.linalg.norm(relative - fitted) / np.linalg.norm(relative)),
+        log_r2=_log_r2(relative, shape),
         tau_range=_flat_range(grid, scores, best_log, best_score),
         bound=bound,
-        prediction=prediction,
+        prediction=fitted * largest,
         energy=energy,
     )
+
+
+def _finite(number: float) -> float | None:
+    return number if np.isfinite(number) else None
 
 
 def _scores(target: np.ndarray, variance: np.ndarray, log_tau: np.ndarray) -> np.ndarray:
@@ -192,7 +203,7 @@ def _polish(target: np.ndarray, variance: np.ndarray, grid: np.ndarray, scores: 
     best = int(np.argmax(scores))
     candidates = [(float(scores[best]), float(grid[best]))]
     inner = scores[1:-1]
-    humps = 1 + np.flatnonzero((inner >= scores[:-2]) & (inner >= scores[2:]) & (inner >= scores[best] - _HUMP))
+    humps = 1 + np.flatnonzero((inner > scores[:-2]) & (inner >= scores[2:]) & (inner >= scores[best] - _HUMP))
     for hump in humps[np.argsort(scores[humps])[::-1][:3]]:
         result: Any = minimize_scalar(
             lambda log_tau: -_scores(target, variance, np.array([log_tau]))[0],

@@ -71,7 +71,14 @@ def linear_cnn_profile(
     else:
         raise InputError("expected either tau, or lr and steps together")
     deviation = np.sqrt(variance)
-    return np.divide(learned, deviation, out=np.zeros(learned.shape), where=deviation > 0)
+    with np.errstate(over="ignore"):
+        profile = np.divide(learned, deviation, out=np.zeros(learned.shape), where=deviation > 0)
+    if not np.isfinite(profile).all():
+        raise InputError(
+            f"lr * variance reaches {lr * variance.max() if lr else 0:.4g} and the energy is too large for a float: "
+            "lower lr or steps"
+        )
+    return profile
 
 
 def regime(variance: ArrayLike, lr: float) -> Literal["converging", "oscillating", "diverging"]:
