@@ -36,8 +36,8 @@ benchmarks: $(INSTALLED)
 # Keeps the small files of a real run: claims, and the first-layer weights over the steps with their spec and metrics.
 PRESET ?= standard
 record: $(INSTALLED)
-	$(BIN)/firstlight reproduce --preset $(PRESET) --out firstlight-out/$(PRESET) || [ $$? -eq 1 ]
-	$(BIN)/python -m firstlight.report.record firstlight-out/$(PRESET) results/$(PRESET)
+	$(BIN)/firstlight reproduce formula --preset $(PRESET) --data cifar10 --out firstlight-out/$(PRESET) || [ $$? -eq 1 ]
+	$(BIN)/python -m firstlight.report.record firstlight-out/$(PRESET) results/formula-$(PRESET) README.md
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

@@ -60,8 +60,23 @@ def test_whitening_distance_falls_with_time_and_is_zero_at_whitening(fits, basis
     assert formula.whitening_distance(1 / np.sqrt(basis.variance), basis) == pytest.approx(0, abs=1e-12)
 
 
+def learning() -> pd.DataFrame:
+    rows = [
+        {"model": model, "seed": seed, "step": step, "train_loss": 2.0 + seed, "test_accuracy": 0.25}
+        for model in formula.MODELS
+        for seed in (0, 1)
+        for step in (10, 100)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_correlation_comes_with_how_far_the_network_was_trained(fits, runs, basis):
+    claim = formula.judge(fits, formula.random_table(runs, basis), learning())[0]
+    assert "After step 100, the last, the training loss is 2.500 and the test accuracy 25.0%." in claim.note
+
+
 def verdicts(fits: pd.DataFrame, runs: list, basis: PatchBasis) -> dict[str, str]:
-    claims = formula.judge(fits, formula.random_table(runs, basis))
+    claims = formula.judge(fits, formula.random_table(runs, basis), learning())
     assert len({claim.name for claim in claims}) == len(claims) == 9
     return {claim.name: claim.verdict for claim in claims}
 

@@ -1,13 +1,18 @@
-"""Record a reproduction: keep its small files. `python -m firstlight.report.record OUT FOLDER`."""
+"""Record a reproduction: keep its small files, and show its claims in the README.
+
+`python -m firstlight.report.record OUT FOLDER [README]`, which `make record` calls.
+"""
 
 import json
 import shutil
 import sys
 from pathlib import Path
 
+from firstlight.files import write_text
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC, Run
 
 KEPT = ("claims.json", "claims.md", "reproduction.json")
+BEGIN, END = "<!-- recorded claims: begin -->", "<!-- recorded claims: end -->"
 
 
 def record(out: Path, folder: Path) -> None:
@@ -18,7 +23,8 @@ def record(out: Path, folder: Path) -> None:
     out : Path
         What `reproduce` wrote.
     folder : Path
-        The record: claims, how to repeat it, and `runs/HASH/` with spec, first-layer weights, metrics and seal.
+        The record: claims, how to repeat it, figures as PNG, and `runs/HASH/` with spec, first-layer weights, metrics
+        and seal.
     """
     about = json.loads((out / "reproduction.json").read_text())
     runs = [Run.load(out / "runs" / run["hash"]).path for run in about["runs"]]
@@ -36,5 +42,26 @@ def record(out: Path, folder: Path) -> None:
         shutil.copyfile(path, figures / path.name)
 
 
+def recorded_claims(folder: Path) -> str:
+    """What the README shows of a record: on what it was measured, the command that repeats it, and the claims."""
+    about = json.loads((folder / "reproduction.json").read_text())
+    measured = (
+        f"Recorded {about['date']}: preset `{about['preset']}` on {about['data']}, seeds "
+        f"{', '.join(map(str, about['seeds']))}, {'; '.join(about['device'])}, "
+        f"{' or '.join(map(str, about['threads']))} threads, {about['training_seconds'] / 60:.0f} minutes of training. "
+        f"Repeat it with `{about['command']}`."
+    )
+    return f"{measured}\n\n{(folder / 'claims.md').read_text()}"
+
+
+def show_in_readme(folder: Path, readme: Path) -> None:
+    """Put a record's claims between the README's markers."""
+    before, rest = readme.read_text().split(BEGIN)
+    _, after = rest.split(END)
+    write_text(readme, f"{before}{BEGIN}\n{recorded_claims(folder)}{END}{after}")
+
+
 if __name__ == "__main__":
     record(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) > 3:
+        show_in_readme(Path(sys.argv[2]), Path(sys.argv[3]))
