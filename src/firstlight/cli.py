@@ -153,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done, and for `reproduce` every tested claim reproduced; 1: some claims were not; 2: bad input, told in
     one line; 130: interrupted.
     """
-    logging.basicConfig(format="firstlight: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format="firstlight: %(message)s")
+    logging.getLogger("firstlight").setLevel(logging.INFO)  # that a run goes on where it was, say
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, FirstlightError) as error:

@@ -18,8 +18,10 @@ TIME_COLOURS = "viridis_r"
 def new_figure(rows: int = 1, columns: int = 1, width: float = 4.2, height: float = 3.0) -> "tuple[Figure, list[Axes]]":
     """A figure with a grid of axes, without pyplot's global state, so that no display is needed."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    fig = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    layout = ConstrainedLayoutEngine(wspace=0.06, hspace=0.06)
+    fig = Figure(figsize=(width * columns, height * rows), layout=layout)
     axes = fig.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)

@@ -97,7 +97,14 @@ def formula_over_time(basis: PatchBasis, count: int = 7) -> "Figure":
     numbers = np.arange(1, len(variance) + 1)
     for tau, colour in zip(times, colours, strict=True):
         profile = linear_cnn_profile(variance, tau)
-        ax.plot(numbers, profile / profile.max(), color=colour, marker="o", ms=3, label=f"τ = {tau:.2g}")
+        ax.plot(
+            numbers,
+            profile / profile.max(),
+            color=colour,
+            marker="o",
+            ms=3,
+            label=f"τ = {tau:.2g}" if tau < 100 else f"τ = {tau:,.0f}",
+        )
     component_axis(ax, len(variance))
     ax.set(yscale="log", ylabel="predicted energy / peak energy")
     ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
@@ -113,7 +120,7 @@ def components(basis: PatchBasis) -> "Figure":
 
 def filters(banks: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
     """A row a network: initial filters, trained filters, and their difference."""
-    fig, axes = new_figure(rows=len(banks), columns=3, width=3.0, height=2.2)
+    fig, axes = new_figure(rows=len(banks), columns=3, width=3.6, height=2.0)
     for row, (name, (initial, trained)) in enumerate(banks.items()):
         for ax, title, weight in zip(
             axes[3 * row : 3 * row + 3],
@@ -121,6 +128,6 @@ def filters(banks: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
             (initial, trained, trained - initial),
             strict=True,
         ):
-            show_tiles(ax, weight)
+            show_tiles(ax, weight, columns=2 * round(len(weight) ** 0.5))
             ax.set_title(title, fontsize=9)
     return fig

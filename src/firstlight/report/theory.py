@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -59,8 +60,8 @@ def _spread(basis: PatchBasis, lr: float) -> list[float]:
 
 
 def _table(basis: PatchBasis, times: np.ndarray, lr: float, profiles: np.ndarray) -> Table:
-    table = Table()
-    for header in ("steps", "τ", "peak at", "r with λ", "r with 1/λ"):
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for header in ("steps", "τ", "peak at", "r with λ", "with 1/λ"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("energy profile", overflow="fold")
     deviation = np.sqrt(basis.variance)

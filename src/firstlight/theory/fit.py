@@ -22,6 +22,8 @@ _POINTS_PER_DECADE = 40
 _EARLY, _LATE = 1e-6, 50.0
 # Between two points of the grid the curve rises by less than this: lower humps cannot hold the optimum.
 _HUMP = 2e-3
+# Correlations that differ by less are equal but for rounding.
+_NOISE = 1e-13
 # A limit is reported where no time does better by more than this.
 _TIE = 1e-10
 # The fit counts as equally good where the correlation is at most this much below its best.
@@ -203,7 +205,8 @@ def _polish(target: np.ndarray, variance: np.ndarray, grid: np.ndarray, scores: 
     best = int(np.argmax(scores))
     candidates = [(float(scores[best]), float(grid[best]))]
     inner = scores[1:-1]
-    humps = 1 + np.flatnonzero((inner > scores[:-2]) & (inner >= scores[2:]) & (inner >= scores[best] - _HUMP))
+    rises = inner > scores[:-2] + _NOISE  # where the curve is flat, rounding makes humps that are none
+    humps = 1 + np.flatnonzero(rises & (inner >= scores[2:]) & (inner >= scores[best] - _HUMP))
     for hump in humps[np.argsort(scores[humps])[::-1][:3]]:
         result: Any = minimize_scalar(
             lambda log_tau: -_scores(target, variance, np.array([log_tau]))[0],
