@@ -445,6 +445,12 @@ def test_saved_moments_come_back_whole(tmp_path: Path, images: np.ndarray | None
     assert [p.name for p in path.parent.iterdir()] == ["moments.any"]
 
 
+def test_a_patch_whose_moments_fill_the_memory_is_refused():
+    with pytest.raises(InputError, match="kernel_size 100000 with 3 channels makes patches of 30,000,000,000 numbers"):
+        PatchMoments(kernel_size=100_000)
+    assert PatchMoments(kernel_size=16, channels=3).size == 768
+
+
 def test_the_file_says_what_it_holds_and_where_it_came_from(tmp_path: Path):
     PatchMoments().update(IMAGES).save(tmp_path / "m.npz", data="cifar10")
     with np.load(tmp_path / "m.npz") as file:

@@ -115,6 +115,7 @@ def fit_table(runs: list[Run], basis: PatchBasis) -> pd.DataFrame:
                     "step": step,
                     "lr_times_steps": step * run.spec.lr,
                     "tau": fit.tau,
+                    "bound": fit.bound,
                     "tau_low": fit.tau_range[0],
                     "tau_high": fit.tau_range[1],
                     "correlation": fit.correlation,
@@ -199,7 +200,7 @@ def judge(fits: pd.DataFrame, random_banks: pd.DataFrame, learning: pd.DataFrame
                     f"Over all recorded steps and seeds it runs from {rows.correlation.min():.3f} to "
                     f"{rows.correlation.max():.3f}. Random banks of this shape reach {null['mean']:.2f} ± "
                     f"{null['std']:.2f}, 95th percentile {null.percentile_95:.2f}, with the same freedom to choose t. "
-                    f"The best τ is {spread(ends.tau)}; any from {ends.tau_low.max():.2g} to {ends.tau_high.min():.2g} "
+                    f"The best τ is {spread(ends.tau.where(ends.bound != 'early', 0.0))}; any from {ends.tau_low.max():.2g} to {ends.tau_high.min():.2g} "
                     "correlates within 0.01 of the best in every seed. "
                     f"After step {trained.step.iloc[0]}, the last, the training loss is "
                     f"{trained.train_loss.mean():.3f} and the test accuracy {trained.test_accuracy.mean():.1%}."

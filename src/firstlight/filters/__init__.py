@@ -41,7 +41,7 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
     --------
     >>> import firstlight as fl
     >>> fl.load_filters(fl.build_model("resnet20"))
-    FilterBank(ResNet conv1: 16 filters of 3 x 3 x 3)
+    FilterBank(ResNet20 conv1: 16 filters of 3 x 3 x 3)
     """
     if isinstance(source, FilterBank | np.ndarray):
         if layer is not None:

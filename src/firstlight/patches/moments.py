@@ -15,6 +15,8 @@ from firstlight.patches.storage import read_moments, write_moments
 
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
 _MOST_PATCHES = (2**63 - 1) // 255**2
+# Length of the longest patch: the moments take its square.
+_LARGEST = 16_384
 # Floating-point images are checked and converted in pieces of about so many numbers.
 _PIECE = 1 << 24
 
@@ -25,7 +27,8 @@ class PatchMoments:
     A patch is a window of `kernel_size` x `kernel_size` pixels in all channels, read without padding and flattened
     in the order (channel, row, column), like the weight of a convolution. uint8 images are summed in exact
     integers: the result does not depend on the machine, the order, or how the data were split, and ``+`` merges.
-    Normalisation comes afterwards, in :meth:`basis`. Floating-point images are summed in float64.
+    Normalisation comes afterwards, in :meth:`basis`. Floating-point images are summed in float64, with a rounding
+    error relative to the largest products in an image, not to each entry.
 
     Parameters
     ----------
@@ -67,6 +70,11 @@ class PatchMoments:
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
         self.kernel_size, self.channels, self.stride = int(kernel_size), int(channels), int(stride)
+        if self.size > _LARGEST:
+            raise InputError(
+                f"kernel_size {self.kernel_size} with {self.channels} channels makes patches of {self.size:,} numbers; "
+                f"expected at most {_LARGEST:,}, whose moments take {8 * _LARGEST**2 >> 30} GiB"
+            )
         self.dtype: str | None = None
         self.count = 0
         self.provenance: dict[str, str] = {}
