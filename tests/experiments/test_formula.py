@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from firstlight.experiments import formula
+from firstlight.experiments.formula_claims import judge
 from firstlight.patches import PatchBasis
 from firstlight.theory import linear_cnn_profile
 
@@ -71,12 +72,12 @@ def learning() -> pd.DataFrame:
 
 
 def test_a_correlation_comes_with_how_far_the_network_was_trained(fits, runs, basis):
-    claim = formula.judge(fits, formula.random_table(runs, basis), learning())[0]
+    claim = judge(fits, formula.random_table(runs, basis), learning())[0]
     assert "After step 100, the last, the training loss is 2.500 and the test accuracy 25.0%." in claim.note
 
 
 def verdicts(fits: pd.DataFrame, runs: list, basis: PatchBasis) -> dict[str, str]:
-    claims = formula.judge(fits, formula.random_table(runs, basis), learning())
+    claims = judge(fits, formula.random_table(runs, basis), learning())
     assert len({claim.name for claim in claims}) == len(claims) == 9
     return {claim.name: claim.verdict for claim in claims}
 

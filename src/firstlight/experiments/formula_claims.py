@@ -1,0 +1,128 @@
+"""The claims of the experiment `formula`. Their criteria were fixed before the first run and are not to be tuned."""
+
+import numpy as np
+import pandas as pd
+
+from firstlight.experiments.claims import Claim
+
+MODELS = {"vgg11": "VGG11", "resnet20": "ResNet20"}
+RANDOM_BANKS = 200
+
+
+def judge(fits: pd.DataFrame, random_banks: pd.DataFrame, learning: pd.DataFrame) -> list[Claim]:
+    """Judge every claim.
+
+    Parameters
+    ----------
+    fits : DataFrame
+        A row a run and recorded step, as `formula.fit_table` makes it.
+    random_banks : DataFrame
+        A row a network, as `formula.random_table` makes it.
+    learning : DataFrame
+        Loss and accuracy of every run at the recorded steps.
+    """
+    claims = []
+    for model, name in MODELS.items():
+        rows = fits.query("model == @model")
+        seeds = [rows.query("seed == @seed") for seed in rows.seed.unique()]
+        ends = pd.concat([group.tail(1) for group in seeds])
+        null = random_banks.query("model == @model").iloc[0]
+        trained = learning.query("model == @model").groupby("seed").tail(1)
+        published = {"vgg11": "≥ 0.8 (seed); 0.94 ± 0.01 (Table 3)", "resnet20": "≥ 0.8"}[model]
+        source = "seed sec. 3, Fig. 1" + ("; paper Table 3" if model == "vgg11" else "")
+        claims += [
+            Claim.judged(
+                ends.correlation.tolist(),
+                lambda mean: mean >= 0.8,
+                name=f"formula/{model}/correlation",
+                statement=f"{name}'s energy profile follows eq. 3 at the best t",
+                source=source,
+                published=published,
+                quantity="correlation at the last step",
+                criterion="the mean over seeds is at least 0.8",
+                note=fit_note(rows, ends, null, trained),
+            ),
+            Claim.judged(
+                [spearman(group.step, group.total_energy) for group in seeds],
+                lambda mean: mean >= 0.9,
+                name=f"formula/{model}/energy-rises",
+                statement=f"the energy of {name}'s first layer rises with the iterations",
+                source="seed sec. 3",
+                published="rises",
+                quantity="rank correlation of total energy with the step",
+                criterion="the mean over seeds is at least 0.9",
+                note="Energy of the change since initialisation, at all recorded steps.",
+            ),
+            Claim.judged(
+                [group.whitening_distance.iloc[-1] / group.whitening_distance.iloc[0] for group in seeds],
+                lambda mean: mean < 1,
+                name=f"formula/{model}/approaches-whitening",
+                statement=f"with more iterations {name}'s first layer comes closer to whitening",
+                source="seed sec. 3",
+                published="approaches whitening",
+                quantity="spread of log(e λ) at the last step relative to the first (0 is whitening)",
+                criterion="the mean over seeds is below 1",
+                note=(
+                    f"The spread goes from {at_ends(seeds, 'whitening_distance')}; eq. 3 at the fitted t would take it "
+                    f"from {at_ends(seeds, 'predicted_whitening_distance')}."
+                ),
+            ),
+            Claim.judged(
+                ends.residual.tolist(),
+                lambda mean: mean > 0.05,
+                name=f"formula/{model}/no-exact-match",
+                statement=f"no single t matches {name}'s profile exactly; only the shape correlates",
+                source="seed sec. 3",
+                published="no exact match",
+                quantity="relative residual |e - c·ê| / |e| at the best t, last step",
+                criterion="the mean over seeds is above 0.05",
+                note=f"R² of log energy there: {ends.log_r2.mean():.3f} (1 would be exact).",
+            ),
+        ]
+    claims.append(
+        Claim.judged(
+            random_banks["mean"].tolist(),
+            lambda mean: -0.2 <= mean <= 0.4,
+            name="formula/random/correlation",
+            statement="a random initialisation does not follow eq. 3",
+            source="paper Table 3",
+            published="0.1 ± 0.15",
+            quantity=f"mean correlation of {RANDOM_BANKS} random banks of each network's shape",
+            criterion="it lies within two published standard deviations: -0.2 to 0.4",
+            note="We take the best of all t, from λ to 1/λ; the paper scans a part of that range.",
+            replicates="network",
+        )
+    )
+    return claims
+
+
+def spearman(x: pd.Series, y: pd.Series) -> float:
+    """Rank correlation of two columns; NaN for fewer than three rows."""
+    return float(x.rank().corr(y.rank())) if len(x) >= 3 else float("nan")
+
+
+def fit_note(rows: pd.DataFrame, ends: pd.DataFrame, null: pd.Series, trained: pd.DataFrame) -> str:
+    """What a reader must know beside the correlation: its range and null, how sharp t is, how far the training got."""
+    taus = ends.tau.where(ends.bound != "early", 0.0)
+    low, high = ends.tau_low.max(), ends.tau_high.min()
+    within = "within 0.01 of the best in every seed."
+    flat = f"any from {low:.2g} to {high:.2g} correlates {within}" if low <= high else f"none correlates {within}"
+    return (
+        f"Over all recorded steps and seeds it runs from {rows.correlation.min():.3f} to {rows.correlation.max():.3f}. "
+        f"Random banks of this shape reach {null['mean']:.2f} ± {null['std']:.2f}, 95th percentile "
+        f"{null.percentile_95:.2f}, with the same freedom to choose t. The best τ is {spread(taus)}; {flat} "
+        f"After step {trained.step.iloc[0]}, the last, the training loss is {trained.train_loss.mean():.3f} "
+        f"and the test accuracy {trained.test_accuracy.mean():.1%}."
+    )
+
+
+def spread(values: pd.Series) -> str:
+    """The smallest and the largest of some times, for a note."""
+    low, high = f"{values.min():.2g}", f"{values.max():.2g}"
+    return low if low == high else f"{low} to {high}"
+
+
+def at_ends(seeds: list[pd.DataFrame], column: str) -> str:
+    """Mean over seeds of a column at the first and the last recorded step, for a note."""
+    first, last = (np.mean([group[column].iloc[row] for group in seeds]) for row in (0, -1))
+    return f"{first:.2f} to {last:.2f}"
