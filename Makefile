@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` runs the main job, `make test` runs every test. Both build .venv first.
+# Two commands matter: `make demo` runs the main job, `make test` every test that needs no GPU and no long training. Both build .venv first.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed

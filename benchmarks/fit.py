@@ -52,6 +52,7 @@ def run() -> str:
         start = time.perf_counter()
         best, tau = published_scan(energy, basis.variance)
         theirs = time.perf_counter() - start
+        assert fit.correlation >= best - 1e-12, f"{name}: the scan finds {best}, the fit only {fit.correlation}"
         rows.append(
             [
                 name,

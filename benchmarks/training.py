@@ -51,7 +51,7 @@ def straightforward(model: str, train_set: ImageSet, steps: int) -> float:
 
 def ours(model: str, train_set: ImageSet, test_set: ImageSet, steps: int) -> float:
     """Images a second of `train`, recording and testing included."""
-    spec = RunSpec.for_data(model, train_set, steps=steps, seed=0, test_images=256)
+    spec = RunSpec.for_data(model, train_set, test_set, steps=steps, seed=0, test_images=256)
     with tempfile.TemporaryDirectory() as folder:
         return float(train(spec, train_set, test_set, Path(folder), device="cpu").environment["images_per_second"])
 

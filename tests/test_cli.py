@@ -35,7 +35,7 @@ def test_the_help_of_reproduce_says_what_the_presets_train_and_how_long_that_tak
         assert f"**{experiment.name}**" in text
         for preset, cost in experiment.costs.items():
             assert f"- {preset}: {cost}" in text
-    assert "about 4 minutes" in run("reproduce", "--help").stdout
+    assert "2 to 4 minutes" in run("reproduce", "--help").stdout
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, names, tmp_path):
     assert done.stderr.count("\n") == 1
     assert all(name in done.stderr for name in names)
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "firstlight-out" / "runs").exists()
+    assert not [path for path in (tmp_path / "firstlight-out").rglob("*") if path.is_file()]
 
 
 def test_theory_prints_and_writes_eq_3(tmp_path):
@@ -91,6 +91,45 @@ def test_theory_of_a_users_own_gray_images(tmp_path):
     assert f"{20 * 12 * 12:,} patches of 1 x 5 x 5" in done.stdout
 
 
+@pytest.mark.parametrize("lr", ["0.05", "0.1", "1"])
+def test_theory_chooses_steps_that_exist_even_where_descent_oscillates_or_diverges(lr):
+    done = run("theory", "--data", "photos", "--lr", lr)
+    assert done.returncode == 0, done.stderr
+    assert ("oscillating" if lr == "0.05" else "diverging") in done.stdout
+
+
+def test_theory_of_one_pixel_gray_patches(tmp_path):
+    np.save(tmp_path / "gray.npy", np.random.default_rng(0).integers(0, 256, (9, 8, 8, 1), dtype=np.uint8))
+    done = run("theory", "--data", str(tmp_path / "gray.npy"), "--kernel-size", "1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_names_in_brackets_are_names_and_not_markup(tmp_path):
+    folder = tmp_path / "[red]" / "[" / "x]"
+    done = run("data", "list", "--data-dir", str(folder), env={"COLUMNS": "400", "PATH": "/usr/bin"})
+    assert done.returncode == 0, done.stderr
+    assert str(folder / "cifar10") in done.stdout
+    np.save(tmp_path / "a[b].npy", np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8))
+    done = run("theory", "--data", str(tmp_path / "a[b].npy"), "--out", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("a[b].npy: ")
+
+
+def test_close_numbers_of_steps_keep_their_own_columns(tmp_path):
+    done = run("theory", "--data", "photos", "--steps", "1000000", "1000001", "0", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    columns = list(pd.read_csv(tmp_path / "theory.csv").columns[2:])
+    assert columns == [f"energy_after_{steps}_steps" for steps in ("0", "1000000", "1000001")]
+
+
+def test_output_that_nobody_reads_to_its_end_and_narrow_encodings_are_no_errors():
+    line = f"{Path(sys.executable).with_name('firstlight')} theory --data photos | head -1"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("photos: 18,000,000 patches of 3 x 3 x 3\n", "")
+    done = run("theory", "--data", "photos", env={"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin"})
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_data_list_names_every_set():
     done = run("data", "list")
     assert done.returncode == 0
@@ -111,4 +150,6 @@ def test_an_interruption_says_how_to_go_on(monkeypatch, capsys):
 
     monkeypatch.setattr("firstlight.reproduction.reproduce", interrupt)
     assert cli.main(["reproduce"]) == 130
-    assert capsys.readouterr().err == "firstlight: interrupted; the same command goes on where this one stopped\n"
+    assert (
+        capsys.readouterr().err == "firstlight: interrupted; a training goes on when the same command is given again\n"
+    )

@@ -37,7 +37,7 @@ def test_pictures_and_links_exist():
 
 @pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.parent.name)
 def test_recorded_claims_follow_from_the_recorded_filters(path: Path):
-    """Recomputed from the recorded first-layer weights: every correlation in claims.json, to 1e-9."""
+    """The networks' correlations in claims.json, recomputed from the recorded first-layer weights, to 1e-9."""
     about = json.loads(path.read_text())
     try:
         images = fl.load_images(about["data"])
@@ -64,7 +64,11 @@ def test_a_record_keeps_the_small_files_and_goes_into_the_readme(tmp_path):
         (out / name).write_bytes((source / name).read_bytes())
     (out / "runs").symlink_to(source / "runs")
     (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "older").write_text("gone afterwards")
+    (tmp_path / "kept" / "mine").write_text("not a record")
+    with pytest.raises(fl.InputError, match="is not a record"):
+        record(out, tmp_path / "kept")
+    assert (tmp_path / "kept" / "mine").read_text() == "not a record"
+    (tmp_path / "kept" / "reproduction.json").write_text("{}")
     record(out, tmp_path / "kept")
     assert recorded_claims(tmp_path / "kept") == recorded_claims(source)
     names = {str(file.relative_to(tmp_path / "kept")) for file in (tmp_path / "kept").rglob("*") if file.is_file()}

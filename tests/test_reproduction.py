@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from rich.console import Console
 import firstlight as fl
 from firstlight import reproduction
 from firstlight.experiments import formula
+from firstlight.files import PARTIAL
 from firstlight.training import Run
 
 from .small_data import TINY, write_data
@@ -55,7 +57,7 @@ def test_it_writes_what_it_found(found):
         names = {path.stem for path in (found.out / "figures").glob(f"*.{kind}")}
         assert names == {f"formula_{name}" for name in found.results[0].figures}
     assert len(names) == 6
-    assert not list(found.out.rglob("*.tmp"))
+    assert not list(found.out.rglob(f"{PARTIAL}*"))
 
 
 def test_the_claimed_correlation_is_that_of_the_stored_filters(found, data):
@@ -151,7 +153,34 @@ def test_killed_in_mid_training_it_goes_on_to_the_same_bits(found, data, tmp_pat
 def test_bad_input_is_refused_before_anything_is_trained(arguments, message, tmp_path):
     with pytest.raises(fl.InputError, match=re.escape(message)):
         fl.reproduce(**arguments, out=tmp_path / "out", console=Console(quiet=True))
-    assert not (tmp_path / "out" / "runs").exists()
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+def test_one_experiment_may_be_named_by_a_string():
+    assert reproduction._checked("formula") == ["formula"] == reproduction._checked(())
+
+
+def test_the_command_can_be_pasted(found, data):
+    words = shlex.split(found.about["command"])
+    assert words[:3] == ["firstlight", "reproduce", "formula"]
+    assert {f"--data={data}", f"--out={found.out}", "--preset=quick", "--device=cpu"} <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "message"),
+    [
+        ((255, 3, 32, 32), 3, "has 255 training images of 3 classes; expected at least 256"),
+        ((300, 3, 32, 32), 1, "has 300 training images of 1 classes"),
+        ((300, 1, 28, 28), 3, "has images of 28 x 28 pixels; expected at least 32 x 32"),
+    ],
+)
+def test_data_on_which_these_networks_cannot_be_trained_are_refused_at_once(shape, classes, message, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    labels = np.arange(len(images)) % classes
+    np.savez(tmp_path / "small.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+    with pytest.raises(fl.InputError, match=message):
+        fl.reproduce(data=tmp_path / "small.npz", out=tmp_path / "out", console=Console(quiet=True))
+    assert not list((tmp_path / "out" / "runs").iterdir())
 
 
 def test_data_without_labels_is_refused(tmp_path):

@@ -1,6 +1,8 @@
 """The command line: parse, call, print. Whatever costs time to import is imported inside the commands."""
 
+import io
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,9 +46,9 @@ def reproduce(
 
     What each preset trains for *formula*, after the data is there:
 
-    - quick: 2 seeds of VGG11 (20 steps) and ResNet20 (64 steps): about 4 minutes on 2 CPU cores
-    - standard: 3 seeds, 2 epochs of VGG11 and 5 of ResNet20: about 1.5 hours on 2 CPU cores
-    - full: 3 seeds, 30 epochs each, the paper's protocol: for one GPU
+    - quick: 2 seeds of VGG11 (20 steps) and ResNet20 (64 steps): 2 to 4 minutes on 2 CPU cores
+    - standard: 3 seeds, 2 epochs of VGG11 and 5 of ResNet20 on CIFAR-10: about an hour on 2 CPU cores
+    - full: 3 seeds, 30 epochs each on CIFAR-10, the paper's protocol: for one GPU
 
     An interrupted command goes on where it was when it is given again. The exit code is 0 when every claim that was
     tested was reproduced, 1 when some were not, 2 for bad input.
@@ -58,8 +60,8 @@ def reproduce(
     preset
         How much to train.
     data
-        cifar10, cifar100, photos, or an .npz file of labelled images. Default: cifar10, or photos where that
-        cannot be had.
+        cifar10, cifar100, photos, or an .npz file with a train and a test split of labelled images, at least 256
+        and 32 x 32 pixels. Default: cifar10, or photos where that cannot be had.
     device
         auto, cpu, cuda or cuda:N.
     out
@@ -116,6 +118,7 @@ def theory(
 def list_data(*, data_dir: DataDir = None) -> None:
     """List the data sets, and whether they are there already."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from firstlight.images import data_sets
@@ -128,7 +131,7 @@ def list_data(*, data_dir: DataDir = None) -> None:
             info.name,
             f"{info.description}; {info.size}",
             "yes" if info.present else "no",
-            str(info.location or "-"),
+            escape(str(info.location or "-")),
         )
     Console().print(table)
 
@@ -140,7 +143,7 @@ def fetch(name: str, *, data_dir: DataDir = None) -> None:
     Parameters
     ----------
     name
-        cifar10 or cifar100.
+        cifar10, cifar100 or photos.
     """
     from firstlight.images import fetch as run
 
@@ -153,18 +156,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done, and for `reproduce` every tested claim reproduced; 1: some claims were not; 2: bad input, told in
     one line; 130: interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Greek letters gets question marks
     logging.basicConfig(format="firstlight: %(message)s")
     logging.getLogger("firstlight").setLevel(logging.INFO)  # that a run goes on where it was, say
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
-    except (CycloptsError, FirstlightError) as error:
-        print(f"firstlight: error: {_one_line(error)}", file=sys.stderr)
-        return BAD_INPUT
-    except OSError as error:  # a disk that is full, a folder that may not be written
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest of the buffer goes at exit
+        return 0
+    except (CycloptsError, FirstlightError, OSError) as error:
         print(f"firstlight: error: {_one_line(error)}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("firstlight: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        print("firstlight: interrupted; a training goes on when the same command is given again", file=sys.stderr)
         return INTERRUPTED
     return result if isinstance(result, int) else 0
 

@@ -41,4 +41,4 @@ def write_text(path: Path | str, text: str) -> None:
 def remove_partials(folder: Path) -> None:
     """Clear away what killed processes left in a folder; the caller makes sure that nobody writes there now."""
     for leftover in folder.glob(f"{PARTIAL}*"):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()

@@ -3,7 +3,8 @@
 import datetime
 import difflib
 import json
-import logging
+import shlex
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import get_args
 import numpy as np
 from rich.console import Console
 
-from firstlight import __version__
 from firstlight.errors import InputError, RunError, SourceError
 from firstlight.experiments import EXPERIMENTS, Claim, Context, Preset, Result, claims_markdown
 from firstlight.files import write_text
@@ -22,8 +22,7 @@ from firstlight.training import Progress, Run, RunSpec, TrainingProgress, train
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 OFFLINE_DATA = "photos"
-
-logger = logging.getLogger("firstlight")
+BATCH_SIZE, SMALLEST_SIDE = 256, 32  # of the paper's protocol and its networks
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,10 @@ class Reproduction:
     results: tuple[Result, ...]
     about: dict
 
+    def __repr__(self) -> str:
+        reproduced = sum(claim.verdict == "reproduced" for claim in self.claims)
+        return f"Reproduction({reproduced} of {len(self.claims)} claims reproduced on {self.about['data']}, {self.out})"
+
     @property
     def claims(self) -> tuple[Claim, ...]:
         """All claims, in the order of the experiments."""
@@ -62,10 +65,10 @@ class Reproduction:
 
 
 def reproduce(
-    experiments: Sequence[str] = (),
+    experiments: Sequence[str] | str = (),
     *,
     preset: str = "quick",
-    data: str | Path | ImageSet | None = None,
+    data: str | Path | None = None,
     data_dir: str | Path | None = None,
     device: str = "auto",
     out: str | Path = "firstlight-out",
@@ -79,7 +82,7 @@ def reproduce(
         Their names; empty for all.
     preset : {"quick", "standard", "full"}
         How much is trained; `firstlight reproduce --help` says how long it takes.
-    data : str, Path or ImageSet, optional
+    data : str or Path, optional
         "cifar10", "cifar100", "photos", or a file of labelled images. None: CIFAR-10, and where that cannot be had,
         the photographs that come with scikit-image.
     data_dir : str or Path, optional
@@ -109,12 +112,10 @@ def reproduce(
     chosen = [EXPERIMENTS[name] for name in _checked(experiments)]
     if preset not in PRESETS:
         raise InputError(f"preset is {preset!r}; expected one of {', '.join(PRESETS)}")
-    out = Path(out)
-    _make_folder(out)
+    out = Path(out).expanduser()
+    _make_folders(out)
     train_set, test_set = _images(data, data_dir, console)
-    for image_set in (train_set, test_set):
-        if image_set.labels is None:
-            raise InputError(f"data {image_set.name!r} has no labels; expected a class for each image, to train on")
+    _check_trainable(train_set, test_set)
 
     def obtain(spec: RunSpec, score: Callable[[np.ndarray, np.ndarray], float]) -> Run:
         with TrainingProgress(f"{spec.model}, seed {spec.seed}", spec.steps, console) as display:
@@ -128,13 +129,16 @@ def reproduce(
 
     context = Context(preset, train_set, test_set, obtain)
     results = tuple(experiment.run(context) for experiment in chosen)
-    about = _about(results, preset, train_set, [experiment.name for experiment in chosen], data, data_dir, device)
+    names = [experiment.name for experiment in chosen]
+    options = {"data": data or train_set.name, "data-dir": data_dir, "device": device, "out": out}
+    about = _about(results, preset, train_set, names, options)
     reproduction = Reproduction(out, results, about)
     _write(reproduction)
     return reproduction
 
 
-def _checked(names: Sequence[str]) -> list[str]:
+def _checked(names: Sequence[str] | str) -> list[str]:
+    names = [names] if isinstance(names, str) else names
     for name in names:
         if name not in EXPERIMENTS:
             close = difflib.get_close_matches(name, EXPERIMENTS, n=1)
@@ -143,22 +147,38 @@ def _checked(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names)) or list(EXPERIMENTS)
 
 
-def _make_folder(out: Path) -> None:
+def _make_folders(out: Path) -> None:
     """Before hours of training, not after them."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"out is {str(out)!r}; expected a folder that can be written ({error.strerror})") from None
+    for folder in (out, out / "tables", out / "figures", out / "runs"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"out needs {str(folder)!r}; expected a folder that can be written ({error.strerror})"
+            ) from None
 
 
-def _images(
-    data: str | Path | ImageSet | None, data_dir: str | Path | None, console: Console
-) -> tuple[ImageSet, ImageSet]:
-    if isinstance(data, ImageSet):
-        raise InputError("data is one ImageSet; expected a name or file that has a train and a test split")
+def _check_trainable(train_set: ImageSet, test_set: ImageSet) -> None:
+    """Refuse before anything is trained what these networks cannot be trained on."""
+    name, (height, width) = train_set.name, train_set.size
+    for image_set in (train_set, test_set):
+        if image_set.labels is None:
+            raise InputError(f"data {name!r} has no labels; expected a class for each image, to train on")
+    if len(train_set) < BATCH_SIZE or len(train_set.classes) < 2:
+        raise InputError(
+            f"data {name!r} has {len(train_set)} training images of {len(train_set.classes)} classes; expected at "
+            f"least {BATCH_SIZE}, one batch, of 2 classes: give more images"
+        )
+    if min(height, width) < SMALLEST_SIDE:
+        raise InputError(
+            f"data {name!r} has images of {height} x {width} pixels; expected at least {SMALLEST_SIDE} x "
+            f"{SMALLEST_SIDE}, which VGG11 halves five times: pad or enlarge them"
+        )
+
+
+def _images(data: str | Path | None, data_dir: str | Path | None, console: Console) -> tuple[ImageSet, ImageSet]:
     if data is not None:
         return load_images(data, "train", data_dir=data_dir), load_images(data, "test", data_dir=data_dir)
     try:
@@ -170,38 +190,28 @@ def _images(
 
 
 def _about(
-    results: Sequence[Result],
-    preset: str,
-    train_set: ImageSet,
-    names: list[str],
-    data: str | Path | ImageSet | None,
-    data_dir: str | Path | None,
-    device: str,
+    results: Sequence[Result], preset: str, train_set: ImageSet, names: list[str], options: dict[str, object]
 ) -> dict:
-    """How to repeat it. Only what is true of the runs, which may be older than this call."""
+    """How to repeat it: this call, and the machine and versions of its runs, which may be older."""
     runs = {run.path.name: run for result in results for run in result.runs}.values()
-    command = ["firstlight", "reproduce", *names, "--preset", preset, "--data", str(data or train_set.name)]
-    if data_dir is not None:
-        command += ["--data-dir", str(data_dir)]
-    if device != "auto":
-        command += ["--device", device]
+    given = [f"--{name}={value}" for name, value in options.items() if value is not None]
     environments = [run.environment for run in runs]
+
+    def every(key: str) -> list:
+        return sorted({environment[key] for environment in environments})
+
     return {
-        "command": " ".join(command),
+        "command": shlex.join(["firstlight", "reproduce", *names, f"--preset={preset}", *given]),
         "preset": preset,
         "data": train_set.name,
         "data_fingerprint": train_set.fingerprint,
         "mean": list(train_set.mean),
         "std": list(train_set.std),
         "seeds": sorted({run.spec.seed for run in runs}),
-        "device": sorted({str(environment.get("device")) for environment in environments}),
-        "threads": sorted({int(environment.get("threads", 0)) for environment in environments}),
-        "versions": {
-            "firstlight": __version__,
-            "numpy": np.__version__,
-            "torch": _torch_versions(environments),
-        },
-        "training_seconds": round(sum(float(environment.get("seconds", 0)) for environment in environments), 1),
+        "device": every("device"),
+        "threads": every("threads"),
+        "versions": {name: ", ".join(every(name)) for name in ("firstlight", "torch", "numpy", "python")},
+        "training_seconds": round(sum(environment["seconds"] for environment in environments), 1),
         "date": datetime.date.today().isoformat(),
         "runs": [
             {
@@ -211,16 +221,12 @@ def _about(
                 "steps": run.spec.steps,
                 "batch_size": run.spec.batch_size,
                 "lr": run.spec.lr,
-                "seconds": run.environment.get("seconds"),
-                "images_per_second": run.environment.get("images_per_second"),
+                "seconds": run.environment["seconds"],
+                "images_per_second": run.environment["images_per_second"],
             }
             for run in runs
         ],
     }
-
-
-def _torch_versions(environments: Sequence[dict]) -> str:
-    return ", ".join(sorted({str(environment.get("torch")) for environment in environments}))
 
 
 def _write(reproduction: Reproduction) -> None:
@@ -241,6 +247,6 @@ def _write(reproduction: Reproduction) -> None:
         write_page(reproduction.claims, reproduction.results, reproduction.about, reproduction.report)
     except OSError as error:
         raise RunError(
-            f"{out}: the results cannot be written ({error.strerror}); the trained runs in {out / 'runs'} are safe: "
-            "free some space and run the same command again"
+            f"the results cannot be written ({error}); the trained runs in {out / 'runs'} are safe: mend that and run "
+            "the same command again"
         ) from None

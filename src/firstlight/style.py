@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -45,6 +47,23 @@ def component_axis(ax: "Axes", size: int) -> None:
     ax.set_xlim(0.5 - size / 100, size + 0.5 + size / 100)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("patch component, by decreasing variance")
+
+
+def plot_over_time(profiles: "np.ndarray", labels: "Sequence[str]") -> "Figure":
+    """Profiles (T, D) at several times on one log axis, each relative to its peak, light to dark."""
+    import matplotlib
+    import numpy as np
+
+    fig, (ax,) = new_figure(width=6.5, height=3.6)
+    colours = matplotlib.colormaps[TIME_COLOURS](np.linspace(0.12, 1, len(profiles)))
+    numbers = np.arange(1, profiles.shape[1] + 1)
+    for profile, label, colour in zip(profiles, labels, colours, strict=True):
+        ax.plot(numbers, profile / profile.max(), color=colour, marker="o", ms=3, label=label)
+    component_axis(ax, profiles.shape[1])
+    ax.set(yscale="log", ylabel="predicted energy / peak energy")
+    if labels:
+        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig
 
 
 def tile(pictures: "np.ndarray", columns: int | None = None) -> "np.ndarray":

@@ -119,6 +119,16 @@ def test_a_basis_of_images_makes_json_too():
     json.dumps(moments.basis(mean=np.float64(0.5), std=(1, 2, 3), center=True).to_dict(), allow_nan=False)
 
 
+def test_null_directions_of_gray_pictures_in_rgb_have_exactly_no_variance():
+    gray = np.random.default_rng(0).integers(0, 256, (40, 1, 12, 12), dtype=np.uint8)
+    moments = PatchMoments(kernel_size=3, channels=3).update(np.repeat(gray, 3, axis=1))
+    variance = moments.basis((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)).variance
+    one = PatchMoments(kernel_size=3, channels=1).update(gray).basis()
+    assert (variance[10:] == 0).all()
+    assert (one.variance > 0).all()
+    assert np.count_nonzero(variance) == 10  # nine directions, and the mean, which differs between channels
+
+
 def test_a_basis_without_any_variance_makes_a_frame_without_warnings():
     frame = from_matrix(np.zeros((4, 4))).to_frame()
     assert frame["variance"].tolist() == [0, 0, 0, 0]

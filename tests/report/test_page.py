@@ -19,7 +19,7 @@ def about() -> dict:
         "seeds": [0],
         "device": [EVIL],
         "threads": [2],
-        "versions": {"firstlight": "0", "numpy": "0", "torch": "0"},
+        "versions": {"firstlight": "0", "numpy": "0", "torch": "0", "python": "0"},
         "training_seconds": 1.0,
         "date": "2026-01-01",
         "runs": [],
@@ -35,7 +35,7 @@ def figure(text: str) -> FigureEntry:
 
 def test_hostile_names_are_shown_and_not_run(tmp_path):
     claim = Claim("a/b/c", EVIL, EVIL, EVIL, EVIL, EVIL, (1.0,), "reproduced", EVIL)
-    result = Result("x", (claim,), {}, {"one": figure(EVIL), "two": figure(EVIL)}, (), EVIL)
+    result = Result("formula", (claim,), {}, {"one": figure(EVIL), "two": figure(EVIL)}, (), EVIL)
     path = tmp_path / "report.html"
     write_page([claim], [result], about(), path)
     text = path.read_text()
@@ -44,7 +44,7 @@ def test_hostile_names_are_shown_and_not_run(tmp_path):
 
 
 def test_no_claims_and_no_figures_is_still_a_page(tmp_path):
-    write_page([], [Result("x", (), {}, {}, (), "")], about(), tmp_path / "report.html")
+    write_page([], [Result("formula", (), {}, {}, (), "")], about(), tmp_path / "report.html")
     assert "0 of 0 claims reproduced" in (tmp_path / "report.html").read_text()
 
 

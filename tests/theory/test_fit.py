@@ -279,8 +279,8 @@ def test_an_energy_of_zero_has_no_logarithm():
     fit = fit_formula(energy, VARIANCE)
     assert math.isnan(fit.log_r2)
     assert fit.correlation > 0.5
-    without = np.append(VARIANCE, 0.0)
-    assert math.isnan(fit_formula(np.append(noisy_profile(0), 0.1), without).log_r2)  # a prediction of zero
+    without = np.append(VARIANCE, 0.0)  # where nothing is predicted, nothing is compared
+    assert math.isfinite(fit_formula(np.append(noisy_profile(0), 0.1), without).log_r2)
 
 
 def test_unrelated_profiles_get_a_poor_correlation_and_no_error():
@@ -319,6 +319,24 @@ def test_profiles_and_variances_that_cannot_be_fitted_are_refused(energy: Any, v
         fit_formula(energy, variance)
 
 
+def test_the_least_residual_is_the_smallest_over_all_times():
+    variance = np.geomspace(20, 0.003, 27)
+    energy = linear_cnn_profile(variance, 0.5) + 0.2
+    fit = fit_formula(energy, variance)
+    residuals = []
+    for tau in np.geomspace(1e-4, 1e4, 4001):
+        shape = linear_cnn_profile(variance, tau)
+        residuals.append(np.linalg.norm(energy - shape * (energy @ shape) / (shape @ shape)) / np.linalg.norm(energy))
+    assert fit.least_residual == pytest.approx(min(residuals), rel=1e-3)
+    assert fit.least_residual < fit.residual  # the correlation allows an offset that the residual does not
+
+
+def test_null_directions_do_not_make_log_r2_undefined():
+    variance = np.array([9.0, 3.0, 1.0, 0.3, 0.0, 0.0])
+    fit = fit_formula(linear_cnn_profile(variance, 0.7), variance)
+    assert fit.log_r2 == pytest.approx(1)
+
+
 def test_an_energy_that_is_no_number_is_refused():
     with pytest.raises(InputError, match="energies"):
         fit_formula(["a", "b", "c"], [1, 2, 3])
@@ -332,10 +350,13 @@ def test_variances_that_differ_by_rounding_only_are_refused_for_what_they_are():
 # What it shows of itself
 
 
+PLAIN = ("tau", "correlation", "scale", "residual", "least_residual", "log_r2")
+
+
 def test_to_dict_is_json():
     fit = fit_formula(noisy_profile(0), VARIANCE)
     data = json.loads(json.dumps(fit.to_dict(), allow_nan=False))
-    assert set(data) == {"tau", "correlation", "scale", "residual", "log_r2", "tau_range", "bound", "prediction"}
+    assert set(data) == {*PLAIN, "tau_range", "bound", "prediction"}
     assert data["tau"] == fit.tau
     assert data["prediction"] == fit.prediction.tolist()
     assert data["tau_range"] == list(fit.tau_range)

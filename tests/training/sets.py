@@ -26,6 +26,6 @@ TRAIN = make_set("train", 100)
 TEST = make_set("test", 40)
 
 
-def make_spec(train_set: ImageSet = TRAIN, **changes: Any) -> RunSpec:
+def make_spec(train_set: ImageSet = TRAIN, test_set: ImageSet = TEST, **changes: Any) -> RunSpec:
     defaults = {"model": "resnet20", "steps": 12, "seed": 3, "batch_size": 16, "test_images": 40}
-    return RunSpec.for_data(train_set=train_set, **{**defaults, **changes})
+    return RunSpec.for_data(train_set=train_set, test_set=test_set, **{**defaults, **changes})

@@ -13,7 +13,7 @@ from firstlight.training import Run, RunSpec, record_steps
 from firstlight.training.files import read_tensors, write_tensors
 from firstlight.training.run import COLUMNS, write_run
 
-SPEC = RunSpec("vgg11", "cifar10", "ab12", 10, 3, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), steps=20, seed=0)
+SPEC = RunSpec("vgg11", "cifar10", "ab12", "cd34", 10, 3, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), steps=20, seed=0)
 STEPS = record_steps(SPEC.steps)
 
 

@@ -19,6 +19,7 @@ VALUES: dict[str, Any] = {
     "model": "vgg11",
     "data": "cifar10",
     "data_fingerprint": "ab12",
+    "test_fingerprint": "cd34",
     "classes": 10,
     "channels": 3,
     "mean": [0.5, 0.4, 0.3],
@@ -38,6 +39,7 @@ specs = st.builds(
     model=st.sampled_from(["vgg11", "resnet20"]),
     data=st.text(min_size=1),
     data_fingerprint=st.text("0123456789abcdef", min_size=1),
+    test_fingerprint=st.text("0123456789abcdef", min_size=1),
     classes=st.integers(2, 1000),
     channels=st.just(2),
     mean=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
@@ -73,7 +75,7 @@ def test_the_hash_does_not_depend_on_how_a_number_is_written():
 
 def test_the_hash_never_changes_between_versions():
     # Folders on users' disks have these names: a change here needs a new spec format.
-    assert RunSpec.from_dict(VALUES).hash == "f71e59020ea58f09"
+    assert RunSpec.from_dict(VALUES).hash == "6495ce236eb66a09"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,7 @@ def test_the_hash_never_changes_between_versions():
         ("model", "resnet20"),
         ("data", "cifar100"),
         ("data_fingerprint", "ab13"),
+        ("test_fingerprint", "cd35"),
         ("classes", 11),
         ("mean", [0.5, 0.4, 0.2]),
         ("std", [0.2, 0.2, 0.2]),

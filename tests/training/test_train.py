@@ -340,13 +340,13 @@ def test_the_callers_random_numbers_and_precision_decide_nothing(unbroken, tmp_p
 
 def test_gray_images(tmp_path):
     train_set, test_set = make_set("train", 40, channels=1), make_set("test", 40, channels=1)
-    run = train(make_spec(train_set, steps=2), train_set, test_set, tmp_path, device="cpu")
+    run = train(make_spec(train_set, test_set, steps=2), train_set, test_set, tmp_path, device="cpu")
     assert run.final.shape == (16, 1, 3, 3)
 
 
 def test_float_images_are_normalised_on_their_own_scale(tmp_path, unbroken):
     floats, test_floats = (replace(images, images=images.images / np.float32(255)) for images in (TRAIN, TEST))
-    run = train(make_spec(floats), floats, test_floats, tmp_path, device="cpu")
+    run = train(make_spec(floats, test_floats), floats, test_floats, tmp_path, device="cpu")
     np.testing.assert_allclose(run.metrics["train_loss"][1:3], unbroken.metrics["train_loss"][1:3], rtol=1e-4)
 
 
@@ -401,7 +401,8 @@ def test_a_second_process_waits_and_takes_the_finished_run(unbroken, tmp_path, c
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data_fingerprint": "ab"}, "has the fingerprint .*: expected ab"),
+        ({"data_fingerprint": "ab"}, "train set 'noise' has the fingerprint .*: expected ab"),
+        ({"test_fingerprint": "cd"}, "test set 'noise' has the fingerprint .*: expected cd"),
         ({"train_images": 101}, "train set 'noise' has 100 images: expected at least 101"),
         ({"batch_size": 101}, "train set 'noise' has 100 images: expected at least 101"),
         ({"test_images": 41}, "test set 'noise' has 40 images: expected at least 41"),
@@ -416,8 +417,9 @@ def test_images_that_are_not_the_specs_are_refused(changes, message, tmp_path):
 
 
 def test_images_without_labels_are_refused(tmp_path):
+    unlabelled = replace(TEST, labels=None)
     with pytest.raises(InputError, match="test set 'noise' has no labels"):
-        train(make_spec(), TRAIN, replace(TEST, labels=None), tmp_path)
+        train(make_spec(TRAIN, unlabelled), TRAIN, unlabelled, tmp_path)
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta"])

@@ -48,7 +48,19 @@ class Claim:
 
     @classmethod
     def judged(cls, values: Sequence[float], holds: Callable[[float], bool], **texts: str) -> "Claim":
-        """A claim whose criterion is on the mean over seeds; without finite values it is not tested."""
+        """A claim whose criterion is on the mean over seeds.
+
+        Parameters
+        ----------
+        values : sequence of float
+            One a seed. Where there is none, or one is not finite, the claim is not tested: a mean over the seeds
+            that happen to have a value would not be what the criterion speaks of.
+        holds : callable
+            Whether the criterion is met by the mean.
+        **texts : str
+            The attributes `name`, `statement`, `source`, `published`, `quantity`, `criterion`, and if need be
+            `note` and `replicates`.
+        """
         values = tuple(float(value) for value in values)
         if not values or not all(map(math.isfinite, values)):
             return cls(values=(), verdict="not tested", **texts)

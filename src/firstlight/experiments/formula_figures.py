@@ -8,7 +8,7 @@ import pandas as pd
 
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile
-from firstlight.style import MEASURED, PREDICTED, TIME_COLOURS, component_axis, new_figure, show_tiles
+from firstlight.style import MEASURED, PREDICTED, component_axis, new_figure, plot_over_time, show_tiles
 from firstlight.theory import PEAK, FormulaFit, linear_cnn_profile
 
 if TYPE_CHECKING:
@@ -29,7 +29,12 @@ def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]]) -
         label = f"eq. 3 at the best t, r = {scores.mean():.3f}{spread}"
         ax.plot(numbers, predicted.mean(axis=0), marker="s", ms=4, ls="--", color=PREDICTED, label=label)
         component_axis(ax, len(numbers))
-        ax.set(title=f"{name} ({len(seeds)} seeds)", ylim=(0, 1.35), ylabel="energy / peak energy")
+        plural = "seeds" if len(seeds) > 1 else "seed"
+        ax.set(
+            title=f"{name} ({len(seeds)} {plural})",
+            ylim=(0, 1.35 * max(1, predicted.max())),
+            ylabel="energy / peak energy",
+        )
         ax.legend(frameon=False, loc="upper right", fontsize=8)
     return fig
 
@@ -39,16 +44,8 @@ def energy_over_steps(fits: pd.DataFrame) -> "Figure":
     models = list(dict.fromkeys(fits.model))
     fig, axes = new_figure(columns=len(models))
     for ax, model in zip(axes, models, strict=True):
-        for seed, rows in fits[fits.model == model].groupby("seed"):
-            ax.plot(
-                rows.step,
-                rows.total_energy,
-                marker="o",
-                ms=3,
-                color=MEASURED,
-                alpha=0.8,
-                label=f"seed {seed}",
-            )
+        for _, rows in fits[fits.model == model].groupby("seed"):
+            ax.plot(rows.step, rows.total_energy, marker="o", ms=3, color=MEASURED, alpha=0.8)
         ax.set(xscale="log", yscale="log", title=model, xlabel="step", ylabel="rms norm of a filter's change")
     return fig
 
@@ -78,37 +75,17 @@ def fit_over_steps(fits: pd.DataFrame) -> "Figure":
                 label="R² of log e" if first else None,
             )
         ax.axhline(0.8, color="0.6", lw=0.8, ls=":")
-        ax.set(xscale="log", ylim=(-0.55, 1.05), title=model, xlabel="step")
+        ax.set(xscale="log", ylim=(min(0.0, ax.get_ylim()[0]), 1.05), title=model, xlabel="step")
         ax.legend(frameon=False, loc="lower left", fontsize=8)
     return fig
 
 
 def formula_over_time(basis: PatchBasis, count: int = 7) -> "Figure":
     """Eq. 3 from early to whitened, at times whose peaks spread over the components."""
-    import matplotlib
-
-    fig, (ax,) = new_figure(width=6.5, height=3.6)
     variance = basis.variance[basis.variance > 0]
-    times = [
-        *np.geomspace(0.1 * PEAK / variance.max(), PEAK / variance.min(), count - 1),
-        100 / variance.min(),
-    ]
-    colours = matplotlib.colormaps[TIME_COLOURS](np.linspace(0.12, 1, count))
-    numbers = np.arange(1, len(variance) + 1)
-    for tau, colour in zip(times, colours, strict=True):
-        profile = linear_cnn_profile(variance, tau)
-        ax.plot(
-            numbers,
-            profile / profile.max(),
-            color=colour,
-            marker="o",
-            ms=3,
-            label=f"τ = {tau:.2g}" if tau < 100 else f"τ = {tau:,.0f}",
-        )
-    component_axis(ax, len(variance))
-    ax.set(yscale="log", ylabel="predicted energy / peak energy")
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    return fig
+    times = [*np.geomspace(0.1 * PEAK / variance.max(), PEAK / variance.min(), count - 1), 100 / variance.min()]
+    labels = [f"τ = {tau:.2g}" if tau < 100 else f"τ = {tau:,.0f}" for tau in times]
+    return plot_over_time(linear_cnn_profile(variance, times), labels)
 
 
 def components(basis: PatchBasis) -> "Figure":

@@ -20,7 +20,8 @@ class PatchBasis:
     components : ndarray, shape (D, D), float64
         Row i is u_i, of unit length, in the order (channel, row, column); the first of its largest entries is positive.
     variance : ndarray, shape (D,), float64
-        lambda_i^2, per patch, in units of the squared normalised pixel; descending, never negative.
+        lambda_i^2, per patch, in units of the squared normalised pixel; descending. What is no more than the rounding
+        error of the largest counts as 0.
     count : int
         Number of patches.
     kernel_size, channels, stride : int
@@ -51,7 +52,10 @@ class PatchBasis:
         largest = np.argmax(magnitude > (1 - 1e-6) * magnitude.max(axis=1, keepdims=True), axis=1)
         signs = np.sign(np.take_along_axis(components, largest[:, None], axis=1))
         components = np.ascontiguousarray(components * signs)
-        variance = np.maximum(variance[::-1], 0.0)  # rounding leaves null directions a hair below zero
+        variance = variance[::-1]
+        # Rounding leaves null directions, as of gray pictures in RGB, this far from the zero that they are.
+        floor = len(variance) * np.finfo(np.float64).eps * max(variance[0], 0.0)
+        variance = np.where(variance > floor, variance, 0.0)
         for array in (components, variance):
             array.setflags(write=False)
         return cls(components=components, variance=variance, **attributes)

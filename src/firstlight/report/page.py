@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
+from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.base import Result
 from firstlight.experiments.claims import Claim
 from firstlight.files import write_text
@@ -46,7 +46,7 @@ def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[s
         claims=claims,
         counts=counts,
         figures=figures,
-        units=[result.units for result in results],
+        experiments=[(EXPERIMENTS[result.experiment], result.units) for result in results],
         about=about,
     )
     write_text(path, page)
@@ -55,9 +55,9 @@ def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[s
 _VERDICTS = ("reproduced", "not reproduced", "not tested")
 
 
-def _inline(text: str, name: str) -> Markup:
+def _inline(text: str, name: str) -> str:
     """SVG to stand inside HTML: without its prologue, and with identifiers that no other figure has."""
     body = text[text.index("<svg") :]
     for marker in ('id="', 'href="#', "url(#"):
         body = body.replace(marker, f"{marker}{name}-")
-    return Markup(body)  # matplotlib escapes the texts in it
+    return body

@@ -8,7 +8,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from firstlight.files import write_text
+from firstlight.errors import InputError
+from firstlight.files import PARTIAL, write_text
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC, Run
 
 KEPT = ("claims.json", "claims.md", "reproduction.json")
@@ -28,18 +29,23 @@ def record(out: Path, folder: Path) -> None:
     """
     about = json.loads((out / "reproduction.json").read_text())
     runs = [Run.load(out / "runs" / run["hash"]).path for run in about["runs"]]
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists() and not (folder / "reproduction.json").is_file():
+        raise InputError(f"{folder} is not a record; expected a new folder, or one that was recorded before")
+    new = folder.with_name(PARTIAL + folder.name)
+    shutil.rmtree(new, ignore_errors=True)
     for run in runs:
-        target = folder / "runs" / run.name
+        target = new / "runs" / run.name
         target.mkdir(parents=True)
         for name in (SPEC, FILTERS, METRICS, SEAL):
             shutil.copyfile(run / name, target / name)
     for name in KEPT:
-        shutil.copyfile(out / name, folder / name)
-    figures = folder / "figures"
+        shutil.copyfile(out / name, new / name)
+    figures = new / "figures"
     figures.mkdir()
     for path in sorted((out / "figures").glob("*.png")):
         shutil.copyfile(path, figures / path.name)
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
 
 
 def recorded_claims(folder: Path) -> str:

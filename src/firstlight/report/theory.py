@@ -16,7 +16,7 @@ from firstlight.patches import PatchBasis, PatchMoments
 from firstlight.profile import correlation
 from firstlight.report.outputs import svg
 from firstlight.report.terminal import bars
-from firstlight.style import TIME_COLOURS, component_axis, new_figure
+from firstlight.style import plot_over_time
 from firstlight.theory import PEAK, linear_cnn_profile, regime
 
 
@@ -28,16 +28,32 @@ def show_theory(
     steps: Sequence[float] | None,
     out: Path | None,
 ) -> None:
-    """Print eq. 3 for the patches of a data set; with `out`, also write `theory.csv`, `.svg` and `.png` there."""
+    """Print eq. 3 for the patches of a data set; with `out`, also write `theory.csv`, `.svg` and `.png` there.
+
+    Parameters
+    ----------
+    data, data_dir : as for `load_images`.
+    kernel_size : side of the patches, in pixels.
+    lr : learning rate of the linear CNN, on pixels normalised per channel.
+    steps : numbers of gradient steps; None for some from early to whitened.
+    out : folder, or None.
+
+    Raises
+    ------
+    InputError, SourceError
+        The data cannot be had, or eq. 3 has no finite value there.
+    """
     images = load_images(data, data_dir=data_dir)
     moments = PatchMoments(kernel_size, images.channels).update(images.images)
     basis = moments.basis(images.mean, images.std)
-    times = np.array(steps if steps else _spread(basis, lr), dtype=np.float64)
+    times = np.unique(np.array(steps if steps else _spread(basis, lr), dtype=np.float64))
     profiles = linear_cnn_profile(basis.variance, lr=lr, steps=times)
 
     console = Console()
     fastest = lr * basis.variance[0]
-    console.print(f"{images.name}: {basis.count:,} patches of {images.channels} x {kernel_size} x {kernel_size}")
+    console.print(
+        f"{images.name}: {basis.count:,} patches of {images.channels} x {kernel_size} x {kernel_size}", markup=False
+    )
     console.print(
         f"lr {lr:g}: lr × λ² of the first component is {fastest:.4g}, gradient descent is {regime(basis.variance, lr)}"
     )
@@ -45,7 +61,7 @@ def show_theory(
     console.print("τ = lr × steps, on pixels normalised per channel; bars: energy by component, relative to its peak")
     if out is not None:
         _write(out, basis, times, lr, profiles)
-        console.print(f"Written: {out / 'theory.csv'}, theory.svg, theory.png", soft_wrap=True)
+        console.print(f"Written: {out / 'theory.csv'}, theory.svg, theory.png", soft_wrap=True, markup=False)
 
 
 def _spread(basis: PatchBasis, lr: float) -> list[float]:
@@ -53,10 +69,12 @@ def _spread(basis: PatchBasis, lr: float) -> list[float]:
     positive = basis.variance[basis.variance > 0]
     if not len(positive):
         raise InputError("all patches are zero; expected images with some structure")
+    fastest = lr * positive.max()
     last = max(1.0, PEAK / (lr * positive.min()))
-    middle = sorted({float(round(step)) for step in np.geomspace(1, last, 7)})
-    converges = lr * positive.max() < 2 and len(positive) == basis.size
-    return [*middle, float("inf")] if converges else middle
+    if fastest > 2:
+        last = min(last, 50 / np.log(fastest - 1))  # beyond that the diverging component hides all others
+    middle = sorted({float(round(step)) for step in np.geomspace(1, max(last, 1), 7)})
+    return [*middle, float("inf")] if fastest < 2 and len(positive) == basis.size else middle
 
 
 def _table(basis: PatchBasis, times: np.ndarray, lr: float, profiles: np.ndarray) -> Table:
@@ -65,35 +83,33 @@ def _table(basis: PatchBasis, times: np.ndarray, lr: float, profiles: np.ndarray
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("energy profile", overflow="fold")
     deviation = np.sqrt(basis.variance)
-    whitening = np.divide(1, deviation, out=np.full(basis.size, np.nan), where=deviation > 0)
+    whitening = np.divide(1, deviation, out=np.zeros(basis.size), where=deviation > 0)
+
+    def compared(profile: np.ndarray, other: np.ndarray) -> str:
+        """Their correlation, where both have something that differs."""
+        same = np.ptp(profile) == 0 or np.ptp(other) == 0
+        return "-" if same else f"{correlation(profile, other):.3f}"
+
     for step, profile in zip(times, profiles, strict=True):
-        moved = profile.max() > 0
         table.add_row(
             f"{step:,.0f}",
             f"{lr * step:.4g}",
-            str(int(np.argmax(profile)) + 1) if moved else "-",
-            f"{correlation(profile, deviation):.3f}" if moved else "-",
-            f"{correlation(profile, whitening):.3f}" if moved and np.isfinite(whitening).all() else "-",
+            str(int(np.argmax(profile)) + 1) if profile.max() > 0 else "-",
+            compared(profile, deviation),
+            compared(profile, whitening) if deviation.all() else "-",
             bars(profile),
         )
     return table
 
 
 def _write(out: Path, basis: PatchBasis, times: np.ndarray, lr: float, profiles: np.ndarray) -> None:
-    import matplotlib
-
-    columns = {f"energy_after_{step:g}_steps": profile for step, profile in zip(times, profiles, strict=True)}
+    names = ["inf" if np.isinf(step) else f"{step:.0f}" for step in times]
+    columns = {f"energy_after_{name}_steps": profile for name, profile in zip(names, profiles, strict=True)}
     frame = pd.DataFrame({"component": range(1, basis.size + 1), "variance": basis.variance, **columns})
     write_text(out / "theory.csv", frame.to_csv(index=False, lineterminator="\n"))
-    fig, (ax,) = new_figure(width=6.5, height=3.6)
-    colours = matplotlib.colormaps[TIME_COLOURS](np.linspace(0.12, 1, len(times)))
-    for step, profile, colour in zip(times, profiles, colours, strict=True):
-        if profile.max() > 0:
-            label = f"{step:,.0f} steps, τ = {lr * step:.3g}"
-            ax.plot(frame["component"], profile / profile.max(), color=colour, marker="o", ms=3, label=label)
-    component_axis(ax, basis.size)
-    ax.set(yscale="log", ylabel="predicted energy / peak energy")
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    moved = profiles.max(axis=1) > 0  # at step 0 there is nothing to see
+    labels = [f"{step:,.0f} steps, τ = {lr * step:.3g}" for step in times[moved]]
+    fig = plot_over_time(profiles[moved], labels)
     write_text(out / "theory.svg", svg(fig))
     with atomic_write(out / "theory.png") as file:
         fig.savefig(file, format="png", dpi=200)

@@ -38,16 +38,18 @@ class FormulaFit:
     ----------
     tau : float
         Best training time, lr * steps of the linear CNN on inputs normalised as the basis was. Infinity when pure
-        whitening, 1 / lambda, fits best.
+        whitening, 1 / lambda, fits best and every component has variance.
     correlation : float
         Pearson correlation of profile and prediction: what is maximised over tau.
     scale : float
         c, the factor on ``linear_cnn_profile(variance, tau)`` that is nearest to the profile in least squares.
     residual : float
         ``|e - prediction| / |e|``: 0 for an exact match.
+    least_residual : float
+        The smallest residual that any tau leaves, which need not be the tau of the highest correlation.
     log_r2 : float
-        R^2 of log energy, the offset being free: 1 for an exact match in shape, negative when a constant does
-        better. NaN where some energy is zero.
+        R^2 of log energy over the components with variance, the offset being free: 1 for an exact match in shape,
+        negative when a constant does better. NaN where one of them has no energy.
     tau_range : tuple of two float
         Where the correlation stays within 0.01 of the best: how flat the optimum is.
     bound : {"", "early", "late"}
@@ -55,12 +57,15 @@ class FormulaFit:
         whitened, tau too large to be told.
     prediction : ndarray, shape (D,)
         ``scale * linear_cnn_profile(variance, tau)``, in the profile's units.
+    energy : ndarray, shape (D,)
+        The measured profile.
     """
 
     tau: float
     correlation: float
     scale: float
     residual: float
+    least_residual: float
     log_r2: float
     tau_range: tuple[float, float]
     bound: Literal["", "early", "late"]
@@ -74,6 +79,7 @@ class FormulaFit:
             "correlation": self.correlation,
             "scale": self.scale,
             "residual": self.residual,
+            "least_residual": self.least_residual,
             "log_r2": _finite(self.log_r2),
             "tau_range": [_finite(tau) for tau in self.tau_range],
             "bound": self.bound,
@@ -173,12 +179,14 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
     peak = shape.max()
     relative_scale = float(relative @ (shape / peak) / ((shape / peak) @ (shape / peak)))
     fitted = relative_scale * (shape / peak)
+    residual = float(np.linalg.norm(relative - fitted) / np.linalg.norm(relative))
     return FormulaFit(
         tau=tau,
         correlation=correlation(energy, shape),
         scale=float(relative_scale * largest / peak),
-        residual=float(np.linalg.norm(relative - fitted) / np.linalg.norm(relative)),
-        log_r2=_log_r2(relative, shape),
+        residual=residual,
+        least_residual=min(residual, _least_residual(relative, variance, grid)),
+        log_r2=_log_r2(relative[variance > 0], shape[variance > 0]),
         tau_range=_flat_range(grid, scores, best_log, best_score),
         bound=bound,
         prediction=fitted * largest,
@@ -233,6 +241,14 @@ def _flat_range(grid: np.ndarray, scores: np.ndarray, best_log: float, best: flo
     start = 0.0 if left < 0 else float(np.exp(min(grid[left + 1], best_log)))
     stop = float("inf") if right >= len(grid) else float(np.exp(max(grid[right - 1], best_log)))
     return start, stop
+
+
+def _least_residual(energy: np.ndarray, variance: np.ndarray, grid: np.ndarray) -> float:
+    """The smallest |e - c * eq. 3| / |e| over scale and time, on the grid of the scan."""
+    shapes = linear_cnn_profile(variance, np.exp(grid))
+    shapes /= np.linalg.norm(shapes, axis=1, keepdims=True)
+    cosine = (shapes @ energy).max() / np.linalg.norm(energy)
+    return float(np.sqrt(max(0.0, 1 - cosine**2)))
 
 
 def _log_r2(energy: np.ndarray, shape: np.ndarray) -> float:

@@ -211,11 +211,15 @@ def _diverged(failed: dict[str, Any], folder: Path, spec: RunSpec) -> RunError:
 
 
 def _check_images(spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet") -> None:
-    if train_set.fingerprint != spec.data_fingerprint:
-        raise InputError(
-            f"the training set {train_set.name!r} has the fingerprint {train_set.fingerprint[:16]}...: "
-            f"expected {spec.data_fingerprint[:16]}..., that of {spec.data!r} in the spec; make a new spec"
-        )
+    for part, image_set, expected in (
+        ("train", train_set, spec.data_fingerprint),
+        ("test", test_set, spec.test_fingerprint),
+    ):
+        if image_set.fingerprint != expected:
+            raise InputError(
+                f"the {part} set {image_set.name!r} has the fingerprint {image_set.fingerprint[:16]}...: "
+                f"expected {expected[:16]}..., that of {spec.data!r} in the spec; make a new spec"
+            )
     wanted = {"train": spec.train_images or spec.batch_size, "test": spec.test_images}
     for part, image_set in (("train", train_set), ("test", test_set)):
         if len(image_set) < wanted[part]:

@@ -29,6 +29,7 @@ class RunSpec:
     ----------
     model : a key of `firstlight.models.MODELS`.
     data, data_fingerprint : name and fingerprint (hex) of the training set.
+    test_fingerprint : fingerprint (hex) of the test set, which decides the measured loss and accuracy.
     classes, channels : number of classes, channels of an image.
     mean, std : per channel; the network sees `(pixel / 255 - mean) / std`, or `(pixel - mean) / std` of
         float images.
@@ -49,6 +50,7 @@ class RunSpec:
     model: str
     data: str
     data_fingerprint: str
+    test_fingerprint: str
     classes: int
     channels: int
     mean: tuple[float, ...]
@@ -78,7 +80,7 @@ class RunSpec:
             raise InputError(f"spec format {self.format} is not known: expected {FORMAT}; update firstlight")
         if self.model not in MODELS:
             raise InputError(f"model {self.model!r} is unknown: expected one of {', '.join(MODELS)}")
-        for name in ("data", "data_fingerprint"):
+        for name in ("data", "data_fingerprint", "test_fingerprint"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InputError(f"{name}={getattr(self, name)!r}: expected text that is not empty")
         # A batch of one has no variance to normalise by.
@@ -99,11 +101,14 @@ class RunSpec:
             raise InputError(f"std={self.std}: expected positive numbers")
 
     @classmethod
-    def for_data(cls, model: str, train_set: "ImageSet", *, steps: int, seed: int, **changes: Any) -> Self:
-        """Spec of a training on `train_set`; `changes` are further fields by name (lr, batch_size, ...)."""
+    def for_data(
+        cls, model: str, train_set: "ImageSet", test_set: "ImageSet", *, steps: int, seed: int, **changes: Any
+    ) -> Self:
+        """Spec of a training on `train_set`, measured on `test_set`; `changes` are other fields (lr, ...)."""
         described = {
             "data": train_set.name,
             "data_fingerprint": train_set.fingerprint,
+            "test_fingerprint": test_set.fingerprint,
             "classes": len(train_set.classes),
             "channels": train_set.channels,
             "mean": train_set.mean,
