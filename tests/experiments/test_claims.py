@@ -47,6 +47,7 @@ def test_json_knows_no_nan(values):
 
 
 def test_markdown_escapes_bars():
-    text = claims_markdown([Claim.judged([0.9], lambda mean: True, **TEXTS)])
+    text = claims_markdown([Claim.judged([0.9], lambda mean: True, **TEXTS, note="But only just.")])
     row = text.splitlines()[2]
     assert row.startswith("| **reproduced** | a \\| b (seed sec. 3) | ≥ 0.8 | correlation: 0.900 (1 seed); ")
+    assert text.endswith("|\n\n- `formula/x/y`: But only just.\n")

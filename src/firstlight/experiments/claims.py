@@ -107,7 +107,7 @@ class Claim:
 
 
 def claims_markdown(claims: Sequence[Claim]) -> str:
-    """The claims as a Markdown table: verdict, claim, published and measured value."""
+    """The claims as a Markdown table, verdict, claim, published and measured value, and under it their notes."""
     lines = ["| verdict | claim | published | measured here |", "|---|---|---|---|"]
     for claim in claims:
         cells = (
@@ -117,4 +117,5 @@ def claims_markdown(claims: Sequence[Claim]) -> str:
             f"{claim.quantity}: {claim.measured}; counts if {claim.criterion}",
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    notes = [f"- `{claim.name}`: {claim.note}" for claim in claims if claim.note]
+    return "\n".join([*lines, "", *notes]) + "\n"

@@ -97,7 +97,7 @@ def components(basis: PatchBasis) -> "Figure":
 
 def filters(banks: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
     """A row a network: initial filters, trained filters, and their difference."""
-    fig, axes = new_figure(rows=len(banks), columns=3, width=3.6, height=2.0)
+    fig, axes = new_figure(rows=len(banks), columns=3, width=3.6, height=1.5)
     for row, (name, (initial, trained)) in enumerate(banks.items()):
         for ax, title, weight in zip(
             axes[3 * row : 3 * row + 3],
