@@ -126,7 +126,7 @@ def test_every_image_is_seen_once_an_epoch_in_a_new_order():
 def test_the_same_spec_gives_the_same_bytes_and_another_seed_does_not(model, tmp_path):
     size = {"resnet20": 8, "vgg11": 32}[model]
     train_set, test_set = make_set("train", 32, size=size), make_set("test", 8, size=size)
-    spec = make_spec(train_set, model=model, steps=3, test_images=8)
+    spec = make_spec(train_set, test_set, model=model, steps=3, test_images=8)
     runs = [train(spec, train_set, test_set, tmp_path / name, device="cpu") for name in ("a", "b")]
     assert results(runs[0]) == results(runs[1])
     other = train(replace(spec, seed=4), train_set, test_set, tmp_path, device="cpu")
@@ -179,7 +179,7 @@ def test_a_training_goes_on_from_any_step_to_the_same_bytes(step, unbroken, tmp_
 
 def test_dropout_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     train_set, test_set = make_set("train", 32, size=32), make_set("test", 8, size=32)
-    spec = make_spec(train_set, model="vgg11", steps=4, test_images=8)
+    spec = make_spec(train_set, test_set, model="vgg11", steps=4, test_images=8)
     monkeypatch.setitem(globals(), "TRAIN", train_set)
     monkeypatch.setitem(globals(), "TEST", test_set)
     interrupt(spec, tmp_path / "broken", 3, monkeypatch)
@@ -444,7 +444,7 @@ def test_importing_and_loading_do_not_import_torch(unbroken):
 @pytest.mark.parametrize("model", ["resnet20", "vgg11"])
 def test_cuda_training_is_repeatable_and_goes_on_after_an_interruption(model, tmp_path, monkeypatch):
     train_set, test_set = make_set("train", 100, size=32), make_set("test", 40, size=32)
-    spec = make_spec(train_set, model=model, steps=60)
+    spec = make_spec(train_set, test_set, model=model, steps=60)
     runs = [train(spec, train_set, test_set, tmp_path / name, device="cuda") for name in ("a", "b")]
     assert results(runs[0]) == results(runs[1])
     assert runs[0].environment["device"].startswith("cuda")
