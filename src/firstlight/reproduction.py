@@ -184,7 +184,7 @@ def _images(data: str | Path | None, data_dir: str | Path | None, console: Conso
     try:
         return load_images("cifar10", "train", data_dir=data_dir), load_images("cifar10", "test", data_dir=data_dir)
     except SourceError as error:
-        console.print(f"CIFAR-10 cannot be had: {error}", style="yellow", markup=False, highlight=False)
+        console.print(str(error), style="yellow", markup=False, highlight=False)
         console.print(f"Going on with {OFFLINE_DATA!r}, which needs no network.", style="yellow")
         return load_images(OFFLINE_DATA, "train"), load_images(OFFLINE_DATA, "test")
 

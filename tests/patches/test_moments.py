@@ -17,7 +17,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from firstlight.errors import InputError
 from firstlight.patches import PatchMoments
-from firstlight.patches import moments as module
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 3, 11, 14), dtype=np.uint8)
@@ -215,7 +214,7 @@ def test_a_refused_first_update_leaves_the_type_open():
 
 
 def test_non_finite_pixels_are_found_in_every_piece(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "_PIECE", 2 * 3 * 8 * 8)  # two images a piece
+    monkeypatch.setattr("firstlight.patches.validation._PIECE", 2 * 3 * 8 * 8)  # two images a piece
     with pytest.raises(InputError, match="image 3 holds"):
         PatchMoments().update(with_value(np.nan))
 

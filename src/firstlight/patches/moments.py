@@ -12,13 +12,12 @@ from firstlight import __version__
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.storage import read_moments, write_moments
+from firstlight.patches.validation import validate_images
 
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
 _MOST_PATCHES = (2**63 - 1) // 255**2
 # Length of the longest patch: the moments take its square.
 _LARGEST = 16_384
-# Floating-point images are checked and converted in pieces of about so many numbers.
-_PIECE = 1 << 24
 
 
 class PatchMoments:
@@ -111,7 +110,7 @@ class PatchMoments:
             Wrong rank or type, no images, images smaller than the kernel, another number of channels,
             NaN or infinity, or a mixture of uint8 and floats. The moments are then unchanged.
         """
-        images = self._checked(images)
+        images = validate_images(images, self.channels, self.kernel_size)
         dtype = "uint8" if images.dtype == np.uint8 else "float64"
         if self.dtype not in (None, dtype):
             raise InputError(
@@ -132,50 +131,6 @@ class PatchMoments:
         self.second, self.first, self.count = second, first, count + self.count
         self.dtype = dtype
         return self
-
-    def _checked(self, images: Any) -> np.ndarray:
-        if hasattr(images, "detach"):  # a torch tensor, which may want gradients or lie on a GPU
-            images = images.detach().cpu()
-        try:
-            images = np.asarray(images)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"images cannot be read as one array ({error}); expected (N, C, H, W), all of one size"
-            ) from None
-        if images.ndim != 4:
-            raise InputError(
-                f"images have {images.ndim} dimensions, shape {images.shape}; expected 4, (N, C, H, W): "
-                "add the missing axis, e.g. images[:, None] for gray images"
-            )
-        if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
-            raise InputError(
-                f"images are of type {images.dtype}; expected uint8 in 0..255 or floats: convert with .astype"
-            )
-        if images.size == 0:
-            raise InputError(f"images are empty, shape {images.shape}; expected at least one image")
-        if images.shape[1] != self.channels:
-            hint = "; this looks like (N, H, W, C): transpose(0, 3, 1, 2)" if images.shape[3] == self.channels else ""
-            raise InputError(
-                f"images have {images.shape[1]} channels, shape {images.shape}; "
-                f"expected {self.channels}, in (N, C, H, W){hint}"
-            )
-        if min(images.shape[2:]) < self.kernel_size:
-            raise InputError(
-                f"images are {images.shape[2]} x {images.shape[3]} pixels; expected at least the kernel size, "
-                f"{self.kernel_size} x {self.kernel_size}"
-            )
-        if images.dtype == np.uint8:
-            return images
-        piece = max(1, _PIECE // images[0].size)
-        for start in range(0, len(images), piece):
-            finite = np.isfinite(images[start : start + piece]).all(axis=(1, 2, 3))
-            if not finite.all():
-                raise InputError(
-                    f"image {start + int(np.argmin(finite))} holds NaN or infinity; expected finite pixels: "
-                    "leave it out or repair it"
-                )
-        # numba knows neither half precision nor the machine's long double.
-        return images if images.dtype in (np.float32, np.float64) else images.astype(np.float64)
 
     @staticmethod
     def _refuse_overflow(count: int, dtype: str | None) -> None:
