@@ -9,7 +9,7 @@ from benchmarks.measure import table
 from firstlight.filters import load_filters
 from firstlight.images import load_images
 from firstlight.models import build_model
-from firstlight.patches import PatchMoments
+from firstlight.patches import patch_basis
 from firstlight.profile import correlation, energy_profile
 from firstlight.theory import fit_formula, linear_cnn_profile
 
@@ -34,7 +34,7 @@ def published_scan(energy: np.ndarray, variance: np.ndarray) -> tuple[float, flo
 def run() -> str:
     """Fit profiles of several kinds both ways and return the report."""
     data = load_images("cifar10")
-    basis = PatchMoments(3, 3).update(data.images).basis(data.mean, data.std)
+    basis = patch_basis(data, 3)
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
     profiles = {

@@ -78,8 +78,7 @@ def reproduce(
     for claim in found.claims:
         if claim.name.endswith("/correlation"):
             console.print(f"{claim.name}: {claim.measured}", highlight=False)
-    reproduced = sum(claim.verdict == "reproduced" for claim in found.claims)
-    print(f"{reproduced} of {len(found.claims)} claims reproduced on {found.about['data']}, preset {preset}.")
+    print(f"{found.summary}, preset {preset}.")
     print(f"Report: {found.report}")
     return 0 if found.all_reproduced else 1
 

@@ -45,13 +45,18 @@ class Reproduction:
     about: dict
 
     def __repr__(self) -> str:
-        reproduced = sum(claim.verdict == "reproduced" for claim in self.claims)
-        return f"Reproduction({reproduced} of {len(self.claims)} claims reproduced on {self.about['data']}, {self.out})"
+        return f"Reproduction({self.summary}, {self.out})"
 
     @property
     def claims(self) -> tuple[Claim, ...]:
         """All claims, in the order of the experiments."""
         return tuple(claim for result in self.results for claim in result.claims)
+
+    @property
+    def summary(self) -> str:
+        """How many claims were reproduced, and on what data."""
+        reproduced = sum(claim.verdict == "reproduced" for claim in self.claims)
+        return f"{reproduced} of {len(self.claims)} claims reproduced on {self.about['data']}"
 
     @property
     def report(self) -> Path:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008): told apart by people with every common form of colour blindness.
 MEASURED = "#0072B2"  # what networks did
 PREDICTED = "#D55E00"  # what the closed form says
-REFERENCE = "#7F7F7F"  # random initialisation, limits
 # Light to dark is early to late, in every figure that shows time.
 TIME_COLOURS = "viridis_r"
 
@@ -64,6 +63,18 @@ def plot_over_time(profiles: "np.ndarray", labels: "Sequence[str]") -> "Figure":
     if labels:
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
+
+
+def svg(figure: "Figure") -> str:
+    """A figure as SVG text, without date and with identifiers that do not change from call to call."""
+    import io
+
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "firstlight"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def tile(pictures: "np.ndarray", columns: int | None = None) -> "np.ndarray":

@@ -2,8 +2,7 @@
 
 from firstlight.experiments import Claim, FigureEntry, Result
 from firstlight.report import write_page
-from firstlight.report.outputs import svg
-from firstlight.style import new_figure
+from firstlight.style import new_figure, svg
 
 EVIL = "<img src=x onerror=alert(1)>"
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from firstlight.experiments.claims import Claim
 from firstlight.images import ImageSet
+from firstlight.style import svg
 from firstlight.training import Run, RunSpec
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ class FigureEntry:
     figure: "Figure"
     title: str
     caption: str
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure drawn as SVG, once: a file and the page show the same."""
+        return svg(self.figure)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pandas as pd
 from firstlight.experiments import formula_figures as figures
 from firstlight.experiments.base import Context, Experiment, FigureEntry, Preset, Result
 from firstlight.experiments.formula_claims import MODELS, RANDOM_BANKS, judge
-from firstlight.patches import PatchBasis, PatchMoments
+from firstlight.patches import PatchBasis, patch_basis
 from firstlight.profile import EnergyProfile, correlation, energy_profile
 from firstlight.theory import FormulaFit, fit_formula
 from firstlight.training import Run, RunSpec
@@ -43,7 +43,7 @@ SCHEDULES: dict[Preset, Schedule] = {
 def run(context: Context) -> Result:
     """Train both networks, fit eq. 3 at every recorded step, and judge the seed's claims."""
     schedule = SCHEDULES[context.preset]
-    basis = patch_basis(context)
+    basis = patch_basis(context.train_set, KERNEL_SIZE)
 
     def score(filters: np.ndarray, initial: np.ndarray) -> float:
         return fit_formula(energy_profile(filters, basis, initial=initial), basis).correlation
@@ -83,13 +83,6 @@ def run(context: Context) -> Result:
             "in a component, not centred (eq. 2)"
         ),
     )
-
-
-def patch_basis(context: Context) -> PatchBasis:
-    """Principal components of all patches of the training images, as the first layer sees them."""
-    train_set = context.train_set
-    moments = PatchMoments(KERNEL_SIZE, train_set.channels).update(train_set.images)
-    return moments.basis(train_set.mean, train_set.std)
 
 
 def changes(run: Run, basis: PatchBasis) -> list[tuple[int, EnergyProfile]]:

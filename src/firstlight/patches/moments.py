@@ -4,7 +4,7 @@ import datetime
 import numbers
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.storage import read_moments, write_moments
 from firstlight.patches.validation import validate_images
+
+if TYPE_CHECKING:
+    from firstlight.images import ImageSet
 
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
 _MOST_PATCHES = (2**63 - 1) // 255**2
@@ -282,3 +285,17 @@ class PatchMoments:
         moments.count, moments.dtype = header["count"], header["dtype"]
         moments.provenance = header["provenance"]
         return moments
+
+
+def patch_basis(image_set: "ImageSet", kernel_size: int) -> PatchBasis:
+    """Principal components of all patches of a set of images, normalised as a network sees them (eq. 2).
+
+    Parameters
+    ----------
+    image_set : ImageSet
+        Its mean and std normalise the pixels; the mean patch is not subtracted.
+    kernel_size : int
+        Side of the patches, in pixels; the stride is 1.
+    """
+    moments = PatchMoments(kernel_size, image_set.channels).update(image_set.images)
+    return moments.basis(image_set.mean, image_set.std)

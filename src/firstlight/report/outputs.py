@@ -1,8 +1,8 @@
 """Tables as CSV and figures as SVG and PNG, byte for byte the same from the same numbers."""
 
-import io
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from firstlight.experiments.base import Result
@@ -10,24 +10,24 @@ from firstlight.files import atomic_write, write_text
 
 
 def write_tables(result: Result, folder: Path) -> None:
-    """Write every table of an experiment as `folder/EXPERIMENT_TABLE.csv`; floats keep all their digits."""
+    """Write every table of an experiment as `folder/EXPERIMENT_TABLE.csv`."""
     for name, table in result.tables.items():
-        write_text(folder / f"{result.experiment}_{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_table(table, folder / f"{result.experiment}_{name}.csv")
 
 
 def write_figures(result: Result, folder: Path) -> None:
-    """Write every figure of an experiment as `folder/EXPERIMENT_FIGURE.svg` and `.png` (200 dots an inch)."""
+    """Write every figure of an experiment as `folder/EXPERIMENT_FIGURE.svg` and `.png`."""
     for name, entry in result.figures.items():
-        write_text(folder / f"{result.experiment}_{name}.svg", svg(entry.figure))
-        with atomic_write(folder / f"{result.experiment}_{name}.png") as file:
-            entry.figure.savefig(file, format="png", dpi=200)
+        write_figure(entry.figure, entry.svg, folder / f"{result.experiment}_{name}")
 
 
-def svg(figure: Figure) -> str:
-    """A figure as SVG text, without date and with identifiers that do not change from call to call."""
-    import matplotlib
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV; floats keep all their digits."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "firstlight"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+
+def write_figure(figure: Figure, svg: str, stem: Path) -> None:
+    """Write a figure, and the SVG that was drawn of it, as `stem.svg` and `stem.png` (200 dots an inch)."""
+    write_text(stem.with_suffix(".svg"), svg)
+    with atomic_write(stem.with_suffix(".png")) as file:
+        figure.savefig(file, format="png", dpi=200)

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.base import Result
-from firstlight.experiments.claims import Claim
+from firstlight.experiments.claims import Claim, Verdict
 from firstlight.files import write_text
-from firstlight.report.outputs import svg
 
 
 def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[str, Any], path: Path) -> None:
@@ -36,12 +35,12 @@ def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[s
         {
             "title": entry.title,
             "caption": entry.caption,
-            "svg": _inline(svg(entry.figure), f"{result.experiment}-{name}"),
+            "svg": _inline(entry.svg, f"{result.experiment}-{name}"),
         }
         for result in results
         for name, entry in result.figures.items()
     ]
-    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in _VERDICTS}
+    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in get_args(Verdict)}
     page = environment.get_template("report.html").render(
         claims=claims,
         counts=counts,
@@ -50,9 +49,6 @@ def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[s
         about=about,
     )
     write_text(path, page)
-
-
-_VERDICTS = ("reproduced", "not reproduced", "not tested")
 
 
 def _inline(text: str, name: str) -> str:

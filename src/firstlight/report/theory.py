@@ -10,13 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from firstlight.errors import InputError
-from firstlight.files import atomic_write, write_text
 from firstlight.images import load_images
-from firstlight.patches import PatchBasis, PatchMoments
+from firstlight.patches import PatchBasis, patch_basis
 from firstlight.profile import correlation
-from firstlight.report.outputs import svg
+from firstlight.report.outputs import write_figure, write_table
 from firstlight.report.terminal import bars
-from firstlight.style import plot_over_time
+from firstlight.style import plot_over_time, svg
 from firstlight.theory import PEAK, linear_cnn_profile, regime
 
 
@@ -44,8 +43,7 @@ def show_theory(
         The data cannot be had, or eq. 3 has no finite value there.
     """
     images = load_images(data, data_dir=data_dir)
-    moments = PatchMoments(kernel_size, images.channels).update(images.images)
-    basis = moments.basis(images.mean, images.std)
+    basis = patch_basis(images, kernel_size)
     times = np.unique(np.array(steps if steps else _spread(basis, lr), dtype=np.float64))
     profiles = linear_cnn_profile(basis.variance, lr=lr, steps=times)
 
@@ -106,10 +104,8 @@ def _write(out: Path, basis: PatchBasis, times: np.ndarray, lr: float, profiles:
     names = ["inf" if np.isinf(step) else f"{step:.0f}" for step in times]
     columns = {f"energy_after_{name}_steps": profile for name, profile in zip(names, profiles, strict=True)}
     frame = pd.DataFrame({"component": range(1, basis.size + 1), "variance": basis.variance, **columns})
-    write_text(out / "theory.csv", frame.to_csv(index=False, lineterminator="\n"))
+    write_table(frame, out / "theory.csv")
     moved = profiles.max(axis=1) > 0  # at step 0 there is nothing to see
     labels = [f"{step:,.0f} steps, τ = {lr * step:.3g}" for step in times[moved]]
     fig = plot_over_time(profiles[moved], labels)
-    write_text(out / "theory.svg", svg(fig))
-    with atomic_write(out / "theory.png") as file:
-        fig.savefig(file, format="png", dpi=200)
+    write_figure(fig, svg(fig), out / "theory")

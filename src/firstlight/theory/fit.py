@@ -166,7 +166,8 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
 
     low, high = np.log(_EARLY / positive.max()), np.log(_LATE / positive.min())
     grid = np.linspace(low, high, int((high - low) / np.log(10) * _POINTS_PER_DECADE) + 2)
-    scores = _scores(target, variance, grid)
+    shapes = linear_cnn_profile(variance, np.exp(grid))
+    scores = _scores(target, shapes)
     best_log, best_score = _polish(target, variance, grid, scores)
 
     bound: Literal["", "early", "late"] = ""
@@ -185,7 +186,7 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
         correlation=correlation(energy, shape),
         scale=float(relative_scale * largest / peak),
         residual=residual,
-        least_residual=min(residual, _least_residual(relative, variance, grid)),
+        least_residual=min(residual, _least_residual(relative, shapes)),
         log_r2=_log_r2(relative[variance > 0], shape[variance > 0]),
         tau_range=_flat_range(grid, scores, best_log, best_score),
         bound=bound,
@@ -198,10 +199,9 @@ def _finite(number: float) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def _scores(target: np.ndarray, variance: np.ndarray, log_tau: np.ndarray) -> np.ndarray:
-    """Correlation of a standardised profile with eq. 3 at each time, shape (T,)."""
-    shapes = linear_cnn_profile(variance, np.exp(log_tau))
-    shapes /= shapes.max(axis=-1, keepdims=True)
+def _scores(target: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+    """Correlation, shape (T,), of a standardised profile with eq. 3 at each time, shapes (T, D)."""
+    shapes = shapes / shapes.max(axis=-1, keepdims=True)
     shapes -= shapes.mean(axis=-1, keepdims=True)
     return (shapes @ target) / np.sqrt(np.einsum("td,td->t", shapes, shapes))
 
@@ -217,7 +217,7 @@ def _polish(target: np.ndarray, variance: np.ndarray, grid: np.ndarray, scores: 
     humps = 1 + np.flatnonzero(rises & (inner >= scores[2:]) & (inner >= scores[best] - _HUMP))
     for hump in humps[np.argsort(scores[humps])[::-1][:3]]:
         result: Any = minimize_scalar(
-            lambda log_tau: -_scores(target, variance, np.array([log_tau]))[0],
+            lambda log_tau: -_scores(target, linear_cnn_profile(variance, np.exp([log_tau])))[0],
             bounds=(grid[hump - 1], grid[hump + 1]),
             method="bounded",
             options={"xatol": 1e-8},
@@ -243,10 +243,9 @@ def _flat_range(grid: np.ndarray, scores: np.ndarray, best_log: float, best: flo
     return start, stop
 
 
-def _least_residual(energy: np.ndarray, variance: np.ndarray, grid: np.ndarray) -> float:
-    """The smallest |e - c * eq. 3| / |e| over scale and time, on the grid of the scan."""
-    shapes = linear_cnn_profile(variance, np.exp(grid))
-    shapes /= np.linalg.norm(shapes, axis=1, keepdims=True)
+def _least_residual(energy: np.ndarray, shapes: np.ndarray) -> float:
+    """The smallest |e - c * eq. 3| / |e| over scale and time, at the times of the scan, shapes (T, D)."""
+    shapes = shapes / np.linalg.norm(shapes, axis=1, keepdims=True)
     cosine = (shapes @ energy).max() / np.linalg.norm(energy)
     return float(np.sqrt(max(0.0, 1 - cosine**2)))
 
