@@ -33,11 +33,12 @@ types: $(INSTALLED)
 benchmarks: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
-# Keeps the small files of a real run: claims, and the first-layer weights over the steps with their spec and metrics.
+# Keeps the small files of a real run in results/, and shows its claims in the README and docs/reproducibility.md.
 PRESET ?= standard
+EXPERIMENTS ?=
 record: $(INSTALLED)
-	$(BIN)/firstlight reproduce formula --preset $(PRESET) --data cifar10 --out firstlight-out/$(PRESET) || [ $$? -eq 1 ]
-	$(BIN)/python -m firstlight.report.record firstlight-out/$(PRESET) results/formula-$(PRESET) README.md
+	$(BIN)/firstlight reproduce $(EXPERIMENTS) --preset $(PRESET) --data cifar10 --out firstlight-out/$(PRESET) || [ $$? -eq 1 ]
+	$(BIN)/python -m firstlight.record firstlight-out/$(PRESET) results README.md docs
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

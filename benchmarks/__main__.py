@@ -1,15 +1,23 @@
-"""Run benchmarks and write a dated table: `python -m benchmarks [patches] [fit] [training]`; none named runs all."""
+"""Run benchmarks and write a dated table: `python -m benchmarks [patches] [fit] [autocorrelation] [training]`.
+
+Where none is named all are run.
+"""
 
 import datetime
 import platform
 import sys
 from pathlib import Path
 
-from benchmarks import fit, patches, training
+from benchmarks import autocorrelation, fit, patches, training
 from firstlight.files import write_text
 from firstlight.patches.lags import thread_count
 
-PARTS = {"patches": patches.run, "fit": fit.run, "training": training.run}
+PARTS = {
+    "patches": patches.run,
+    "fit": fit.run,
+    "autocorrelation": autocorrelation.run,
+    "training": training.run,
+}
 RESULTS = Path(__file__).parent / "results"
 
 

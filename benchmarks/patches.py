@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.measure import Measurement, measure, table, timed
 from firstlight.images import load_images
-from firstlight.patches.lags import _dot, patch_sums, thread_count
+from firstlight.patches.lags import dot, patch_sums, thread_count
 
 KERNEL_SIZES = (3, 5, 7, 11)
 CHUNK = 250
@@ -75,7 +75,7 @@ def limits() -> tuple[float, float]:
     def dots(planes: np.ndarray, times: int) -> int:
         total = 0
         for i in range(times):
-            total += _dot(planes, i % 64, 8192 + i % 64, 8192)
+            total += dot(planes, i % 64, 8192 + i % 64, 8192)
         return total
 
     @numba.njit(nogil=True)

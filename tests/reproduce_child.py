@@ -5,9 +5,9 @@ import sys
 from small_data import TINY  # the tests' folder is this script's
 
 from firstlight import cli
-from firstlight.experiments import formula
+from firstlight.experiments.schedule import SCHEDULES
 from firstlight.training import loop
 
-formula.SCHEDULES["quick"] = TINY
+SCHEDULES["quick"] = TINY
 loop.CHECKPOINT_SECONDS = 0.0
 sys.exit(cli.main(sys.argv[1:]))

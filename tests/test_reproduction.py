@@ -17,7 +17,8 @@ from rich.console import Console
 
 import firstlight as fl
 from firstlight import reproduction
-from firstlight.experiments import formula
+from firstlight.experiments import EXPERIMENTS
+from firstlight.experiments.schedule import SCHEDULES
 from firstlight.files import PARTIAL
 from firstlight.training import Run
 
@@ -34,7 +35,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def found(data, tmp_path_factory) -> fl.Reproduction:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(formula.SCHEDULES, "quick", TINY)
+        patch.setitem(SCHEDULES, "quick", TINY)
         return fl.reproduce(
             ["formula"], data=data, device="cpu", out=tmp_path_factory.mktemp("out"), console=Console(quiet=True)
         )
@@ -75,7 +76,7 @@ def test_the_claimed_correlation_is_that_of_the_stored_filters(found, data):
 
 
 def test_again_costs_nothing_and_gives_the_same_bytes(found, data, monkeypatch):
-    monkeypatch.setitem(formula.SCHEDULES, "quick", TINY)
+    monkeypatch.setitem(SCHEDULES, "quick", TINY)
     monkeypatch.setattr("firstlight.training.loop._train", lambda *arguments: pytest.fail("trained again"))
     before = contents(found.out)
     fl.reproduce(["formula"], data=data, device="cpu", out=found.out, console=Console(quiet=True))
@@ -145,7 +146,7 @@ def test_killed_in_mid_training_it_goes_on_to_the_same_bits(found, data, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"experiments": ["formla"]}, "experiment is 'formla'; expected one of formula; did you mean 'formula'"),
+        ({"experiments": ["formla"]}, "experiment is 'formla'; expected one of formula, consistency, frequency, "),
         ({"preset": "fast"}, "preset is 'fast'; expected one of quick, standard, full"),
         ({"data": "cifar11"}, "cifar11"),
     ],
@@ -157,7 +158,8 @@ def test_bad_input_is_refused_before_anything_is_trained(arguments, message, tmp
 
 
 def test_one_experiment_may_be_named_by_a_string():
-    assert reproduction._checked("formula") == ["formula"] == reproduction._checked(())
+    assert [experiment.name for experiment in reproduction.chosen_experiments("formula")] == ["formula"]
+    assert [experiment.name for experiment in reproduction.chosen_experiments(())] == list(EXPERIMENTS)
 
 
 def test_the_command_can_be_pasted(found, data):
@@ -205,20 +207,20 @@ def test_without_cifar_it_says_so_and_goes_on_with_photographs(monkeypatch, caps
         return fl.load_images(name, split)
 
     monkeypatch.setattr(reproduction, "load_images", load)
-    train_set, test_set = reproduction._images(None, None, Console(stderr=True))
+    ((train_set, test_set),) = reproduction._images(None, None, [], Console(stderr=True))
     assert (train_set.name, train_set.split, test_set.split) == ("photos", "train", "test")
     said = capsys.readouterr().err
     assert "every source failed" in said
     assert "photos" in said
     with pytest.raises(fl.SourceError):
-        reproduction._images("cifar10", None, Console(stderr=True))
+        reproduction._images("cifar10", None, [], Console(stderr=True))
 
 
 def test_a_full_disk_loses_no_runs_and_is_one_line(found, data, monkeypatch):
     def full(path: Path, text: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(formula.SCHEDULES, "quick", TINY)
+    monkeypatch.setitem(SCHEDULES, "quick", TINY)
     monkeypatch.setattr(reproduction, "write_text", full)
     with pytest.raises(fl.RunError, match=r"No space left on device.*runs.*are safe") as caught:
         fl.reproduce(["formula"], data=data, device="cpu", out=found.out, console=Console(quiet=True))

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from firstlight.models import build_model
     from firstlight.patches import PatchBasis, PatchMoments
     from firstlight.profile import EnergyProfile, energy_profile
+    from firstlight.record import recorded
     from firstlight.reproduction import Reproduction, reproduce
     from firstlight.theory import FormulaFit, fit_formula, linear_cnn_profile
     from firstlight.training import Run, RunSpec, train
+    from firstlight.whitening import AutocorrelationCurve, autocorrelation, whitening_bank
 
 # Where each public name lives. Imported at first use: `import firstlight` and `firstlight --help` stay quick.
 _HOMES = {
+    "AutocorrelationCurve": "whitening",
     "Claim": "experiments",
     "EnergyProfile": "profile",
     "FilterBank": "filters",
@@ -42,17 +45,21 @@ _HOMES = {
     "RunError": "errors",
     "RunSpec": "training",
     "SourceError": "errors",
+    "autocorrelation": "whitening",
     "build_model": "models",
     "energy_profile": "profile",
     "fit_formula": "theory",
     "linear_cnn_profile": "theory",
     "load_filters": "filters",
     "load_images": "images",
+    "recorded": "record",
     "reproduce": "reproduction",
     "train": "training",
+    "whitening_bank": "whitening",
 }
 
 __all__ = [
+    "AutocorrelationCurve",
     "Claim",
     "EnergyProfile",
     "FilterBank",
@@ -68,14 +75,17 @@ __all__ = [
     "RunSpec",
     "SourceError",
     "__version__",
+    "autocorrelation",
     "build_model",
     "energy_profile",
     "fit_formula",
     "linear_cnn_profile",
     "load_filters",
     "load_images",
+    "recorded",
     "reproduce",
     "train",
+    "whitening_bank",
 ]
 
 

@@ -6,12 +6,17 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
 from firstlight import __version__
-from firstlight.errors import FirstlightError
+from firstlight.errors import FirstlightError, InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from firstlight.reproduction import Reproduction
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -23,12 +28,16 @@ app = App(
     suppress_keyboard_interrupt=False,  # main says how to go on
 )
 data_app = App(name="data", help="The data sets that firstlight knows, and where they are.")
+runs_app = App(name="runs", help="The trained runs in a folder of results.")
 app.command(data_app)
+app.command(runs_app)
 
 DataDir = Annotated[
     Path | None,
     Parameter(help="Folder for data sets, or one that already holds the original CIFAR files [env: FIRSTLIGHT_CACHE]."),
 ]
+Out = Annotated[Path, Parameter(help="Folder of results, whose runs/ holds the trained networks.")]
+DEFAULT_OUT = Path("firstlight-out")
 
 
 @app.command
@@ -38,49 +47,90 @@ def reproduce(
     data: str | None = None,
     data_dir: DataDir = None,
     device: str = "auto",
-    out: Path = Path("firstlight-out"),
+    jobs: int = 1,
+    out: Path | None = None,
+    recorded: Annotated[bool, Parameter(negative=())] = False,
+    list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
 ) -> int:
     """Train networks, test the published claims on them, and write tables, figures and a report.
 
-    Experiments: **formula** (seed section 3, Figure 1): does eq. 3 fit VGG11 and ResNet20?
-
-    What each preset trains for *formula*, after the data is there:
-
-    - quick: 2 seeds of VGG11 (20 steps) and ResNet20 (64 steps): 2 to 4 minutes on 2 CPU cores
-    - standard: 3 seeds, 2 epochs of VGG11 and 5 of ResNet20 on CIFAR-10: about an hour on 2 CPU cores
-    - full: 3 seeds, 30 epochs each on CIFAR-10, the paper's protocol: for one GPU
-
-    An interrupted command goes on where it was when it is given again. The exit code is 0 when every claim that was
-    tested was reproduced, 1 when some were not, 2 for bad input.
+    `--list` shows the experiments and what each preset trains. An interrupted command goes on where it was when it is
+    given again. The exit code is 0 when every claim that was tested was reproduced, 1 when some were not, 2 for bad
+    input.
 
     Parameters
     ----------
     experiments
         Names of experiments; none for all.
     preset
-        How much to train.
+        How much to train: quick in minutes and standard in an hour or two on 2 CPU cores, full on a GPU.
     data
         cifar10, cifar100, photos, or an .npz file with a train and a test split of labelled images, at least 256
         and 32 x 32 pixels. Default: cifar10, or photos where that cannot be had.
     device
         auto, cpu, cuda or cuda:N.
+    jobs
+        How many networks to train at once, each on its share of the CPU's cores.
     out
-        Folder for results and trained runs.
+        Folder for results and trained runs. Default: firstlight-out, or firstlight-out/recorded with --recorded.
+    recorded
+        Train nothing: rebuild every table, figure and verdict from the recorded results, in seconds.
+    list_
+        Show the experiments with their cost, and do nothing.
     """
     from rich.console import Console
 
-    from firstlight.report import claims_table
-    from firstlight.reproduction import reproduce as run
-
-    found = run(experiments, preset=preset, data=data, data_dir=data_dir, device=device, out=out)
     console = Console()
-    console.print(claims_table(found.claims))
-    for claim in found.claims:
-        if claim.name.endswith("/correlation"):
-            console.print(f"{claim.name}: {claim.measured}", highlight=False)
-    print(f"{found.summary}, preset {preset}.")
-    print(f"Report: {found.report}")
+    if list_:
+        from firstlight.report.terminal import experiments_table
+        from firstlight.reproduction import chosen_experiments
+
+        console.print(experiments_table(chosen_experiments(experiments)))
+        return 0
+    if recorded:
+        found = _rebuilt(experiments, preset, data, device, jobs, out)
+    else:
+        from firstlight.reproduction import reproduce as run
+
+        out = out or DEFAULT_OUT
+        found = run(experiments, preset=preset, data=data, data_dir=data_dir, device=device, jobs=jobs, out=out)
+    _print_claims(found, console)
     return 0 if found.all_reproduced else 1
+
+
+def _rebuilt(
+    experiments: Sequence[str], preset: str, data: str | None, device: str, jobs: int, out: Path | None
+) -> "Reproduction":
+    """The recorded reproduction, written like one that was just made."""
+    from dataclasses import replace
+
+    from firstlight.record import recorded
+    from firstlight.reproduction import write_reproduction
+
+    given = {"preset": preset != "quick", "data": data, "device": device != "auto", "jobs": jobs != 1}
+    if ignored := [name for name, value in given.items() if value]:
+        raise InputError(f"--recorded was given with --{ignored[0]}: expected it alone, a record has its own; drop one")
+    out = out or DEFAULT_OUT / "recorded"
+    found = replace(recorded(experiments), out=out.expanduser())
+    write_reproduction(found)
+    return found
+
+
+def _print_claims(found: "Reproduction", console: "Console") -> None:
+    """Every experiment's claims, with the command that measures a recorded one again, and the summary."""
+    from firstlight.report import claims_table
+    from firstlight.report.claims_pages import repeat
+
+    for result in found.results:
+        title = result.experiment
+        if entry := found.about.get("recorded", {}).get(result.experiment):
+            title += f": recorded {entry['date']}; {repeat(result.experiment, entry)}"
+        console.print(claims_table(result.claims, title))
+    for claim in found.claims:
+        if claim.name.startswith("formula/") and claim.name.endswith("/correlation"):
+            console.print(f"{claim.name}: {claim.measured}", highlight=False)
+    print(f"{found.summary}, preset {found.about['preset']}.")
+    print(f"Report: {found.report}")
 
 
 @app.command
@@ -111,6 +161,81 @@ def theory(
     from firstlight.report.theory import show_theory
 
     show_theory(data, data_dir, kernel_size, lr, steps, out)
+
+
+@runs_app.command(name="list")
+def list_runs(*, out: Out = DEFAULT_OUT) -> None:
+    """List the trained networks, and whether each is finished, unfinished, failed or damaged."""
+    from rich.console import Console
+
+    from firstlight.report.runs import runs_table
+    from firstlight.training import stored_runs
+
+    runs = stored_runs(_store(out))
+    Console().print(runs_table(runs))
+    states = [run.state for run in runs]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    print(f"{len(runs)} runs in {_store(out)}" + (f": {counts}" if counts else ""))
+
+
+@runs_app.command(name="show")
+def show_run(name: str, *, out: Out = DEFAULT_OUT) -> None:
+    """Show one run in full: what was trained, how well it learnt, on what machine.
+
+    Parameters
+    ----------
+    name
+        The run's hash, or as much of its beginning as no other run has.
+    """
+    from rich.console import Console
+
+    from firstlight.report.runs import run_details
+    from firstlight.training import find_run
+
+    Console().print(run_details(find_run(_store(out), name)))
+
+
+@runs_app.command(name="clean")
+def clean_runs(
+    *names: str,
+    out: Out = DEFAULT_OUT,
+    state: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Remove runs: those that are named, or else those that failed or are damaged.
+
+    Parameters
+    ----------
+    names
+        Hashes, or as much of their beginnings as no other run has.
+    state
+        Instead: remove every run in these states: finished, unfinished, failed, damaged, refused.
+    dry_run
+        Only say what would be removed.
+    """
+    from firstlight.training import find_run, remove_runs, stored_runs
+    from firstlight.training.store import STATES
+
+    if names and state:
+        raise InputError(f"clean was given {names[0]!r} and --state {state[0]}: expected hashes or states; drop one")
+    removable = [one for one in STATES if one != "training"]
+    if unknown := [one for one in state or () if one not in removable]:
+        raise InputError(f"state is {unknown[0]!r}; expected some of {', '.join(removable)}")
+    store = _store(out)
+    wanted = state or ["failed", "damaged"]
+    runs = [find_run(store, name) for name in names] or [run for run in stored_runs(store) if run.state in wanted]
+    if not dry_run:
+        remove_runs(runs)
+    for run in runs:
+        print(f"{'would remove' if dry_run else 'removed'} {run.hash} ({run.state})")
+    if not runs:
+        print(f"nothing to remove in {store}: no run is {' or '.join(wanted)}")
+
+
+def _store(out: Path) -> Path:
+    from firstlight.reproduction import RUNS
+
+    return out.expanduser() / RUNS
 
 
 @data_app.command(name="list")

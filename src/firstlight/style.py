@@ -12,6 +12,17 @@ if TYPE_CHECKING:
 # Okabe and Ito (2008): told apart by people with every common form of colour blindness.
 MEASURED = "#0072B2"  # what networks did
 PREDICTED = "#D55E00"  # what the closed form says
+REFERENCE = "0.45"  # what nothing was trained for: a random initialisation, chance, an ideal
+# Several things of one kind, such as networks: told apart by colour, and in gray by marker and line.
+SERIES: tuple[tuple[str, str, str], ...] = (
+    ("#0072B2", "o", "-"),
+    ("#D55E00", "s", "--"),
+    ("#009E73", "^", "-."),
+    ("#CC79A7", "D", ":"),
+    ("#E69F00", "v", (0, (5, 1))),  # type: ignore[assignment]
+    ("#56B4E9", "P", (0, (3, 1, 1, 1))),  # type: ignore[assignment]
+    ("#000000", "X", (0, (1, 1))),  # type: ignore[assignment]
+)
 # Light to dark is early to late, in every figure that shows time.
 TIME_COLOURS = "viridis_r"
 
@@ -39,16 +50,47 @@ def axes_or_new(ax: "Axes | None") -> "tuple[Figure, Axes]":
     return fig, ax
 
 
-def component_axis(ax: "Axes", size: int) -> None:
-    """The horizontal axis that all profiles share: components by decreasing variance, counted from 1."""
+def component_axis(ax: "Axes", size: int, pictures: "np.ndarray | None" = None) -> None:
+    """The horizontal axis that all profiles share: components by decreasing variance, counted from 1.
+
+    Parameters
+    ----------
+    ax : Axes
+    size : int
+        Number D of components.
+    pictures : ndarray, shape (D, C, k, k), optional
+        The components, `PatchBasis.images`: each is drawn small beneath its place on the axis.
+    """
     from matplotlib.ticker import MaxNLocator
 
     ax.set_xlim(0.5 - size / 100, size + 0.5 + size / 100)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("patch component, by decreasing variance")
+    if pictures is None:
+        return
+    fig = ax.get_figure(root=True)
+    assert fig is not None
+    columns = ax.get_gridspec().ncols if ax.get_subplotspec() else 1  # type: ignore[union-attr]
+    rows = ax.get_gridspec().nrows if ax.get_subplotspec() else 1  # type: ignore[union-attr]
+    side = 0.8 * fig.get_figwidth() / columns / (1.02 * size)  # of a picture, in inches
+    height = side / (0.72 * fig.get_figheight() / rows)
+    strip = ax.inset_axes((0.5, -1.3 * height, size, height), transform=ax.get_xaxis_transform())
+    strip.imshow(tile(pictures, columns=size), interpolation="nearest", aspect="auto")
+    strip.set_axis_off()
+    ax.tick_params(axis="x", pad=2 + 72 * 1.3 * side)
 
 
-def plot_over_time(profiles: "np.ndarray", labels: "Sequence[str]") -> "Figure":
+def plot_seeds(
+    ax: "Axes", x: "Sequence[float] | np.ndarray", values: "np.ndarray", label: str, index: int, *, marks: bool = True
+) -> None:
+    """Draw the mean over seeds of (S, n) values as a line of `SERIES[index]`, and their range as a band."""
+    colour, marker, line = SERIES[index % len(SERIES)]
+    if len(values) > 1:
+        ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, lw=0)
+    ax.plot(x, values.mean(axis=0), color=colour, ls=line, marker=marker if marks else "", ms=4, label=label)
+
+
+def plot_over_time(profiles: "np.ndarray", labels: "Sequence[str]", pictures: "np.ndarray | None" = None) -> "Figure":
     """Profiles (T, D) at several times on one log axis, each relative to its peak, light to dark."""
     import matplotlib
     import numpy as np
@@ -58,7 +100,7 @@ def plot_over_time(profiles: "np.ndarray", labels: "Sequence[str]") -> "Figure":
     numbers = np.arange(1, profiles.shape[1] + 1)
     for profile, label, colour in zip(profiles, labels, colours, strict=True):
         ax.plot(numbers, profile / profile.max(), color=colour, marker="o", ms=3, label=label)
-    component_axis(ax, profiles.shape[1])
+    component_axis(ax, profiles.shape[1], pictures)
     ax.set(yscale="log", ylabel="predicted energy / peak energy")
     if labels:
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))

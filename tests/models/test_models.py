@@ -1,33 +1,103 @@
-"""The classifiers: sizes, names in the state dict, initialisation, and what they accept."""
+"""Building a network by name: what there is, its size, and the first layer it was asked for."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from firstlight import models
 from firstlight.errors import InputError
-from firstlight.models import MODELS, VGG11, LinearCNN, ResNet20, build_model
-from firstlight.models.resnet import BasicBlock
+from firstlight.models import MODELS, LinearCNN, build_model
+from firstlight.models.resnet import CifarResNet, ResNet18
+from firstlight.models.vgg import VGG
+from firstlight.training.trainer import first_layer
+
+# Published: VGG11, 13 and 16 by chenyaofo (with the differences between torchvision's, 184,896 and 5,312,256), ResNet20
+# and 32 by akamaster, ResNet18 by kuangliu. The shallow VGGs are counted by hand: convolutions with biases, two numbers
+# a channel for the batch normalisation, and three linear layers.
+PARAMETERS = {
+    "vgg5": (27 + 3) * 64 + (9 * 64 + 3) * 128 + 129 * 512 + 513 * 512 + 513 * 10,
+    "vgg8": (27 + 3) * 64
+    + (9 * 64 + 3) * 128
+    + (9 * 128 + 3) * 256
+    + (9 * 256 + 3) * 512
+    + (9 * 512 + 3) * 512
+    + 2 * 513 * 512
+    + 513 * 10,
+    "vgg11": 9_756_426,
+    "vgg13": 9_941_322,
+    "vgg16": 15_253_578,
+    "resnet20": 269_722,
+    "resnet32": 464_154,
+    "resnet18": 11_173_962,
+}
 
 
 def parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(("name", "expected"), [("vgg11", 9_756_426), ("resnet20", 269_722)])
-def test_parameter_counts_are_the_published_ones(name, expected):
-    assert parameters(build_model(name)) == expected
+def shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def test_every_network_has_a_count_to_be_checked_against():
+    assert list(MODELS) == list(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_network_is_what_its_entry_says(name):
+    model, info = build_model(name), MODELS[name]
+    count = parameters(model)
+    assert count == PARAMETERS[name]
+    stated = re.search(r"([\d.]+) million parameters", info.description)
+    assert stated is not None
+    decimals = len(stated[1].partition(".")[2])
+    assert round(count / 1e6, decimals) == float(stated[1])
+    assert first_layer(model).out_channels == info.filters
+    # The layers with weights, but for the projections beside them, are those of the name.
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3))
+    ]
+    assert info.title.lower() == name
+    assert len(layers) == int(re.sub(r"\D", "", name))
+    assert info.depth == (len(layers) if isinstance(model, VGG) else None)
 
 
 def test_names_build_their_classes():
-    assert [type(build_model(name)) for name in MODELS] == [VGG11, ResNet20]
+    classes = {name: type(build_model(name)) for name in ("vgg5", "vgg11", "resnet20", "resnet32", "resnet18")}
+    assert classes == {
+        "vgg5": VGG,
+        "vgg11": VGG,
+        "resnet20": CifarResNet,
+        "resnet32": CifarResNet,
+        "resnet18": ResNet18,
+    }
 
 
 def test_unknown_model_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"'vgg19' is unknown: expected one of vgg11, resnet20"):
+    with pytest.raises(InputError, match=r"'vgg19' is unknown: expected one of vgg5, vgg8, .*, resnet32, resnet18$"):
         build_model("vgg19")
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "message"),
+    [
+        ("vgg11", 0, "width=0: expected at least 1 first-layer filter"),
+        ("resnet20", -1, "width=-1: expected at least 1"),
+        ("resnet20", 32, "width=32: expected 16, the only one of resnet20; choose a VGG"),
+        ("resnet18", 16, "width=16: expected 64, the only one of resnet18"),
+    ],
+)
+def test_widths_that_a_network_cannot_have_are_refused(name, width, message):
+    with pytest.raises(InputError, match=message):
+        build_model(name, width=width)
 
 
 def test_importing_the_package_does_not_import_torch():
@@ -36,7 +106,7 @@ def test_importing_the_package_does_not_import_torch():
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("channels", [1, 4])
 def test_logits_for_any_channels_and_classes(name, channels):
     model = build_model(name, classes=7, channels=channels)
     assert model(torch.randn(2, channels, 32, 32)).shape == (2, 7)
@@ -49,75 +119,52 @@ def test_every_parameter_gets_a_gradient(name):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_vgg_has_torchvisions_names_and_shapes():
-    state = {name: tuple(tensor.shape) for name, tensor in VGG11().state_dict().items()}
-    convolutions = {name: shape for name, shape in state.items() if len(shape) == 4}
-    assert convolutions == {
-        "features.0.weight": (64, 3, 3, 3),
-        "features.4.weight": (128, 64, 3, 3),
-        "features.8.weight": (256, 128, 3, 3),
-        "features.11.weight": (256, 256, 3, 3),
-        "features.15.weight": (512, 256, 3, 3),
-        "features.18.weight": (512, 512, 3, 3),
-        "features.22.weight": (512, 512, 3, 3),
-        "features.25.weight": (512, 512, 3, 3),
-    }
-    linear = {name: shape for name, shape in state.items() if len(shape) == 2}
-    assert linear == {
-        "classifier.0.weight": (512, 512),
-        "classifier.3.weight": (512, 512),
-        "classifier.6.weight": (10, 512),
-    }
+@pytest.mark.parametrize("name", MODELS)
+def test_stride_3_reads_the_patches_side_by_side_from_the_top_left(name):
+    model = build_model(name, stride=3).eval()
+    images = torch.randn(2, 3, 32, 32)
+    layer = first_layer(model)
+    bias = 0 if layer.bias is None else layer.bias[:, None]
+    expected = layer.weight.flatten(1) @ F.unfold(images, 3, stride=3) + bias
+    torch.testing.assert_close(layer(images).flatten(2), expected, rtol=1e-4, atol=1e-5)
+    assert layer(images).shape[2:] == (10, 10)
+    # 32 is 10 patches and 2 pixels, which nothing sees.
+    beyond = images.clone()
+    beyond[:, :, 30:] = 9
+    beyond[:, :, :, 30:] = 9
+    logits = model(images)
+    assert logits.shape == (2, 10)
+    assert torch.equal(model(beyond), logits)
 
 
-def test_vgg_initialisation():
+@pytest.mark.parametrize(("name", "stride"), [("vgg5", 3), ("resnet32", 3), ("resnet18", 2)])
+def test_stride_changes_no_weight(name, stride):
     torch.manual_seed(0)
-    model = VGG11()
-    state = model.state_dict()
-    # Kaiming, fan out: variance 2 / (width * 3 * 3).
-    assert state["features.18.weight"].std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
-    assert state["classifier.0.weight"].std().item() == pytest.approx(0.01, rel=0.02)
-    biases = [tensor for name, tensor in state.items() if name.endswith(".bias")]
-    assert all((bias == 0).all() for bias in biases)
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
-    assert len(norms) == 8
-    assert all((norm.weight == 1).all() for norm in norms)
-
-
-def test_vgg_refuses_images_that_it_cannot_halve_five_times():
-    with pytest.raises(InputError, match=r"28 x 28 pixels: expected at least 32 x 32"):
-        VGG11()(torch.zeros(1, 3, 28, 28))
-
-
-def test_vgg_averages_what_is_left_of_larger_images():
-    model = VGG11().eval()
-    image = torch.randn(1, 3, 64, 64)
-    features = model.features(image)
-    assert features.shape == (1, 512, 2, 2)
-    torch.testing.assert_close(model(image), model.classifier(features.mean(dim=(2, 3))))
-
-
-def test_resnet_initialisation():
+    state = build_model(name).state_dict()
     torch.manual_seed(0)
-    state = ResNet20().state_dict()
-    # Kaiming, fan in: variance 2 / (channels * 3 * 3).
-    assert state["layer3.1.conv1.weight"].std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
+    strided = build_model(name, stride=stride).state_dict()
+    assert state.keys() == strided.keys()
+    assert all(torch.equal(strided[key], value) for key, value in state.items())
 
 
-def test_resnet_shortcut_subsamples_and_pads_channels_with_zeros():
-    model = ResNet20().eval()
-    block = model.layer2[0]
-    assert isinstance(block, BasicBlock)
-    for norm in (block.bn1, block.bn2):
-        nn.init.zeros_(norm.weight)  # silences the convolutions: the shortcut is what remains
-    x = torch.rand(2, 16, 8, 8)
-    out = block(x)
-    assert out.shape == (2, 32, 4, 4)
-    torch.testing.assert_close(out[:, 8:24], x[:, :, ::2, ::2])
-    assert (out[:, :8] == 0).all()
-    assert (out[:, 24:] == 0).all()
+@pytest.mark.parametrize(("name", "reader"), [("vgg5", "features.4.weight"), ("vgg13", "features.3.weight")])
+def test_width_changes_the_first_layer_and_what_reads_it(name, reader):
+    own, other = shapes(build_model(name)), shapes(build_model(name, width=20))
+    assert own.keys() == other.keys()
+    changed = {key for key in own if own[key] != other[key]}
+    normalisation = {f"features.1.{part}" for part in ("weight", "bias", "running_mean", "running_var")}
+    assert changed == {"features.0.weight", "features.0.bias", reader} | normalisation
+    assert other["features.0.weight"] == (20, 3, 3, 3)
+    assert build_model(name, width=20)(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", ["vgg11", "resnet20", "resnet18"])
+def test_a_network_can_be_asked_for_its_own_width(name):
+    assert shapes(build_model(name, width=MODELS[name].filters)) == shapes(build_model(name))
 
 
 def test_linear_cnn_is_exported_but_is_no_classifier():
     assert "linear" not in MODELS
     assert LinearCNN(filters=2)(torch.zeros(3, 3, 8, 8)).shape == (3,)
+    with pytest.raises(AttributeError, match="has no attribute 'VGG11'"):
+        models.VGG11  # noqa: B018 - the attribute is what is asked for

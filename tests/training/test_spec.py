@@ -11,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight.errors import InputError
+from firstlight.images import SetFacts
+from firstlight.models import MODELS
 from firstlight.training import RunSpec, record_steps
+from firstlight.training.spec import LATER, label_component
 
-from .sets import TRAIN, make_spec
+from .sets import TEST, TRAIN, make_spec
 
 VALUES: dict[str, Any] = {
     "model": "vgg11",
@@ -33,36 +36,69 @@ VALUES: dict[str, Any] = {
     "format": 1,
 }
 
+# Every later field at another value than its default.
+CHANGED: dict[str, Any] = {
+    **VALUES,
+    "classes": 2,
+    "width": 16,
+    "stride": 3,
+    "frozen": True,
+    "only": ["cat", "dog"],
+    "labels": "energy:4",
+    "scaled_component": 5,
+    "scale": 3.0,
+    "precision": "bfloat16",
+}
+
 numbers = st.floats(0.01, 10, allow_subnormal=False)
-specs = st.builds(
-    RunSpec,
-    model=st.sampled_from(["vgg11", "resnet20"]),
-    data=st.text(min_size=1),
-    data_fingerprint=st.text("0123456789abcdef", min_size=1),
-    test_fingerprint=st.text("0123456789abcdef", min_size=1),
-    classes=st.integers(2, 1000),
-    channels=st.just(2),
-    mean=st.tuples(st.floats(-1, 1), st.floats(-1, 1)),
-    std=st.tuples(numbers, numbers),
-    steps=st.integers(1, 10**7),
-    seed=st.integers(0, 2**64),
-    lr=numbers,
-    batch_size=st.integers(2, 64),
-    train_images=st.none() | st.integers(64, 10**6),
-    test_images=st.integers(1, 10**5),
-)
 
 
-@given(specs)
+@st.composite
+def specs(draw: st.DrawFn) -> RunSpec:
+    model = draw(st.sampled_from(list(MODELS)))
+    classes = draw(st.integers(2, 1000))
+    component = draw(st.none() | st.integers(1, 18))
+    names = st.lists(st.text(), min_size=classes, max_size=classes, unique=True) if classes < 5 else st.nothing()
+    return RunSpec(
+        model=model,
+        data=draw(st.text(min_size=1)),
+        data_fingerprint=draw(st.text("0123456789abcdef", min_size=1)),
+        test_fingerprint=draw(st.text("0123456789abcdef", min_size=1)),
+        classes=classes,
+        channels=2,
+        mean=draw(st.tuples(st.floats(-1, 1), st.floats(-1, 1))),
+        std=draw(st.tuples(numbers, numbers)),
+        steps=draw(st.integers(1, 10**7)),
+        seed=draw(st.integers(0, 2**64)),
+        lr=draw(numbers),
+        batch_size=draw(st.integers(2, 64)),
+        train_images=draw(st.none() | st.integers(64, 10**6)),
+        test_images=draw(st.integers(1, 10**5)),
+        width=draw(st.none() | (st.integers(1, 512) if model.startswith("vgg") else st.just(MODELS[model].filters))),
+        stride=draw(st.integers(1, 5)) if component is None else 3,
+        frozen=draw(st.booleans()),
+        only=draw(st.none() | names),  # type: ignore[arg-type]
+        labels=draw(st.sampled_from(["true", "random"]) | st.integers(1, 18).map("energy:{}".format)),
+        scaled_component=component,
+        scale=1.0 if component is None else draw(numbers.filter(lambda scale: scale != 1)),
+        precision=draw(st.sampled_from(["float32", "bfloat16"])),
+    )
+
+
+@given(specs())
 def test_a_spec_survives_json_with_its_hash(spec):
     copy = RunSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
     assert copy == spec
     assert copy.hash == spec.hash
 
 
-@given(specs, specs)
-def test_hashes_are_equal_exactly_where_specs_are(one, other):
+@given(specs(), specs(), st.data())
+def test_hashes_are_equal_exactly_where_specs_are(one, other, data):
     assert (one.hash == other.hash) == (one == other)
+    # Nearly equal ones too: two independent specs hardly ever are.
+    name = data.draw(st.sampled_from(["frozen", "precision", "labels", "seed", "lr", "mean"]))
+    near = replace(one, **{name: getattr(other, name)})
+    assert (one.hash == near.hash) == (one == near) == (getattr(one, name) == getattr(other, name))
 
 
 def test_the_hash_does_not_depend_on_how_a_number_is_written():
@@ -71,11 +107,25 @@ def test_the_hash_does_not_depend_on_how_a_number_is_written():
     assert same.hash == spec.hash
     assert replace(spec, lr=1).hash == replace(spec, lr=1.0).hash
     assert replace(spec, mean=(0.0, 0, 1)).hash == replace(spec, mean=(-0.0, 0.0, 1.0)).hash
+    changed = RunSpec.from_dict(CHANGED)
+    same = replace(changed, only=("cat", "dog"), scale=np.float32(3), width=np.int8(16), stride=np.int64(3))  # type: ignore[arg-type]
+    assert same == changed
+    assert same.hash == changed.hash
 
 
 def test_the_hash_never_changes_between_versions():
     # Folders on users' disks have these names: a change here needs a new spec format.
     assert RunSpec.from_dict(VALUES).hash == "6495ce236eb66a09"
+    assert RunSpec.from_dict(CHANGED).hash == "dc47b809a642c02c"
+
+
+def test_later_fields_are_left_out_where_they_change_nothing():
+    spec = RunSpec.from_dict(VALUES)
+    assert spec.to_dict() == {**VALUES, "mean": tuple(VALUES["mean"]), "std": tuple(VALUES["std"])}
+    assert RunSpec.from_dict({**VALUES, **LATER}) == spec
+    assert RunSpec.from_dict({**VALUES, **LATER}).hash == spec.hash
+    assert set(RunSpec.from_dict(CHANGED).to_dict()) == set(VALUES) | set(LATER)
+    assert RunSpec.from_dict(CHANGED).to_dict()["only"] == ("cat", "dog")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +144,13 @@ def test_the_hash_never_changes_between_versions():
         ("batch_size", 255),
         ("train_images", 50_000),
         ("test_images", 999),
+        ("width", 32),
+        ("stride", 2),
+        ("frozen", True),
+        ("only", list("abcdefghij")),
+        ("labels", "random"),
+        ("labels", "energy:1"),
+        ("precision", "bfloat16"),
     ],
 )
 def test_every_field_changes_the_hash(name, other):
@@ -101,14 +158,26 @@ def test_every_field_changes_the_hash(name, other):
 
 
 @pytest.mark.parametrize(
+    ("name", "other"),
+    [("only", ["dog", "cat"]), ("labels", "energy:5"), ("scaled_component", 6), ("scale", 3.5), ("width", 17)],
+)
+def test_every_value_of_a_later_field_changes_the_hash(name, other):
+    assert RunSpec.from_dict({**CHANGED, name: other}).hash != RunSpec.from_dict(CHANGED).hash
+
+
+@pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("model", "vgg19", "'vgg19' is unknown: expected one of vgg11, resnet20"),
+        ("model", ["vgg11"], r"model=\['vgg11'\]: expected text"),
+        ("model", "vgg19", "'vgg19' is unknown: expected one of vgg5, .*, resnet18"),
         ("data", "", "data=''"),
         ("data_fingerprint", 7, "data_fingerprint=7"),
         ("classes", 1, "classes=1: expected at least 2"),
         ("channels", 1, r"mean=\(0.5, 0.4, 0.3\): expected 1 numbers"),
         ("mean", [0.5, 0.4, "x"], "mean='x': expected a number"),
+        ("mean", 0.5, "mean=0.5: expected a list"),
+        ("mean", "0.5", "mean='0.5': expected a list"),
+        ("std", None, "std=None: expected a list"),
         ("std", [0.2, 0.2, 0.0], "expected positive numbers"),
         ("steps", 0, "steps=0: expected at least 1"),
         ("steps", 1.5, "steps=1.5: expected a whole number"),
@@ -116,10 +185,54 @@ def test_every_field_changes_the_hash(name, other):
         ("seed", -1, "seed=-1: expected at least 0"),
         ("lr", 0.0, "lr=0.0: expected a positive number"),
         ("lr", float("nan"), "lr=nan: expected a finite number"),
+        ("lr", 10**400, "lr=10+: expected a number"),
         ("batch_size", 1, "batch_size=1: expected at least 2"),
         ("train_images", 255, "train_images=255: expected at least one batch of 256"),
         ("test_images", 0, "test_images=0: expected at least 1"),
-        ("format", 2, "spec format 2 is not known: expected 1"),
+        ("format", 2, "spec format 2 is not known: expected 1; update firstlight"),
+        ("format", 0, "spec format 0 is not known: expected 1; update firstlight"),
+        ("format", -1, "spec format -1 is not known: expected 1; update firstlight"),
+        ("format", True, "spec format True is not known: expected 1; update firstlight"),
+        ("format", "1", "spec format '1' is not known: expected 1; update firstlight"),
+        ("format", [1], r"spec format \[1\] is not known: expected 1; update firstlight"),
+        ("format", 1.0, "format=1.0: expected a whole number"),
+        ("width", 0, "width=0: expected at least 1"),
+        ("width", 16.0, "width=16.0: expected a whole number"),
+        ("width", "16", "width='16': expected a whole number"),
+        ("stride", 0, "stride=0: expected at least 1"),
+        ("stride", True, "stride=True: expected a whole number"),
+        ("stride", None, "stride=None: expected a whole number"),
+        ("frozen", 1, "frozen=1: expected True or False"),
+        ("frozen", "false", "frozen='false': expected True or False"),
+        ("only", "abcdefghij", "only='abcdefghij': expected a list"),
+        ("only", 7, "only=7: expected a list"),
+        ("only", [], r"only=\(\): expected 10 different class names"),
+        ("only", ["cat", "dog"], r"only=\('cat', 'dog'\): expected 10 different class names"),
+        ("only", [*"abcdefghij", "a"], "expected 10 different class names"),
+        ("only", [*"abcdefghi", "a"], "expected 10 different class names"),
+        ("only", list(range(10)), "expected 10 different class names"),
+        ("only", [["a"], *"bcdefghij"], "expected 10 different class names"),
+        ("labels", None, "labels=None: expected one of true, random, energy:N, N a component from 1"),
+        ("labels", ["true"], r"labels=\['true'\]: expected one of true, random, energy:N"),
+        ("labels", "True", "labels='True': expected one of true, random, energy:N"),
+        ("labels", "energy", "labels='energy': expected one of true, random, energy:N"),
+        ("labels", "energy:N", "labels='energy:N': expected one of true, random, energy:N"),
+        ("labels", "energy:0", "labels='energy:0': expected one of true, random, energy:N, N a component from 1"),
+        ("labels", "energy:28", "labels='energy:28': expected component 1 to 27, as many as a patch has numbers"),
+        ("labels", "energy:" + "9" * 5000, "labels='energy:9+': expected"),
+        ("labels", "energy:²", "labels='energy:²': expected one of true, random, energy:N"),
+        ("labels", "energy:٣", "labels='energy:٣': expected one of true, random, energy:N"),
+        ("labels", "energy:-1", "labels='energy:-1': expected one of true, random, energy:N"),
+        # Another spelling of the same would be another hash for the same run.
+        ("labels", "energy:01", "labels='energy:01': expected one of true, random, energy:N"),
+        ("labels", "energy: 1", "labels='energy: 1': expected one of true, random, energy:N"),
+        ("labels", "energy:1\n", r"labels='energy:1\\n': expected one of true, random, energy:N"),
+        ("scaled_component", 5, "scaled_component=5 with scale=1.0: expected both, or neither"),
+        ("scale", 2.0, "scaled_component=None with scale=2.0: expected both, or neither"),
+        ("scale", 0, "scale=0.0: expected a positive number"),
+        ("scale", "x", "scale='x': expected a number"),
+        ("precision", "float16", "precision='float16': expected one of float32, bfloat16"),
+        ("precision", None, "precision=None: expected one of float32, bfloat16"),
     ],
 )
 def test_impossible_values_are_refused_by_name(name, value, message):
@@ -127,9 +240,44 @@ def test_impossible_values_are_refused_by_name(name, value, message):
         RunSpec.from_dict({**VALUES, name: value})
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scaled_component": 28}, "scaled_component=28: expected component 1 to 27"),
+        ({"scaled_component": 0}, "scaled_component=0: expected component 1 to 27"),
+        ({"scaled_component": "5"}, "scaled_component='5': expected a whole number"),
+        ({"scaled_component": None}, "scaled_component=None with scale=3.0: expected both, or neither"),
+        ({"scale": 1}, "scaled_component=5 with scale=1.0: expected both, or neither"),
+        ({"scale": -3.0}, "scale=-3.0: expected a positive number"),
+        ({"stride": 1}, "stride=1 with scaled_component=5: expected stride 3, whose patches share no pixel"),
+        ({"stride": 2}, "stride=2 with scaled_component=5: expected stride 3"),
+        ({"model": "resnet32", "width": 32}, "width=32: expected 16, the only one of resnet32"),
+        ({"model": "resnet18"}, "width=16: expected 64, the only one of resnet18"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused_by_name(changes, message):
+    with pytest.raises(InputError, match=message):
+        RunSpec.from_dict({**CHANGED, **changes})
+
+
+def test_components_are_those_of_the_images_patches():
+    gray = {**CHANGED, "channels": 1, "mean": [0.5], "std": [0.2]}
+    assert RunSpec.from_dict({**gray, "labels": "energy:9", "scaled_component": 9}).scaled_component == 9
+    for name, value in (("labels", "energy:10"), ("scaled_component", 10)):
+        with pytest.raises(InputError, match=f"{name}={value!r}: expected component 1 to 9"):
+            RunSpec.from_dict({**gray, name: value})
+
+
+def test_the_component_of_labels():
+    assert label_component("energy:27") == 27
+    assert [label_component(labels) for labels in ("true", "random", "energy:", "energy:0")] == [None] * 4
+
+
 def test_missing_and_unknown_keys_are_refused_by_name():
     with pytest.raises(InputError, match="spec lacks lr, seed"):
         RunSpec.from_dict({name: value for name, value in VALUES.items() if name not in ("lr", "seed")})
+    with pytest.raises(InputError, match="spec lacks test_fingerprint.*older versions named no test set.*train again"):
+        RunSpec.from_dict({name: value for name, value in VALUES.items() if name != "test_fingerprint"})
     with pytest.raises(InputError, match="spec has unknown momentum"):
         RunSpec.from_dict({**VALUES, "momentum": 0.9})
     with pytest.raises(InputError, match="spec is a list"):
@@ -141,6 +289,14 @@ def test_a_data_set_describes_itself():
     assert (spec.data, spec.data_fingerprint) == (TRAIN.name, TRAIN.fingerprint)
     assert (spec.classes, spec.channels, spec.mean, spec.std) == (4, 3, TRAIN.mean, TRAIN.std)
     assert spec.lr == 0.5
+
+
+def test_facts_of_a_data_set_are_enough():
+    facts = RunSpec.for_data("vgg5", SetFacts.of(TRAIN), SetFacts.of(TEST), steps=5, seed=1, only=("c", "a"))
+    images = RunSpec.for_data("vgg5", TRAIN, TEST, steps=5, seed=1, only=["c", "a"])
+    assert facts == images
+    assert facts.classes == 2
+    assert facts.test_fingerprint == TEST.fingerprint
 
 
 @given(st.integers(1, 10**8))

@@ -21,7 +21,7 @@ from firstlight.training import Progress, Run, RunSpec, loop, record_steps, trai
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
 from firstlight.training.trainer import is_test_step
 
-from .sets import TEST, TRAIN, make_set, make_spec
+from .sets import CLASSES, TEST, TRAIN, make_set, make_spec
 
 RESULTS = ("filters.safetensors", "metrics.csv")
 
@@ -122,14 +122,12 @@ def test_every_image_is_seen_once_an_epoch_in_a_new_order():
     assert first.tolist() != second.tolist()
 
 
-@pytest.mark.parametrize("model", ["resnet20", "vgg11"])
+@pytest.mark.parametrize("model", ["resnet20", "vgg5"])
 def test_the_same_spec_gives_the_same_bytes_and_another_seed_does_not(model, tmp_path):
-    size = {"resnet20": 8, "vgg11": 32}[model]
-    train_set, test_set = make_set("train", 32, size=size), make_set("test", 8, size=size)
-    spec = make_spec(train_set, test_set, model=model, steps=3, test_images=8)
-    runs = [train(spec, train_set, test_set, tmp_path / name, device="cpu") for name in ("a", "b")]
+    spec = make_spec(model=model, steps=3)
+    runs = [train_here(spec, tmp_path / name) for name in ("a", "b")]
     assert results(runs[0]) == results(runs[1])
-    other = train(replace(spec, seed=4), train_set, test_set, tmp_path, device="cpu")
+    other = train_here(replace(spec, seed=4), tmp_path)
     assert not np.array_equal(other.initial, runs[0].initial)
     assert results(other)[1] != results(runs[0])[1]
 
@@ -177,12 +175,20 @@ def test_a_training_goes_on_from_any_step_to_the_same_bytes(step, unbroken, tmp_
     assert results(run) == results(unbroken)
 
 
-def test_dropout_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
-    train_set, test_set = make_set("train", 32, size=32), make_set("test", 8, size=32)
-    spec = make_spec(train_set, test_set, model="vgg11", steps=4, test_images=8)
-    monkeypatch.setitem(globals(), "TRAIN", train_set)
-    monkeypatch.setitem(globals(), "TEST", test_set)
-    interrupt(spec, tmp_path / "broken", 3, monkeypatch)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "vgg5"},  # with dropout
+        {"frozen": True},
+        {"precision": "bfloat16"},
+        {"labels": "random"},
+        {"labels": "energy:4", "only": ("c", "a"), "stride": 3, "scaled_component": 2, "scale": 3.0, "frozen": True},
+    ],
+    ids=lambda changes: "-".join(changes),
+)
+def test_every_kind_of_training_goes_on_to_the_same_bytes(changes, tmp_path, monkeypatch):
+    spec = make_spec(**changes)
+    interrupt(spec, tmp_path / "broken", 6, monkeypatch)
     resumed = train_here(spec, tmp_path / "broken")
     assert resumed.environment["resumed"] == 1
     assert results(resumed) == results(train_here(spec, tmp_path / "whole"))
@@ -265,7 +271,7 @@ def test_a_diverging_run_fails_once_and_for_all(tmp_path):
     failed = json.loads((folder / "failed.json").read_text())
     assert failed["step"] == reports[-1].step
     assert failed["last_finite_loss"] == reports[-1].loss
-    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["failed.json"]
+    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["failed.json", "spec.json"]
     reports.clear()
     with pytest.raises(RunError) as second:
         train_here(spec, tmp_path, on_progress=reports.append)
@@ -408,12 +414,27 @@ def test_a_second_process_waits_and_takes_the_finished_run(unbroken, tmp_path, c
         ({"test_images": 41}, "test set 'noise' has 40 images: expected at least 41"),
         ({"channels": 1, "mean": (0.5,), "std": (0.5,)}, "has 3 channels: expected 1"),
         ({"classes": 3}, "has labels 0 to 3: expected 0 to 2"),
+        ({"only": ("a", "x")}, "only='x': expected classes of 'noise': a, b, c, d"),
+        ({"only": ("a", "b"), "batch_size": 80}, "training images are left of 'noise': expected at least one batch"),
     ],
 )
 def test_images_that_are_not_the_specs_are_refused(changes, message, tmp_path):
     with pytest.raises(InputError, match=message):
         train_here(make_spec(**changes), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("labels", ["true", "random", "energy:1"])
+def test_labels_beyond_the_classes_are_refused_where_they_choose_the_images(labels, tmp_path):
+    nameless = replace(TRAIN, classes=CLASSES[:3])
+    with pytest.raises(InputError, match="train set 'noise' has labels 0 to 3: expected 0 to 2"):
+        train(make_spec(only=("a", "b"), labels=labels), nameless, TEST, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_that_are_replaced_need_not_fit_the_classes(tmp_path):
+    spec = make_spec(classes=2, labels="random", steps=1)
+    assert np.isfinite(train_here(spec, tmp_path).metrics["train_loss"].iloc[-1])
 
 
 def test_images_without_labels_are_refused(tmp_path):
@@ -441,10 +462,11 @@ def test_importing_and_loading_do_not_import_torch(unbroken):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("model", ["resnet20", "vgg11"])
-def test_cuda_training_is_repeatable_and_goes_on_after_an_interruption(model, tmp_path, monkeypatch):
+def test_cuda_training_is_repeatable_and_goes_on_after_an_interruption(model, precision, tmp_path, monkeypatch):
     train_set, test_set = make_set("train", 100, size=32), make_set("test", 40, size=32)
-    spec = make_spec(train_set, test_set, model=model, steps=60)
+    spec = make_spec(train_set, test_set, model=model, steps=60, precision=precision)
     runs = [train(spec, train_set, test_set, tmp_path / name, device="cuda") for name in ("a", "b")]
     assert results(runs[0]) == results(runs[1])
     assert runs[0].environment["device"].startswith("cuda")

@@ -1,10 +1,40 @@
 """One module an experiment; each states its claims and judges them on what it measured."""
 
-from firstlight.experiments import formula
-from firstlight.experiments.base import Context, Experiment, FigureEntry, Preset, Result
+from firstlight.experiments import (
+    consistency,
+    formula,
+    frequency,
+    frozen,
+    label_correlation,
+    label_energy,
+    labels,
+    linear,
+    patch_statistics,
+    trajectory,
+    whitening,
+)
+from firstlight.experiments.base import Experiment, FigureEntry, Result
 from firstlight.experiments.claims import Claim, claims_markdown
+from firstlight.experiments.context import Context
+from firstlight.experiments.schedule import Preset
 
-EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in (formula.EXPERIMENT,)}
+# In the order of the seed and of the paper.
+EXPERIMENTS: dict[str, Experiment] = {
+    module.EXPERIMENT.name: module.EXPERIMENT
+    for module in (
+        formula,
+        consistency,
+        frequency,
+        frozen,
+        labels,
+        linear,
+        whitening,
+        label_correlation,
+        label_energy,
+        patch_statistics,
+        trajectory,
+    )
+}
 
 __all__ = [
     "EXPERIMENTS",

@@ -85,8 +85,8 @@ class Claim:
         if not self.values:
             return "-"
         if len(self.values) == 1:
-            return f"{self.mean:.3f} (1 {self.replicates})"
-        return f"{self.mean:.3f} ± {self.std:.3f} ({len(self.values)} {self.replicates}s)"
+            return f"{_short(self.mean)} (1 {self.replicates})"
+        return f"{_short(self.mean)} ± {_short(self.std)} ({len(self.values)} {self.replicates}s)"
 
     def to_dict(self) -> dict[str, Any]:
         """The claim in JSON's types."""
@@ -104,6 +104,11 @@ class Claim:
             "note": self.note,
             "replicates": self.replicates,
         }
+
+
+def _short(value: float) -> str:
+    """Three decimals; of what they would show as 0 the order of magnitude."""
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1e}"
 
 
 def claims_markdown(claims: Sequence[Claim]) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]]) -> "Figure":
+def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]], basis: PatchBasis) -> "Figure":
     """A panel a network: measured profile and formula."""
     fig, axes = new_figure(columns=len(finals))
     for ax, (name, seeds) in zip(axes, finals.items(), strict=True):
@@ -28,7 +28,7 @@ def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]]) -
         spread = f" ± {scores.std(ddof=1):.3f}" if len(scores) > 1 else ""
         label = f"eq. 3 at the best t, r = {scores.mean():.3f}{spread}"
         ax.plot(numbers, predicted.mean(axis=0), marker="s", ms=4, ls="--", color=PREDICTED, label=label)
-        component_axis(ax, len(numbers))
+        component_axis(ax, len(numbers), basis.images)
         plural = "seeds" if len(seeds) > 1 else "seed"
         ax.set(
             title=f"{name} ({len(seeds)} {plural})",
@@ -85,7 +85,24 @@ def formula_over_time(basis: PatchBasis, count: int = 7) -> "Figure":
     variance = basis.variance[basis.variance > 0]
     times = [*np.geomspace(0.1 * PEAK / variance.max(), PEAK / variance.min(), count - 1), 100 / variance.min()]
     labels = [f"τ = {tau:.2g}" if tau < 100 else f"τ = {tau:,.0f}" for tau in times]
-    return plot_over_time(linear_cnn_profile(variance, times), labels)
+    pictures = basis.images[basis.variance > 0]
+    return plot_over_time(linear_cnn_profile(variance, times), labels, pictures)
+
+
+def pairs(fits: pd.DataFrame, published: Mapping[str, str]) -> "Figure":
+    """A row a pair of classes: the correlation of every seed, and the published mean."""
+    fig, (ax,) = new_figure(width=6.0, height=2.4)
+    names = list(dict.fromkeys(fits.pair))
+    for row, name in enumerate(names):
+        values = fits[fits.pair == name].correlation
+        first = row == 0  # one legend entry for all pairs
+        ax.plot(values, [row] * len(values), "o", ms=5, color=MEASURED, alpha=0.7, label="here" if first else None)
+        mean = float(published[name].split()[0])
+        ax.plot([mean], [row], "s", ms=6, mfc="none", color=PREDICTED, label="published" if first else None)
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    ax.set(xlim=(min(0.8, fits.correlation.min() - 0.02), 1.005), xlabel="correlation with eq. 3 at the best t")
+    ax.legend(frameon=False, fontsize=8, loc="lower left")
+    return fig
 
 
 def components(basis: PatchBasis) -> "Figure":

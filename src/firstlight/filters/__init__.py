@@ -40,8 +40,8 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
     Examples
     --------
     >>> import firstlight as fl
-    >>> fl.load_filters(fl.build_model("resnet20"))
-    FilterBank(ResNet20 conv1: 16 filters of 3 x 3 x 3)
+    >>> fl.load_filters(fl.build_model("resnet18"))
+    FilterBank(ResNet18 conv1: 64 filters of 3 x 3 x 3)
     """
     if isinstance(source, FilterBank | np.ndarray):
         if layer is not None:

@@ -1,5 +1,7 @@
 """The networks whose first layers are studied; torch is imported when one is built, not before."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -9,23 +11,48 @@ if TYPE_CHECKING:
     from torch import nn
 
     from firstlight.models.linear import LinearCNN
-    from firstlight.models.resnet import ResNet20
-    from firstlight.models.vgg import VGG11
 
-__all__ = ["MODELS", "VGG11", "LinearCNN", "ResNet20", "build_model"]
+__all__ = ["MODELS", "LinearCNN", "ModelInfo", "build_model"]
 
-# The classifiers that `build_model` knows. LinearCNN predicts one number, not classes, and so is not among
-# them.
-MODELS: dict[str, str] = {
-    "vgg11": "VGG11 with batch normalisation, 64 first-layer filters of 3 x 3, 9.8 million parameters",
-    "resnet20": "ResNet20 with option A shortcuts, 16 first-layer filters of 3 x 3, 0.27 million parameters",
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is known of a network without building it.
+
+    Attributes
+    ----------
+    title : its name in tables and figures.
+    description : one line.
+    depth : of a VGG, in layers; None for others.
+    filters : number of first-layer filters, unless a VGG is told otherwise.
+    """
+
+    title: str
+    description: str
+    depth: int | None
+    filters: int
+
+
+def _vgg(depth: int, parameters: str) -> ModelInfo:
+    return ModelInfo(f"VGG{depth}", f"VGG{depth} with batch normalisation, {parameters} parameters", depth, 64)
+
+
+# The classifiers that `build_model` knows. LinearCNN predicts one number, not classes, and so is not among them.
+MODELS: Mapping[str, ModelInfo] = {
+    "vgg5": _vgg(5, "0.4 million"),
+    "vgg8": _vgg(8, "4.4 million"),
+    "vgg11": _vgg(11, "9.8 million"),
+    "vgg13": _vgg(13, "9.9 million"),
+    "vgg16": _vgg(16, "15.3 million"),
+    "resnet20": ModelInfo("ResNet20", "ResNet20 with option A shortcuts, 0.27 million parameters", None, 16),
+    "resnet32": ModelInfo("ResNet32", "ResNet32 with option A shortcuts, 0.46 million parameters", None, 16),
+    "resnet18": ModelInfo("ResNet18", "ResNet18 with a first layer of 3 x 3, 11.2 million parameters", None, 64),
 }
 
-# Where each class lives; loaded on first use, so that the names above cost no torch.
-_CLASSES = {"VGG11": "vgg", "ResNet20": "resnet", "LinearCNN": "linear"}
 
-
-def build_model(name: str, *, classes: int = 10, channels: int = 3) -> "nn.Module":
+def build_model(
+    name: str, *, classes: int = 10, channels: int = 3, width: int | None = None, stride: int = 1
+) -> "nn.Module":
     """Build a freshly initialised classifier; the weights come from torch's global random generator.
 
     Parameters
@@ -33,6 +60,8 @@ def build_model(name: str, *, classes: int = 10, channels: int = 3) -> "nn.Modul
     name : a key of `MODELS`.
     classes : number of classes.
     channels : channels of the images; 3 for RGB, 1 for gray.
+    width : number of first-layer filters; None for the network's own. Only a VGG's can differ.
+    stride : of the first layer; above 1 its patches are read without padding.
 
     Returns
     -------
@@ -41,15 +70,39 @@ def build_model(name: str, *, classes: int = 10, channels: int = 3) -> "nn.Modul
     Raises
     ------
     InputError
-        The name is unknown.
+        The name is unknown, or the width is not possible.
+    """
+    info = known_model(name, width)
+    if info.depth is not None:
+        from firstlight.models.vgg import VGG
+
+        return VGG(info.depth, classes, channels, width or info.filters, stride)
+    from firstlight.models.resnet import CifarResNet, ResNet18
+
+    if name == "resnet18":
+        return ResNet18(classes, channels, stride)
+    return CifarResNet({"resnet20": 3, "resnet32": 5}[name], classes, channels, stride)
+
+
+def known_model(name: str, width: int | None = None) -> ModelInfo:
+    """The entry of a network, after a check that there is one of that first-layer width.
+
+    Raises
+    ------
+    InputError
+        As `build_model`.
     """
     if name not in MODELS:
         raise InputError(f"model {name!r} is unknown: expected one of {', '.join(MODELS)}")
-    model_class = __getattr__({"vgg11": "VGG11", "resnet20": "ResNet20"}[name])
-    return model_class(classes, channels)
+    info = MODELS[name]
+    if width is not None and width < 1:
+        raise InputError(f"width={width}: expected at least 1 first-layer filter")
+    if width not in (None, info.filters) and info.depth is None:
+        raise InputError(f"width={width}: expected {info.filters}, the only one of {name}; choose a VGG for another")
+    return info
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _CLASSES:
+    if name != "LinearCNN":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"firstlight.models.{_CLASSES[name]}"), name)
+    return import_module("firstlight.models.linear").LinearCNN

@@ -1,34 +1,35 @@
-"""ResNet20 for CIFAR, as He et al. define it (arXiv 1512.03385, section 4.2), with parameter-free shortcuts.
+"""ResNets for small images: ResNet20 and 32 for CIFAR, and ResNet18 with a first layer of 3 x 3.
 
-Names in the state dict and the initialisation are those of akamaster/pytorch_resnet_cifar10, whose published
-checkpoints load unchanged once the `module.` prefix of DataParallel is gone.
+ResNet20 and 32 are as He et al. define them (arXiv 1512.03385, section 4.2), with parameter-free shortcuts; names in
+the state dict and the initialisation are those of akamaster/pytorch_resnet_cifar10, whose published checkpoints load
+unchanged once the `module.` prefix of DataParallel is gone. ResNet18 is that of kuangliu/pytorch-cifar: He et al.'s
+for ImageNet with a first layer of 3 x 3 and stride 1, no pooling after it, and PyTorch's own initialisation.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-WIDTHS = (16, 32, 64)
-BLOCKS_PER_STAGE = 3  # 3 stages of 3 blocks of 2 convolutions, the first convolution and the linear layer: 20
 
-
-class ResNet20(nn.Module):
-    """ResNet20 with option A shortcuts; 269,722 parameters for 10 classes and RGB images.
+class CifarResNet(nn.Module):
+    """ResNet20 (3 blocks a stage) or ResNet32 (5), 16 to 64 wide; 269,722 and 464,154 parameters for 10 classes.
 
     Parameters
     ----------
+    blocks : blocks in each of the three stages.
     classes : number of classes.
     channels : channels of the images; 3 for RGB, 1 for gray.
+    stride : of the first layer; above 1 its patches lie side by side, without padding.
     """
 
-    def __init__(self, classes: int = 10, channels: int = 3) -> None:
+    def __init__(self, blocks: int, classes: int = 10, channels: int = 3, stride: int = 1) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, WIDTHS[0], kernel_size=3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(WIDTHS[0])
-        self.layer1 = _stage(WIDTHS[0], WIDTHS[0], stride=1)
-        self.layer2 = _stage(WIDTHS[0], WIDTHS[1], stride=2)
-        self.layer3 = _stage(WIDTHS[1], WIDTHS[2], stride=2)
-        self.linear = nn.Linear(WIDTHS[2], classes)
+        self.conv1 = _first_layer(channels, 16, stride)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = _stage(blocks, 16, 16, stride=1, projected=False)
+        self.layer2 = _stage(blocks, 16, 32, stride=2, projected=False)
+        self.layer3 = _stage(blocks, 32, 64, stride=2, projected=False)
+        self.linear = nn.Linear(64, classes)
         self.apply(_initialise)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -38,34 +39,81 @@ class ResNet20(nn.Module):
         return self.linear(x.mean(dim=(-2, -1)))
 
 
-class BasicBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut that has no parameters."""
+class ResNet18(nn.Module):
+    """ResNet18 for small images, 64 to 512 wide; 11,173,962 parameters for 10 classes and RGB images.
 
-    def __init__(self, channels: int, width: int, stride: int) -> None:
+    Parameters
+    ----------
+    classes, channels, stride : as in `CifarResNet`.
+    """
+
+    def __init__(self, classes: int = 10, channels: int = 3, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = _first_layer(channels, 64, stride)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.layer1 = _stage(2, 64, 64, stride=1, projected=True)
+        self.layer2 = _stage(2, 64, 128, stride=2, projected=True)
+        self.layer3 = _stage(2, 128, 256, stride=2, projected=True)
+        self.layer4 = _stage(2, 256, 512, stride=2, projected=True)
+        self.linear = nn.Linear(512, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, classes) of normalised images (N, C, H, W); any size, averaged at the end."""
+        x = F.relu(self.bn1(self.conv1(images)), inplace=True)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.linear(x.mean(dim=(-2, -1)))
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut.
+
+    Parameters
+    ----------
+    channels, width : channels before and after.
+    stride : of the first convolution and of the shortcut.
+    projected : whether the shortcut is a 1 x 1 convolution where sizes change (option B); else it has no parameters:
+        every second pixel, and zeros on both sides of the channels (option A).
+    """
+
+    def __init__(self, channels: int, width: int, stride: int, projected: bool) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, kernel_size=3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1:
+            self.shortcut = _projection(channels, width, stride) if projected else _Padding(width - channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)), inplace=True)
         out = self.bn2(self.conv2(out))
-        out += self._shortcut(x)
+        out += self.shortcut(x)
         return F.relu(out, inplace=True)
 
-    def _shortcut(self, x: Tensor) -> Tensor:
-        # Option A: every second pixel, and zeros on both sides of the channels.
-        stride = self.conv1.stride[0]
-        if stride == 1:
-            return x
-        added = self.conv1.out_channels - self.conv1.in_channels
-        return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, added // 2, added - added // 2))
+
+class _Padding(nn.Module):
+    def __init__(self, added: int, stride: int) -> None:
+        super().__init__()
+        self.padding = (0, 0, 0, 0, added // 2, added - added // 2)
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x[:, :, :: self.stride, :: self.stride], self.padding)
 
 
-def _stage(channels: int, width: int, stride: int) -> nn.Sequential:
-    first = BasicBlock(channels, width, stride)
-    return nn.Sequential(first, *(BasicBlock(width, width, 1) for _ in range(BLOCKS_PER_STAGE - 1)))
+def _projection(channels: int, width: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, width, kernel_size=1, stride=stride, bias=False), nn.BatchNorm2d(width))
+
+
+def _first_layer(channels: int, width: int, stride: int) -> nn.Conv2d:
+    padding = 1 if stride == 1 else 0
+    return nn.Conv2d(channels, width, kernel_size=3, stride=stride, padding=padding, bias=False)
+
+
+def _stage(blocks: int, channels: int, width: int, stride: int, projected: bool) -> nn.Sequential:
+    first = BasicBlock(channels, width, stride, projected)
+    return nn.Sequential(first, *(BasicBlock(width, width, 1, projected) for _ in range(blocks - 1)))
 
 
 @torch.no_grad()

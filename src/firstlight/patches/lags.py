@@ -30,13 +30,13 @@ _DOT_CHUNK = 32768
 _LANES = 16
 
 
-def _dot(planes, a, b, size):
+def dot(planes, a, b, size):
     """Sum of planes[a + i] * planes[b + i], i < size: exact int64 for bytes, float64 for floats."""
     raise AssertionError("replaced by the overload below when numba compiles a caller")
 
 
 # Unsigned indices: numba then leaves out the test for negative ones, and the loops vectorise.
-@overload(_dot, jit_options={"fastmath": {"reassoc", "contract"}})
+@overload(dot, jit_options={"fastmath": {"reassoc", "contract"}})
 def _dot_overload(planes, a, b, size):
     if planes.dtype == numba.types.uint8:
 
@@ -92,11 +92,11 @@ def _slide(planes, a, b, dx, stride, phase_size, count, windows, sums, offsets):
         first_a = a + u % stride * phase_size + u // stride * count
         first_b = b + v % stride * phase_size + v // stride * count
         if s < stride:
-            sums[s] = _dot(planes, first_a, first_b, span)
+            sums[s] = dot(planes, first_a, first_b, span)
         else:
             left_a, left_b = first_a - count, first_b - count
-            left = _dot(planes, left_a, left_b, count)
-            entered = _dot(planes, left_a + span, left_b + span, count)
+            left = dot(planes, left_a, left_b, count)
+            entered = dot(planes, left_a + span, left_b + span, count)
             sums[s] = sums[s - stride] - left + entered
 
 

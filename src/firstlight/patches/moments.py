@@ -271,6 +271,16 @@ class PatchMoments:
         write_moments(path, header, self.second, self.first)
 
     @classmethod
+    def of_sums(
+        cls, second: np.ndarray, first: np.ndarray, count: int, kernel_size: int, channels: int, stride: int
+    ) -> "PatchMoments":
+        """Moments of sums that were accumulated before: int64 of uint8 images, float64 of floats."""
+        moments = cls(kernel_size, channels, stride)
+        moments.second, moments.first, moments.count = second, first, count
+        moments.dtype = "uint8" if second.dtype == np.int64 else "float64"
+        return moments
+
+    @classmethod
     def load(cls, path: str | Path) -> "PatchMoments":
         """Read moments that :meth:`save` wrote.
 

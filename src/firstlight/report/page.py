@@ -31,23 +31,25 @@ def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[s
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    figures = [
+    sections = [
         {
-            "title": entry.title,
-            "caption": entry.caption,
-            "svg": _inline(entry.svg, f"{result.experiment}-{name}"),
+            "experiment": EXPERIMENTS[result.experiment],
+            "preset": about.get("recorded", {}).get(result.experiment, about)["preset"],
+            "claims": result.claims,
+            "units": result.units,
+            "figures": [
+                {
+                    "title": entry.title,
+                    "caption": entry.caption,
+                    "svg": _inline(entry.svg, f"{result.experiment}-{name}"),
+                }
+                for name, entry in result.figures.items()
+            ],
         }
         for result in results
-        for name, entry in result.figures.items()
     ]
     counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in get_args(Verdict)}
-    page = environment.get_template("report.html").render(
-        claims=claims,
-        counts=counts,
-        figures=figures,
-        experiments=[(EXPERIMENTS[result.experiment], result.units) for result in results],
-        about=about,
-    )
+    page = environment.get_template("report.html").render(claims=claims, counts=counts, sections=sections, about=about)
     write_text(path, page)
 
 

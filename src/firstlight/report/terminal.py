@@ -6,6 +6,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from firstlight.experiments.base import Experiment
 from firstlight.experiments.claims import Claim
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -22,9 +23,9 @@ def bars(values: np.ndarray, width: int = 60) -> str:
     return "".join(_BARS[round(level * (len(_BARS) - 1))] for level in levels)
 
 
-def claims_table(claims: Sequence[Claim]) -> Table:
+def claims_table(claims: Sequence[Claim], title: str | None = None) -> Table:
     """The claims with published and measured values and verdict, by colour and word."""
-    table = Table(show_lines=True)
+    table = Table(title=title and escape(title), title_justify="left", show_lines=True)
     table.add_column("verdict", no_wrap=True)
     for header in ("claim", "published", "measured here"):
         table.add_column(header, overflow="fold")
@@ -36,4 +37,16 @@ def claims_table(claims: Sequence[Claim]) -> Table:
             escape(claim.published),
             f"[bold]{claim.measured}[/bold]\n[dim]{escape(claim.quantity)}[/dim]",
         )
+    return table
+
+
+def experiments_table(experiments: Sequence[Experiment]) -> Table:
+    """The experiments: question, what it answers to, and what each preset costs."""
+    table = Table(show_lines=True)
+    for header in ("experiment", "question", "cost"):
+        table.add_column(header, overflow="fold")
+    for experiment in experiments:
+        costs = "\n".join(f"[bold]{preset}[/bold]: {escape(cost)}" for preset, cost in experiment.costs.items())
+        question = f"{escape(experiment.question)} [dim]({escape(experiment.answers)})[/dim]"
+        table.add_row(f"[bold]{experiment.name}[/bold]", question, costs)
     return table

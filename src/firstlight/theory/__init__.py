@@ -1,6 +1,22 @@
-"""The closed form for the linear CNN, its limits, and its fit to measured profiles."""
+"""The closed form for the linear CNN, its limits, and its fit to measured profiles; the linear CNN trained exactly."""
 
 from firstlight.theory.fit import FormulaFit, fit_formula
 from firstlight.theory.formula import PEAK, linear_cnn_profile, regime
+from firstlight.theory.linear_cnn import (
+    MeanPatchMoments,
+    frozen_readout_filters,
+    mean_patch_moments,
+    two_layer_descent,
+)
 
-__all__ = ["PEAK", "FormulaFit", "fit_formula", "linear_cnn_profile", "regime"]
+__all__ = [
+    "PEAK",
+    "FormulaFit",
+    "MeanPatchMoments",
+    "fit_formula",
+    "frozen_readout_filters",
+    "linear_cnn_profile",
+    "mean_patch_moments",
+    "regime",
+    "two_layer_descent",
+]

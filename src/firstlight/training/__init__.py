@@ -1,8 +1,25 @@
 """Training on the authors' recipe, recorded: what to train, the training, and the run it leaves on disk."""
 
+from firstlight.training.display import describe
 from firstlight.training.loop import train
+from firstlight.training.pool import Outcome, train_all
 from firstlight.training.progress import Progress, TrainingProgress
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec, record_steps
+from firstlight.training.store import StoredRun, find_run, remove_runs, stored_runs
 
-__all__ = ["Progress", "Run", "RunSpec", "TrainingProgress", "record_steps", "train"]
+__all__ = [
+    "Outcome",
+    "Progress",
+    "Run",
+    "RunSpec",
+    "StoredRun",
+    "TrainingProgress",
+    "describe",
+    "find_run",
+    "record_steps",
+    "remove_runs",
+    "stored_runs",
+    "train",
+    "train_all",
+]

@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from firstlight.images import ImageSet
 
 # The independent uses of a run's seed.
-INITIALISATION, ORDER, STEP = range(3)
+INITIALISATION, ORDER, STEP, LABELS = range(4)
 
 
 class DeviceImages:
-    """The first images of a set, held on a device as they are and normalised batch by batch.
+    """The images of a set, held on a device as they are and normalised batch by batch.
 
     uint8 pixels stay uint8, a quarter of their float32 size. They lie as (N, H, W, C), which a batch turns
     into (N, C, H, W) in torch's channels-last layout without moving anything.
     """
 
-    def __init__(self, image_set: "ImageSet", count: int, spec: RunSpec, device: torch.device) -> None:
-        pixels = image_set.images[:count].transpose(0, 2, 3, 1)
+    def __init__(self, image_set: "ImageSet", spec: RunSpec, device: torch.device) -> None:
+        pixels = image_set.images.transpose(0, 2, 3, 1)
         dtype = np.uint8 if pixels.dtype == np.uint8 else np.float32
         # A copy: torch warns of read-only arrays, and a batch is gathered faster from memory than from a map.
         self._pixels = torch.from_numpy(np.array(pixels, dtype=dtype, order="C")).to(device)
-        self._labels = torch.from_numpy(np.array(image_set.labels, dtype=np.int64)[:count]).to(device)
+        self._labels = torch.from_numpy(np.array(image_set.labels, dtype=np.int64)).to(device)
         unit = 255.0 if dtype == np.uint8 else 1.0
         std = np.array(spec.std)
         self._scale = torch.tensor(1 / (unit * std), dtype=torch.float32, device=device)
@@ -45,16 +45,16 @@ class DeviceImages:
 
 def epoch_order(spec: RunSpec, epoch: int, count: int) -> np.ndarray:
     """The order of `count` images in an epoch, (count,) int64."""
-    return np.random.Generator(np.random.PCG64(_sequence(spec, ORDER, epoch))).permutation(count)
+    return np.random.Generator(np.random.PCG64(seed_sequence(spec, ORDER, epoch))).permutation(count)
 
 
 def seed_torch(spec: RunSpec, use: int, index: int, device: torch.device) -> None:
     """Seed torch's generators for one use of the run's seed: the initialisation, or a step (its dropout)."""
-    number = int(_sequence(spec, use, index).generate_state(1, np.uint64)[0])
+    number = int(seed_sequence(spec, use, index).generate_state(1, np.uint64)[0])
     torch.default_generator.manual_seed(number)
     if device.type == "cuda":
         torch.cuda.default_generators[device.index].manual_seed(number)
 
 
-def _sequence(spec: RunSpec, use: int, index: int) -> np.random.SeedSequence:
+def seed_sequence(spec: RunSpec, use: int, index: int) -> np.random.SeedSequence:
     return np.random.SeedSequence(spec.seed, spawn_key=(use, index))

@@ -16,7 +16,7 @@ from firstlight.files import remove_partials
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
 from firstlight.training.files import read_json, write_json
 from firstlight.training.progress import Progress
-from firstlight.training.run import SEAL, Run, write_run
+from firstlight.training.run import SEAL, SPEC, Run, read_spec, write_run, write_spec
 from firstlight.training.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def train(
     Raises
     ------
     InputError
-        The images are not those of the spec, too few, or without labels; or there is no such device.
+        The images are not those of the spec, too few, without labels or without a class that it keeps; or there is no
+        such device.
     RunError
         The training diverged, now or in an earlier call.
     """
@@ -69,13 +70,17 @@ def train(
     with suppress(RunError):
         return Run.load(folder)
     from firstlight.training.machine import choose_device
+    from firstlight.training.prepare import choose
 
-    torch_device = choose_device(device)  # bad input is refused before anything is written
+    # Bad input is refused before anything is written.
+    torch_device = choose_device(device)
+    choose(spec, train_set, test_set)
     folder.mkdir(parents=True, exist_ok=True)
     with _lock(folder):
         # Again: another process may have trained it while this one waited.
         if run := _finished(folder):
             return run
+        _note_spec(folder, spec)
         if error := _failure(folder, spec):
             raise error
         remove_partials(folder)
@@ -96,22 +101,23 @@ def _train(
     import torch
 
     from firstlight.training.machine import describe_device, describe_environment, reproducible
+    from firstlight.training.prepare import prepare
     from firstlight.training.trainer import Diverged, Trainer
 
     checkpoint = _checkpoint(folder, spec, describe_device(device))
     threads = checkpoint.threads if checkpoint else torch.get_num_threads()
     with reproducible(device, threads):
-        trainer = Trainer(spec, train_set, test_set, device, threads)
+        trainer = Trainer(spec, *prepare(spec, train_set, test_set), device, threads)
         if checkpoint:
             trainer.resume(checkpoint)
             logger.info("%s goes on at step %d of %d", folder, trainer.step, spec.steps)
         try:
             trainer.run(on_progress or _ignore, _Saver(folder))
-        except Diverged as diverged:
-            failed = {"hash": spec.hash, "step": diverged.step, "last_finite_loss": diverged.last_loss}
+        except Diverged as error:
+            failed = {"hash": spec.hash, "step": error.step, "last_finite_loss": error.last_loss}
             write_json(folder / FAILED, failed)
             (folder / CHECKPOINT).unlink(missing_ok=True)
-            raise _diverged(failed, folder, spec) from None
+            raise diverged(failed, folder, spec) from None
     seconds = trainer.seconds
     environment = {
         "hash": spec.hash,
@@ -171,6 +177,19 @@ def _finished(folder: Path) -> Run | None:
         return None
 
 
+def _note_spec(folder: Path, spec: RunSpec) -> None:
+    """Write down what is trained, for whoever finds the run unfinished."""
+    if (folder / SPEC).exists():
+        try:
+            if read_spec(folder / SPEC) == spec:
+                return
+            problem = f"{folder / SPEC} is that of another run"
+        except RunError as error:
+            problem = str(error)
+        logger.warning("%s is written again: %s", SPEC, problem)
+    write_spec(folder, spec)
+
+
 def _checkpoint(folder: Path, spec: RunSpec, machine: str) -> Checkpoint | None:
     """The checkpoint to go on from; None where there is none, or none that leads to the same bits."""
     try:
@@ -189,25 +208,43 @@ def _checkpoint(folder: Path, spec: RunSpec, machine: str) -> Checkpoint | None:
     return checkpoint
 
 
-def _failure(folder: Path, spec: RunSpec) -> RunError | None:
-    """What an earlier training failed of; None where none failed."""
+def stored_failure(folder: Path) -> dict[str, Any] | None:
+    """What the training in a folder failed of: `step` and `last_finite_loss`; None where none failed.
+
+    Raises
+    ------
+    RunError
+        The note of the failure is damaged.
+    """
     path = folder / FAILED
     if not path.exists():
         return None
-    try:
-        return _diverged(read_json(path), folder, spec)
-    except RunError as error:
-        logger.warning("the training is tried again: %s", error)
-        path.unlink(missing_ok=True)
-        return None
+    failed = read_json(path)
+    loss = failed.get("last_finite_loss", "")
+    known = failed.get("hash") == folder.name and isinstance(failed.get("step"), int)
+    if not known or not (loss is None or isinstance(loss, (int, float))):
+        raise RunError(f"{path} is damaged: expected the hash {folder.name}, a step and a loss")
+    return failed
 
 
-def _diverged(failed: dict[str, Any], folder: Path, spec: RunSpec) -> RunError:
+def diverged(failed: dict[str, Any], folder: Path, spec: RunSpec) -> RunError:
+    """The error of a failure that `stored_failure` returned."""
     return RunError(
-        f"the training diverged: loss or weights were no longer finite after step {failed.get('step')} "
-        f"of {spec.steps} (last finite loss {failed.get('last_finite_loss')}); "
+        f"the training diverged: loss or weights were no longer finite after step {failed['step']} "
+        f"of {spec.steps} (last finite loss {failed['last_finite_loss']}); "
         f"lower lr={spec.lr}, or delete {folder} to try again"
     )
+
+
+def _failure(folder: Path, spec: RunSpec) -> RunError | None:
+    """What an earlier training failed of; None where none failed."""
+    try:
+        failed = stored_failure(folder)
+    except RunError as error:
+        logger.warning("the training is tried again: %s", error)
+        (folder / FAILED).unlink(missing_ok=True)
+        return None
+    return diverged(failed, folder, spec) if failed else None
 
 
 def _check_images(spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet") -> None:
@@ -235,8 +272,11 @@ def _check_images(spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet") ->
         if image_set.labels is None:
             raise InputError(f"the {part} set {image_set.name!r} has no labels: expected a class for each image")
         low, high = int(image_set.labels.min()), int(image_set.labels.max())
-        if low < 0 or high >= spec.classes:
+        classes = len(image_set.classes) if spec.only else spec.classes
+        # Other labels take the place of these, but classes are kept or left out by them.
+        matter = spec.labels == "true" or spec.only is not None
+        if low < 0 or (high >= classes and matter):
             raise InputError(
                 f"the {part} set {image_set.name!r} has labels {low} to {high}: "
-                f"expected 0 to {spec.classes - 1}, as in the spec"
+                f"expected 0 to {classes - 1}, as in the spec"
             )

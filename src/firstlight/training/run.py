@@ -84,7 +84,7 @@ class Run:
         for name, digest in digests.items():
             if file_digest(folder / name) != digest:
                 raise RunError(f"{folder / name} is damaged: its bytes do not match the digest in {SEAL}")
-        spec = _read_spec(folder / SPEC)
+        spec = read_spec(folder / SPEC)
         if spec.hash != folder.resolve().name:
             raise RunError(f"{folder / SPEC} has the hash {spec.hash}: expected the folder's name")
         steps, filters = _read_filters(folder / FILTERS, spec)
@@ -92,6 +92,11 @@ class Run:
         if metrics["step"].tolist() != steps.tolist():
             raise RunError(f"{folder / METRICS} has other steps than a run of {spec.steps} records")
         return cls(folder, spec, steps, filters, metrics, environment)
+
+
+def write_spec(folder: Path, spec: RunSpec) -> None:
+    """Note in a run's folder what is trained there."""
+    write_json(folder / SPEC, {"hash": spec.hash, "spec": spec.to_dict()})
 
 
 def write_run(
@@ -110,7 +115,7 @@ def write_run(
     rows : the metrics, one dict with the keys `COLUMNS` an entry; None where nothing was measured.
     environment : goes into `run.json`, with the digests of the other files.
     """
-    write_json(folder / SPEC, {"hash": spec.hash, "spec": spec.to_dict()})
+    write_spec(folder, spec)
     steps = np.array(record_steps(spec.steps), dtype=np.int64)
     write_tensors(folder / FILTERS, {"steps": steps, "weight": filters}, {"hash": spec.hash})
     table = io.StringIO()
@@ -122,11 +127,12 @@ def write_run(
     write_json(folder / SEAL, {**environment, "files": digests})
 
 
-def _read_spec(path: Path) -> RunSpec:
+def read_spec(path: Path) -> RunSpec:
+    """Read what `write_spec` wrote; raises `RunError` where it is damaged or not understood."""
     values = read_json(path)
     try:
         spec = RunSpec.from_dict(values.get("spec", {}))
-    except InputError as error:
+    except (InputError, TypeError) as error:  # TypeError: a value of no type that a field can have
         raise RunError(f"{path}: {error}") from None
     if values.get("hash") != spec.hash:
         raise RunError(f"{path} says hash {values.get('hash')!r}: expected {spec.hash}, the hash of its spec")

@@ -4,17 +4,38 @@ import hashlib
 import json
 import math
 import operator
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from firstlight.errors import InputError
-from firstlight.models import MODELS
+from firstlight.models import known_model
 
 if TYPE_CHECKING:
-    from firstlight.images import ImageSet
+    from firstlight.images import ImageSet, SetFacts
 
 FORMAT = 1
+# What a spec without a field that it must have meant, for whoever still has its run.
+CHANGES = {"test_fingerprint": "older versions named no test set, so their loss and accuracy are of unknown images"}
+# Fields that came after runs had been written. At these values they mean what a spec without them means, and are left
+# out of its dict and its hash.
+LATER: dict[str, Any] = {
+    "width": None,
+    "stride": 1,
+    "frozen": False,
+    "only": None,
+    "labels": "true",
+    "scaled_component": None,
+    "scale": 1.0,
+    "precision": "float32",
+}
+LABELS = ("true", "random", "energy:N")
+# One spelling a number, so that equal labels are equal text.
+ENERGY_LABELS = re.compile("energy:([1-9][0-9]{0,8})")
+PRECISIONS = ("float32", "bfloat16")
 RECORDS_PER_DECADE = 8
+KERNEL_SIZE = 3  # of every network's first layer
 
 
 @dataclass(frozen=True)
@@ -40,6 +61,15 @@ class RunSpec:
     train_images : how many of the first training images are used; None for all.
     test_images : how many of the first test images measure loss and accuracy.
     format : version of what a spec means; 1.
+    width : number of first-layer filters; None for the network's own.
+    stride : of the first layer; above 1 its patches are read without padding, side by side at 3.
+    frozen : whether the first layer stays as it was initialised.
+    only : names of the classes that are kept, in the order of their new numbers; None for all.
+    labels : `"true"`; `"random"`, drawn uniformly for every image, of the run's seed; or `"energy:N"`, the quantile
+        that the image's patch energy in component N (from 1) falls into, of as many as there are classes.
+    scaled_component, scale : the component (from 1) of the patches side by side whose coefficient is multiplied by
+        `scale` in every patch of every image; None for none. Only with the stride that lays them side by side.
+    precision : `"float32"`, or `"bfloat16"` for the products of the network; weights stay float32.
 
     Raises
     ------
@@ -62,29 +92,41 @@ class RunSpec:
     train_images: int | None = None
     test_images: int = 1000
     format: int = FORMAT
+    width: int | None = None
+    stride: int = 1
+    frozen: bool = False
+    only: tuple[str, ...] | None = None
+    labels: str = "true"
+    scaled_component: int | None = None
+    scale: float = 1.0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         # One type a field, so that equal specs have equal hashes: 1 and 1.0, lists and tuples, NumPy's
         # scalars.
-        for name in ("classes", "channels", "steps", "seed", "batch_size", "test_images", "format"):
+        for name in ("classes", "channels", "steps", "seed", "batch_size", "test_images", "format", "stride"):
             object.__setattr__(self, name, _integer(name, getattr(self, name)))
-        if self.train_images is not None:
-            object.__setattr__(self, "train_images", _integer("train_images", self.train_images))
-        object.__setattr__(self, "lr", _number("lr", self.lr))
+        for name in ("train_images", "width", "scaled_component"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _integer(name, getattr(self, name)))
+        for name in ("lr", "scale"):
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
+        if self.only is not None:
+            object.__setattr__(self, "only", _items("only", self.only))
         for name in ("mean", "std"):
-            object.__setattr__(self, name, tuple(_number(name, value) for value in getattr(self, name)))
+            values = _items(name, getattr(self, name))
+            object.__setattr__(self, name, tuple(_number(name, value) for value in values))
         self._validate()
 
     def _validate(self) -> None:
-        if self.format != FORMAT:
-            raise InputError(f"spec format {self.format} is not known: expected {FORMAT}; update firstlight")
-        if self.model not in MODELS:
-            raise InputError(f"model {self.model!r} is unknown: expected one of {', '.join(MODELS)}")
-        for name in ("data", "data_fingerprint", "test_fingerprint"):
+        _check_format(self.format)
+        for name in ("model", "data", "data_fingerprint", "test_fingerprint"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise InputError(f"{name}={getattr(self, name)!r}: expected text that is not empty")
+        if self.width == known_model(self.model, self.width).filters:
+            object.__setattr__(self, "width", None)  # the network's own, by whatever name
         # A batch of one has no variance to normalise by.
-        least = {"classes": 2, "channels": 1, "steps": 1, "seed": 0, "batch_size": 2, "test_images": 1}
+        least = {"classes": 2, "channels": 1, "steps": 1, "seed": 0, "batch_size": 2, "test_images": 1, "stride": 1}
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
                 raise InputError(f"{name}={getattr(self, name)}: expected at least {minimum}")
@@ -99,17 +141,58 @@ class RunSpec:
                 raise InputError(f"{name}={getattr(self, name)}: expected {self.channels} numbers, one a channel")
         if min(self.std) <= 0:
             raise InputError(f"std={self.std}: expected positive numbers")
+        self._validate_changes()
+
+    def _validate_changes(self) -> None:
+        """Check the fields that change the network or the data from the authors' recipe."""
+        if not isinstance(self.frozen, bool):
+            raise InputError(f"frozen={self.frozen!r}: expected True or False")
+        if self.only is not None and not (
+            all(isinstance(name, str) for name in self.only) and len(set(self.only)) == len(self.only) == self.classes
+        ):
+            raise InputError(f"only={self.only}: expected {self.classes} different class names, as many as classes")
+        if self.labels not in LABELS[:2] and label_component(self.labels) is None:
+            raise InputError(f"labels={self.labels!r}: expected one of {', '.join(LABELS)}, N a component from 1")
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
+        if self.scale <= 0:
+            raise InputError(f"scale={self.scale}: expected a positive number")
+        if (self.scaled_component is None) != (self.scale == 1):
+            raise InputError(
+                f"scaled_component={self.scaled_component} with scale={self.scale}: expected both, or neither (None, 1)"
+            )
+        size = self.channels * KERNEL_SIZE**2
+        for name, component in (
+            ("scaled_component", self.scaled_component),
+            ("labels", label_component(self.labels)),
+        ):
+            if component is not None and not 1 <= component <= size:
+                raise InputError(
+                    f"{name}={getattr(self, name)!r}: expected component 1 to {size}, as many as a patch has numbers"
+                )
+        if self.scaled_component is not None and self.stride != KERNEL_SIZE:
+            raise InputError(
+                f"stride={self.stride} with scaled_component={self.scaled_component}: expected stride {KERNEL_SIZE}, "
+                "whose patches share no pixel"
+            )
 
     @classmethod
     def for_data(
-        cls, model: str, train_set: "ImageSet", test_set: "ImageSet", *, steps: int, seed: int, **changes: Any
+        cls,
+        model: str,
+        train_set: "ImageSet | SetFacts",
+        test_set: "ImageSet | SetFacts",
+        *,
+        steps: int,
+        seed: int,
+        **changes: Any,
     ) -> Self:
         """Spec of a training on `train_set`, measured on `test_set`; `changes` are other fields (lr, ...)."""
         described = {
             "data": train_set.name,
             "data_fingerprint": train_set.fingerprint,
             "test_fingerprint": test_set.fingerprint,
-            "classes": len(train_set.classes),
+            "classes": len(changes.get("only") or train_set.classes),
             "channels": train_set.channels,
             "mean": train_set.mean,
             "std": train_set.std,
@@ -118,11 +201,12 @@ class RunSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values by field name; `json.dumps` takes them as they are."""
-        return asdict(self)
+        absent = object()
+        return {name: value for name, value in asdict(self).items() if LATER.get(name, absent) != value}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Spec of what `to_dict` returned, every field of which must be there and nothing else.
+        """Spec of what `to_dict` returned: every field of the first version must be there, and nothing unknown.
 
         Raises
         ------
@@ -131,11 +215,11 @@ class RunSpec:
         """
         if not isinstance(values, dict):
             raise InputError(f"spec is a {type(values).__name__}: expected a dict of its fields")
-        if values.get("format", FORMAT) != FORMAT:
-            raise InputError(f"spec format {values['format']!r} is not known: expected {FORMAT}; update firstlight")
+        _check_format(values.get("format", FORMAT))
         names = {field.name for field in fields(cls)}
-        if missing := sorted(names - values.keys()):
-            raise InputError(f"spec lacks {', '.join(missing)}: expected every field of RunSpec")
+        if missing := sorted(names - values.keys() - LATER.keys()):
+            changes = "".join(f" ({CHANGES[name]}; train again)" for name in missing if name in CHANGES)
+            raise InputError(f"spec lacks {', '.join(missing)}: expected every field of RunSpec{changes}")
         if unknown := sorted(values.keys() - names):
             raise InputError(f"spec has unknown {', '.join(map(str, unknown))}: expected the fields of RunSpec alone")
         return cls(**values)
@@ -145,6 +229,12 @@ class RunSpec:
         """First 16 hex digits of the SHA-256 of the spec as canonical JSON: the name of the run's folder."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def label_component(labels: str) -> int | None:
+    """The component N, from 1, of labels `"energy:N"`; None of any others."""
+    match = ENERGY_LABELS.fullmatch(labels) if isinstance(labels, str) else None
+    return int(match[1]) if match else None
 
 
 def record_steps(steps: int) -> list[int]:
@@ -165,6 +255,11 @@ def record_steps(steps: int) -> list[int]:
     return sorted({0, steps} | {step for step in spaced if step < steps})
 
 
+def _check_format(version: Any) -> None:
+    if version != FORMAT or isinstance(version, bool):
+        raise InputError(f"spec format {version!r} is not known: expected {FORMAT}; update firstlight")
+
+
 def _integer(name: str, value: Any) -> int:
     try:
         if isinstance(value, bool):
@@ -174,10 +269,16 @@ def _integer(name: str, value: Any) -> int:
         raise InputError(f"{name}={value!r}: expected a whole number") from None
 
 
+def _items(name: str, value: Any) -> tuple[Any, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InputError(f"{name}={value!r}: expected a list")
+    return tuple(value)
+
+
 def _number(name: str, value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name}={value!r}: expected a number") from None
     if not math.isfinite(number):
         raise InputError(f"{name}={value!r}: expected a finite number")

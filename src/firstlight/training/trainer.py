@@ -40,7 +40,7 @@ class Trainer:
     Parameters
     ----------
     spec : what to train.
-    train_set, test_set : images and labels, checked against the spec already.
+    train_set, test_set : images and labels, as `prepare` makes them of the spec.
     device : where to train.
     threads : CPU threads that torch uses; noted in checkpoints.
     """
@@ -53,12 +53,16 @@ class Trainer:
         self.threads = threads
         # On the CPU first, so that the initial weights are the same on every device.
         seed_torch(spec, INITIALISATION, 0, torch.device("cpu"))
-        model = build_model(spec.model, classes=spec.classes, channels=spec.channels)
+        model = build_model(
+            spec.model, classes=spec.classes, channels=spec.channels, width=spec.width, stride=spec.stride
+        )
+        if spec.frozen:
+            first_layer(model).requires_grad_(False)
         # Channels last is the faster layout of both networks, by a sixth to a third on a CPU.
         self.model: nn.Module = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=spec.lr)
-        self.train_images = DeviceImages(train_set, spec.train_images or len(train_set), spec, device)
-        self.test_images = DeviceImages(test_set, spec.test_images, spec, device)
+        self.train_images = DeviceImages(train_set, spec, device)
+        self.test_images = DeviceImages(test_set, spec, device)
         self.batches_per_epoch = len(self.train_images) // spec.batch_size
         self.order = np.empty(0, dtype=np.int64)
         self.step = 0
@@ -144,13 +148,18 @@ class Trainer:
         index = self.order[position * spec.batch_size : (position + 1) * spec.batch_size]
         images, labels = self.train_images.batch(index)
         seed_torch(spec, STEP, self.step, self.device)
-        logits = self.model(images)
+        logits = self._logits(images)
         loss = F.cross_entropy(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         correct = (logits.detach().argmax(dim=1) == labels).sum()
         return torch.stack((loss.detach(), correct.to(loss.dtype)))
+
+    def _logits(self, images: Tensor) -> Tensor:
+        """What the network says, float32; its products are of the spec's precision."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bfloat16"):
+            return self.model(images).float()
 
     def _read(self) -> None:
         first = self.step - len(self.unread)
@@ -193,7 +202,7 @@ class Trainer:
         loss, correct, count = 0.0, 0, len(self.test_images)
         for start in range(0, count, self.spec.batch_size):
             images, labels = self.test_images.batch(np.arange(start, min(start + self.spec.batch_size, count)))
-            logits = self.model(images)
+            logits = self._logits(images)
             loss += F.cross_entropy(logits, labels, reduction="sum").item()
             correct += int((logits.argmax(dim=1) == labels).sum())
         self.model.train()

@@ -1,0 +1,99 @@
+"""Small numbers that were measured on large data, kept on disk: measured once, and readable without the data."""
+
+import hashlib
+import json
+import logging
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firstlight.errors import RunError
+from firstlight.files import atomic_write
+
+logger = logging.getLogger("firstlight")
+
+FORMAT = 1
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+class Measurements:
+    """A folder of measured arrays, one `.npz` file a measurement, named by what was measured.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when something is first written.
+    recorded : bool
+        Whether the folder is a record, to which nothing is added.
+
+    Attributes
+    ----------
+    used : set of str
+        Names of the files that were read or written through this object.
+    """
+
+    def __init__(self, folder: Path, recorded: bool = False) -> None:
+        self.folder = folder
+        self.recorded = recorded
+        self.used: set[str] = set()
+
+    def get(
+        self, name: str, key: Mapping[str, Any], measure: Callable[[], Mapping[str, np.ndarray]]
+    ) -> dict[str, np.ndarray]:
+        """Return the arrays of a measurement, from the folder if it has them, else by measuring.
+
+        Parameters
+        ----------
+        name : str
+            What is measured; begins the file's name.
+        key : mapping
+            All that the result depends on, in JSON's types: the data's fingerprint, parameters.
+        measure : callable
+            Returns arrays by name; called where the folder has none, or only a damaged file.
+
+        Raises
+        ------
+        RunError
+            A record lacks the measurement, or its file is damaged.
+        """
+        text = json.dumps({"format": FORMAT, "name": name, **key}, sort_keys=True)
+        path = self.folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
+        self.used.add(path.name)
+        if path.exists():
+            try:
+                return _read(path, text)
+            except _DAMAGE as error:
+                if self.recorded:
+                    raise RunError(f"{path} is damaged ({error}): restore the record") from None
+                logger.warning("%s is damaged (%s) and measured again", path, error)
+        if self.recorded:
+            raise RunError(f"the record has no {path.name}: it was made by another version; run the experiment")
+        arrays = {part: np.asarray(array) for part, array in measure().items()}
+        with atomic_write(path) as file:
+            sealed = {**arrays, "key": np.array(text), "digest": np.array(_digest(arrays))}
+            np.savez_compressed(file, **sealed)  # pyright: ignore[reportArgumentType]
+        return arrays
+
+
+def _read(path: Path, text: str) -> dict[str, np.ndarray]:
+    # Opened here: np.load leaves a damaged file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    if str(arrays.pop("key")) != text:
+        raise ValueError("it holds another measurement")
+    if str(arrays.pop("digest")) != _digest(arrays):
+        raise ValueError("its content does not match its digest")
+    return arrays
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,50 @@
+"""Contexts on small real images, with runs that were made instead of trained, so that the answer is known."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from firstlight.experiments import Context
+from firstlight.experiments.measurements import Measurements
+from firstlight.images import ImageSet, SetFacts, load_images
+from firstlight.training import Run, RunSpec, record_steps
+from firstlight.training.run import COLUMNS
+
+# The filters of a run at a step: (spec, step) -> (K, C, 3, 3).
+Filters = Callable[[RunSpec, int], np.ndarray]
+
+
+def small_sets(name: str = "cifar10") -> tuple[ImageSet, ImageSet]:
+    """Every 31st photograph crop under any name: 646 train and 130 test images of 32 x 32 pixels, 5 classes."""
+    parts = []
+    for split in ("train", "test"):
+        images = load_images("photos", split)
+        assert images.labels is not None
+        kept, labels = images.images[::31], images.labels[::31]
+        parts.append(ImageSet(name, split, kept, labels, images.classes, images.mean, images.std))
+    return parts[0], parts[1]
+
+
+def small_context(folder: Path, preset: str = "quick", names: Sequence[str] = ("cifar10", "photos")) -> Context:
+    """A context whose data sets are all the small one; `context.runs` is empty until `finish` fills it."""
+    sets = {name: small_sets(name) for name in names}
+    facts = {name: (SetFacts.of(train), SetFacts.of(test)) for name, (train, test) in sets.items()}
+    return Context(preset, names[0], facts, sets.__getitem__, Measurements(folder / "measurements"), {}, {})  # type: ignore[arg-type]
+
+
+def made_run(spec: RunSpec, filters: Filters, **metrics: float) -> Run:
+    """A finished run with these filters at its recorded steps, and the same metrics in every row."""
+    steps = record_steps(spec.steps)
+    rows = [{"step": step, "epoch": step / 2, **metrics} for step in steps]
+    table = pd.DataFrame(rows).reindex(columns=list(COLUMNS)).astype({"step": np.int64})
+    weights = np.array([filters(spec, step) for step in steps], dtype=np.float64)
+    environment = {"device": "none", "threads": 1, "seconds": 1.0, "images_per_second": 1.0}
+    return Run(Path("/none") / spec.hash, spec, np.array(steps), weights, table, environment)
+
+
+def finish(context: Context, specs: Sequence[RunSpec], filters: Filters, **metrics: float) -> Context:
+    """The context after all these specs were trained, to these filters."""
+    runs = {spec.hash: made_run(spec, filters, **metrics) for spec in specs}
+    return Context(context.preset, context.data, context._facts, context._load, context.measurements, runs, {})

@@ -1,0 +1,153 @@
+"""The experiment `label-correlation`: against brute force, and on labels made to depend on a component."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from firstlight.experiments import Context, label_correlation
+from firstlight.experiments.base import Result
+from firstlight.experiments.label_correlation import measure, patch_sums
+from firstlight.experiments.measurements import Measurements
+from firstlight.images import ImageSet, SetFacts
+from firstlight.patches import PatchBasis, patch_basis
+from firstlight.training.prepare import patch_energy
+
+from .made import small_context, small_sets
+
+
+@pytest.fixture(scope="module")
+def images() -> ImageSet:
+    return small_sets()[0]
+
+
+@pytest.fixture(scope="module")
+def basis(images) -> PatchBasis:
+    return patch_basis(images, 3)
+
+
+def context_of(images: ImageSet, folder, preset: str = "quick") -> Context:
+    facts = {images.name: (SetFacts.of(images), SetFacts.of(images))}
+    return Context(preset, images.name, facts, lambda name: (images, images), Measurements(folder), {}, {})
+
+
+def test_sums_over_patches_are_those_of_every_patch(images, basis):
+    few = images.subset(103)  # more than a block
+    energy, total = patch_sums(few, basis)
+    pixels = (few.images / 255 - np.array(few.mean)[:, None, None]) / np.array(few.std)[:, None, None]
+    for index in (0, 50, 102):
+        patches = np.array([pixels[index, :, y : y + 3, x : x + 3].ravel() for y in range(30) for x in range(30)])
+        assert energy[index] == pytest.approx(np.square(patches @ basis.components.T).sum(axis=0), rel=1e-9)
+        assert total[index] == pytest.approx((patches @ basis.components.T).sum(axis=0), rel=1e-9, abs=1e-9)
+
+
+def test_energies_are_those_that_labels_are_made_of(images, basis):
+    few = images.subset(150)
+    energy, _ = patch_sums(few, basis)
+    for component in (0, 13, 26):
+        assert energy[:, component] == pytest.approx(patch_energy(few, basis.components[component]), rel=1e-9)
+
+
+def test_images_of_floats_are_not_divided_by_255(images, basis):
+    few = images.subset(20)
+    floats = replace(few, images=few.images / 255)
+    for exact, same in zip(patch_sums(few, basis), patch_sums(floats, basis), strict=True):
+        assert same == pytest.approx(exact, rel=1e-9, abs=1e-9)
+
+
+def test_correlations_are_pearsons_with_every_one_vs_all_label(images, basis):
+    found = measure(images, basis)
+    energy, total = patch_sums(images, basis)
+    for component, number in ((0, 0), (5, 3), (26, 4)):
+        label = images.labels == number
+        assert found["energy"][component, number] == pytest.approx(np.corrcoef(energy[:, component], label)[0, 1])
+        assert found["coefficients"][component, number] == pytest.approx(np.corrcoef(total[:, component], label)[0, 1])
+    # Permuted labels correlate as chance makes 646 images: r has a standard deviation of 1/sqrt(645).
+    assert found["permuted"].shape == (label_correlation.PERMUTATIONS, 27, 5)
+    assert found["permuted"].std() == pytest.approx(1 / np.sqrt(645), rel=0.15)
+    assert abs(found["permuted"].mean()) < 0.01
+
+
+def test_what_has_no_variance_has_no_correlation(images):
+    gray = replace(
+        images,
+        images=np.repeat(images.images[:200, :1], 3, axis=1),
+        labels=np.arange(200) % 4,
+        mean=images.mean[:1] * 3,
+        std=images.std[:1] * 3,
+    )
+    basis = patch_basis(gray, 3)
+    assert (basis.variance[9:] == 0).all()
+    found = measure(gray, basis)
+    for correlations in found.values():
+        defined = ~np.isnan(correlations)
+        assert defined[..., :9, :4].all()
+        assert not defined[..., 9:, :].any()  # gray images have no colour
+        assert not defined[..., 4].any()  # no image is of the last class
+    table = label_correlation.correlation_table(found["energy"], gray.classes)
+    assert len(table) == 9 * 4
+    assert set(table["class"]) == set(gray.classes[:4])
+    assert np.isfinite(label_correlation.permutation_table(found["permuted"]).to_numpy()).all()
+
+
+@pytest.fixture(scope="module")
+def labelled_by_energy(images, basis, tmp_path_factory) -> Result:
+    energy = patch_energy(images, basis.components[6])
+    made = replace(images, labels=(energy > np.quantile(energy, 0.9)).astype(np.int64), classes=("little", "much"))
+    return label_correlation.run(context_of(made, tmp_path_factory.mktemp("energy")))
+
+
+def test_labels_made_of_a_components_energy_are_found_out(labelled_by_energy):
+    small = labelled_by_energy.claims[1]
+    assert small.verdict == "not reproduced"
+    table = labelled_by_energy.tables["energy"]
+    top = table.loc[table.correlation.abs().idxmax()]
+    assert top.component == 7
+    assert small.values == (abs(top.correlation),)
+    assert f"component 7 with {top['class']!r}, r = {top.correlation:.3f}" in small.note
+    of_component = table.query("component == 7").set_index("class").correlation
+    assert of_component["little"] == pytest.approx(-of_component["much"])
+
+
+def test_random_labels_are_uncorrelated(images, tmp_path):
+    labels = np.random.default_rng(1).integers(0, 5, len(images))
+    result = label_correlation.run(context_of(replace(images, labels=labels), tmp_path))
+    assert [claim.verdict for claim in result.claims] == ["reproduced", "reproduced"]
+    assert result.claims[0].replicates == "data set"
+    assert "Over 646 training images." in result.claims[0].note
+    chance = result.tables["permuted_labels"]
+    assert result.claims[0].mean == pytest.approx(chance["mean"].mean(), rel=0.3)
+
+
+def test_one_class_leaves_nothing_to_test(images, tmp_path):
+    alone = replace(images, labels=np.zeros(len(images), np.int64))
+    result = label_correlation.run(context_of(alone, tmp_path))
+    assert [claim.verdict for claim in result.claims] == ["not tested", "not tested"]
+    assert "No component and class has a defined correlation" in result.claims[0].note
+    assert not result.figures
+    assert not any("nan" in claim.note for claim in result.claims)
+
+
+def test_only_the_quick_preset_leaves_images_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(label_correlation, "QUICK_IMAGES", 100)
+    for preset, count in (("quick", 100), ("standard", 646)):
+        result = label_correlation.run(small_context(tmp_path, preset))
+        assert f"Over {count} training images." in result.claims[0].note
+
+
+def test_it_is_measured_once(images, tmp_path, monkeypatch):
+    first = label_correlation.run(context_of(images, tmp_path))
+    monkeypatch.setattr(label_correlation, "measure", None)
+    again = label_correlation.run(context_of(images, tmp_path))
+    assert again.claims == first.claims
+
+
+def test_every_figure_can_be_drawn(labelled_by_energy):
+    assert set(labelled_by_energy.figures) == {"correlations", "sizes"}
+    assert all(entry.svg.startswith("<?xml") for entry in labelled_by_energy.figures.values())
+
+
+def test_it_trains_nothing(tmp_path):
+    assert label_correlation.EXPERIMENT.plan(small_context(tmp_path)) == []
+    assert label_correlation.EXPERIMENT.name == "label-correlation"
+    assert set(label_correlation.EXPERIMENT.costs) == {"quick", "standard", "full"}
