@@ -1,5 +1,7 @@
 """The command line: quick to answer, one line and exit code 2 for bad input, real output for good."""
 
+import contextlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,9 @@ import pytest
 import firstlight
 from firstlight import cli, theory
 from firstlight.experiments import EXPERIMENTS
+from firstlight.training import train
+
+from .training.sets import TEST, TRAIN, make_spec
 
 
 def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
@@ -29,13 +34,19 @@ def test_help_names_every_command():
     assert all(f" {name} " in done.stdout for name in ("reproduce", "theory", "data"))
 
 
-def test_the_help_of_reproduce_says_what_the_presets_train_and_how_long_that_takes():
-    text = " ".join((cli.reproduce.__doc__ or "").split())
+def test_the_list_says_what_every_preset_trains_and_how_long_that_takes():
+    listed = run("reproduce", "--list", env={"COLUMNS": "400", "PATH": "/usr/bin"})
+    assert listed.returncode == 0, listed.stderr
     for experiment in EXPERIMENTS.values():
-        assert f"**{experiment.name}**" in text
+        assert experiment.question in listed.stdout
         for preset, cost in experiment.costs.items():
-            assert f"- {preset}: {cost}" in text
-    assert "2 to 4 minutes" in run("reproduce", "--help").stdout
+            assert f"{preset}: {cost}" in listed.stdout
+    one = run("reproduce", "--list", "frozen", env={"COLUMNS": "400", "PATH": "/usr/bin"}).stdout
+    assert EXPERIMENTS["frozen"].question in one
+    assert EXPERIMENTS["linear"].question not in one
+    assert all(
+        name in " ".join(run("reproduce", "--help").stdout.split()) for name in ("--list", "--recorded", "--jobs")
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,6 +58,12 @@ def test_the_help_of_reproduce_says_what_the_presets_train_and_how_long_that_tak
         (["reproduce", "--data", "/no/such/file.npz"], ["/no/such/file.npz"]),
         (["reproduce", "--data", "photos", "--device", "tpu"], ["'tpu'", "cpu"]),
         (["reproduce", "--out", "/proc/here"], ["/proc/here", "folder"]),
+        (["reproduce", "--data", "photos", "--jobs", "0"], ["jobs is 0", "at least 1"]),
+        (["reproduce", "--recorded", "--preset", "full"], ["--recorded", "--preset"]),
+        (["reproduce", "--recorded", "formla"], ["'formla'", "formula"]),
+        (["runs", "show", "0123"], ["firstlight-out/runs"]),
+        (["runs", "clean", "--state", "finnished"], ["'finnished'", "finished"]),
+        (["runs", "clean", "0123", "--state", "failed"], ["0123", "failed"]),
         (["theory", "--data", "photos", "--lr", "-1"], ["-1", "positive"]),
         (["theory", "--data", "photos", "--kernel-size", "64"], ["64 x 64", "32 x 32"]),
         (["theory", "--data", "photos", "--kernel-size", "0"], ["kernel_size is 0"]),
@@ -153,3 +170,43 @@ def test_an_interruption_says_how_to_go_on(monkeypatch, capsys):
     assert (
         capsys.readouterr().err == "firstlight: interrupted; a training goes on when the same command is given again\n"
     )
+
+
+@pytest.fixture
+def store(tmp_path) -> tuple[str, dict[str, str]]:
+    """A folder of results with a finished, a failed and a damaged run; their hashes by state."""
+    hashes = {}
+    for state, lr in (("finished", 0.01), ("failed", 1e30), ("damaged", 0.02)):
+        spec = make_spec(steps=2, lr=lr)
+        with contextlib.suppress(firstlight.RunError):
+            train(spec, TRAIN, TEST, tmp_path / "runs", device="cpu")
+        hashes[state] = spec.hash
+    (tmp_path / "runs" / hashes["damaged"] / "metrics.csv").write_text("step\n")
+    return str(tmp_path), hashes
+
+
+def test_runs_are_listed_shown_and_cleaned(store):
+    out, hashes = store
+    wide = {"COLUMNS": "200", "PATH": "/usr/bin"}
+    listed = run("runs", "list", "--out", out, env=wide)
+    assert listed.returncode == 0, listed.stderr
+    for state, name in hashes.items():
+        assert re.search(rf"{name} .*{state}", listed.stdout), listed.stdout
+    assert "3 runs in" in listed.stdout
+    shown = run("runs", "show", hashes["finished"][:6], "--out", out, env=wide).stdout
+    assert hashes["finished"] in shown
+    assert "ResNet20" in shown
+    would = run("runs", "clean", "--dry-run", "--out", out).stdout
+    assert sorted(would.splitlines()) == sorted(f"would remove {hashes[s]} ({s})" for s in ("failed", "damaged"))
+    done = run("runs", "clean", "--out", out)
+    assert done.stdout == would.replace("would remove", "removed")
+    assert [path.name for path in (Path(out) / "runs").iterdir()] == [hashes["finished"]]
+    assert run("runs", "clean", "--out", out).stdout.startswith("nothing to remove")
+    assert run("runs", "clean", hashes["finished"], "--out", out).returncode == 0
+    assert not list((Path(out) / "runs").iterdir())
+
+
+def test_runs_of_a_folder_without_any(tmp_path):
+    done = run("runs", "list", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "firstlight-out/runs" in done.stderr

@@ -143,7 +143,7 @@ def test_readme_and_docs_show_what_is_recorded(real):
 
 
 def test_recorded_correlations_follow_from_the_recorded_filters(real):
-    """By the public functions alone, from weights and patch moments: the numbers are what they say they are, to 1e-9."""
+    """By the public functions alone, from weights and patch moments: the numbers are what they say, to 1e-9."""
     (formula,) = [result for result in real.results if result.experiment == "formula"]
     context_basis = formula.tables["patch_components"]
     runs = [run for run in formula.runs if run.spec.model == "resnet20"]

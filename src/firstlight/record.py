@@ -80,10 +80,12 @@ def recorded(
     RunError
         A file of the record is missing or damaged.
     """
+    chosen = chosen_experiments(experiments)
     folder = Path(results) if results is not None else recorded_results()
     record = _read(folder)
     entries = record["experiments"]
-    chosen = chosen_experiments(experiments or [name for name in EXPERIMENTS if name in entries])
+    if not experiments:
+        chosen = [experiment for experiment in chosen if experiment.name in entries]
     for experiment in chosen:
         if experiment.name not in entries:
             raise InputError(f"experiment {experiment.name!r} is not recorded; expected one of {', '.join(entries)}")

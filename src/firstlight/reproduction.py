@@ -130,6 +130,9 @@ def reproduce(
         raise InputError(f"preset is {preset!r}; expected one of {', '.join(PRESETS)}")
     if jobs < 1:
         raise InputError(f"jobs is {jobs}; expected at least 1 training at a time")
+    from firstlight.training.machine import choose_device
+
+    choose_device(device)  # before anything is loaded or written
     out = Path(out).expanduser()
     _make_folders(out)
     main, *others = _images(data, data_dir, _wanted_data(chosen, preset), console)

@@ -14,6 +14,7 @@ from firstlight.training import RunSpec
 from .made import finish, small_context
 from .test_labels import learner, recorded_context, recorded_specs
 
+STEP = label_energy.STEPS["standard"]["resnet20"]
 NAMES = [
     f"label-energy/resnet20/component-{component}/{claim}"
     for component in (4, 20)
@@ -68,7 +69,7 @@ def test_the_specs_are_those_of_the_recorded_runs(tmp_path):
 
 @pytest.mark.parametrize(
     ("preset", "steps"),
-    [("quick", {"resnet20": 64}), ("standard", {"resnet20": 316}), ("full", {"vgg11": 5850, "resnet20": 5850})],
+    [("quick", {"resnet20": 32}), ("standard", {"resnet20": 178}), ("full", {"vgg11": 5850, "resnet20": 5850})],
 )
 def test_what_is_trained_beside_the_runs_of_labels(tmp_path, preset, steps):
     context = small_context(tmp_path, preset, names=("cifar10",))
@@ -83,7 +84,7 @@ def test_what_is_trained_beside_the_runs_of_labels(tmp_path, preset, steps):
 def test_energy_that_goes_to_the_component_breaks_the_agreement(broken, basis):
     assert [claim.name for claim in broken.claims] == NAMES
     assert {claim.verdict for claim in broken.claims} == {"reproduced"}
-    usual = linear_cnn_profile(basis.variance, 0.1 * 316)
+    usual = linear_cnn_profile(basis.variance, 0.1 * STEP)
     for claim, component in zip(broken.claims[::2], (4, 20), strict=True):
         changed = usual.copy()
         changed[component - 1] = 10 * np.linalg.norm(usual)
@@ -98,7 +99,7 @@ def test_energy_that_goes_to_the_component_breaks_the_agreement(broken, basis):
 def test_where_the_energy_goes(broken, basis):
     energies = broken.tables["energies"]
     assert energies.groupby(["labels", "seed"]).share.sum().to_numpy() == pytest.approx(1.0)
-    usual = linear_cnn_profile(basis.variance, 0.1 * 316) ** 2
+    usual = linear_cnn_profile(basis.variance, 0.1 * STEP) ** 2
     for component in (4, 20):
         rows = energies[(energies.labels == f"energy:{component}") & (energies.component == component)]
         rest = usual.sum() - usual[component - 1]
@@ -147,11 +148,11 @@ def test_true_labels_are_compared_at_the_step_of_the_others(empty, basis):
 
     def profile(spec: RunSpec, step: int) -> np.ndarray:
         energy = linear_cnn_profile(basis.variance, 0.1 * step)
-        return energy if step <= 316 else energy.max() + energy.min() - energy
+        return energy if step <= STEP else energy.max() + energy.min() - energy
 
     found = claims(trained(empty, basis, profile))
     assert found[NAMES[1]].values == pytest.approx([0.0] * 6, abs=1e-12)
-    assert "At step 316 the correlation with random labels is 1.000; that of true with random labels is 1.000." in (
+    assert f"At step {STEP} the correlation with random labels is 1.000; that of true with random labels is 1.000." in (
         found[NAMES[1]].note
     )
 
@@ -169,7 +170,7 @@ def test_networks_that_have_not_learnt_their_labels_say_nothing(empty, basis, ac
     assert [claim.verdict for claim in found.values()] == [verdict] * 4
     if verdict == "not tested":
         reached = "is not recorded" if np.isnan(accuracy) else "is 14.9%"
-        text = f"training accuracy at step 316 {reached}; expected at least 15%, where guessing reaches 10%."
+        text = f"training accuracy at step {STEP} {reached}; expected at least 15%, where guessing reaches 10%."
         assert all(text in claim.note for claim in found.values())
         assert "Their correlation would be" in found[NAMES[0]].note
         assert not any("nan" in claim.note for claim in found.values())

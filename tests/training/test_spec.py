@@ -276,7 +276,7 @@ def test_the_component_of_labels():
 def test_missing_and_unknown_keys_are_refused_by_name():
     with pytest.raises(InputError, match="spec lacks lr, seed"):
         RunSpec.from_dict({name: value for name, value in VALUES.items() if name not in ("lr", "seed")})
-    with pytest.raises(InputError, match="spec lacks test_fingerprint.*older versions named no test set.*train again"):
+    with pytest.raises(InputError, match=r"spec lacks test_fingerprint.*older versions named no test set.*train again"):
         RunSpec.from_dict({name: value for name, value in VALUES.items() if name != "test_fingerprint"})
     with pytest.raises(InputError, match="spec has unknown momentum"):
         RunSpec.from_dict({**VALUES, "momentum": 0.9})

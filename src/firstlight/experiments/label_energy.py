@@ -33,8 +33,8 @@ from firstlight.training import Run, RunSpec
 COMPONENTS = (4, 20)
 CLASSES = 10  # deciles, whatever the data set's own classes are
 STEPS = {
-    "quick": {"resnet20": 64},
-    "standard": {"resnet20": 316},
+    "quick": {"resnet20": 32},
+    "standard": {"resnet20": 178},
     "full": {"vgg11": 30 * EPOCH, "resnet20": 30 * EPOCH},
 }
 ENERGY_COLUMNS = ("model", "labels", "seed", "step", "component", "share", "relative")
@@ -158,9 +158,9 @@ EXPERIMENT = Experiment(
     question="Does the first layer change when the labels depend on one component of the patches?",
     answers="paper Fig. 8a and Fig. 17",
     costs={
-        "quick": "2 seeds of ResNet20 (64 steps) on the labels of 2 components: 2 minutes on 2 CPU cores; those on "
+        "quick": "2 seeds of ResNet20 (32 steps) on the labels of 2 components: a minute on 2 CPU cores; those on "
         "true and random labels are the runs of `formula` and `labels`",
-        "standard": "3 seeds of ResNet20 (316 steps) on the labels of 2 components: 12 minutes on 2 CPU cores; those "
+        "standard": "3 seeds of ResNet20 (178 steps) on the labels of 2 components: 7 minutes on 2 CPU cores; those "
         "on true and random labels are the runs of `formula` and `labels`",
         "full": "3 seeds of VGG11 and ResNet20, 30 epochs on the labels of 2 components: for one GPU",
     },

@@ -29,7 +29,7 @@ from firstlight.training import Run, RunSpec
 from firstlight.training.run import COLUMNS
 
 RANDOM_STEPS = {
-    "quick": {"vgg11": 20, "resnet20": 64},
+    "quick": {"vgg11": 10, "resnet20": 32},
     "standard": {"vgg11": 100, "resnet20": 316},
     "full": {"vgg11": 100 * EPOCH, "resnet20": 100 * EPOCH},  # random labels are learnt late
 }
@@ -239,7 +239,7 @@ EXPERIMENT = Experiment(
     question="Does the first layer become the same when the labels are random?",
     answers="seed sec. 2.2; paper Table 2 and Fig. 3",
     costs={
-        "quick": "2 seeds on random labels, VGG11 (20 steps) and ResNet20 (64): 2 minutes on 2 CPU cores; those on "
+        "quick": "2 seeds on random labels, VGG11 (10 steps) and ResNet20 (32): a minute on 2 CPU cores; those on "
         "true labels are the runs of `formula`",
         "standard": "3 seeds on random labels, VGG11 (100 steps) and ResNet20 (316): 12 minutes on 2 CPU cores; those "
         "on true labels are the runs of `formula`",

@@ -236,9 +236,9 @@ EXPERIMENT = Experiment(
     answers="paper Fig. 8b and Fig. 18",
     costs={
         "quick": "2 seeds of VGG11 (20 steps) and ResNet20 (64) with first-layer stride 3, on unscaled patches and "
-        "with either of 2 components scaled: a minute on 2 CPU cores",
+        "with either of 2 components scaled: 2 minutes on 2 CPU cores",
         "standard": "3 seeds of VGG11 (133 steps) and ResNet20 (422) with first-layer stride 3, on unscaled patches "
-        "and with either of 2 components scaled: 9 minutes on 2 CPU cores",
+        "and with either of 2 components scaled: 10 minutes on 2 CPU cores",
         "full": "3 seeds of VGG11 and ResNet20 with first-layer stride 3, 30 epochs, on unscaled patches and with "
         "either of 2 components scaled: for one GPU",
     },

@@ -50,8 +50,8 @@ def reproducibility_page(reproduction: "Reproduction") -> str:
         "",
         "Criteria were fixed before the first run. A claim counts by the mean over what it was measured on; ± is the",
         "sample standard deviation. A claim that does not reproduce is a result: the note under its table says what",
-        "was measured about it. A correlation must be read against its nulls, which the notes give: random filters, and",
-        "λ itself, the limit of eq. 3 for small t.",
+        "was measured about it. A correlation must be read against its nulls, which the notes give: random filters,",
+        "and λ itself, the limit of eq. 3 for small t.",
         "",
     ]
     for result in reproduction.results:
