@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
-from firstlight.errors import InputError, RunError
+from firstlight.errors import FirstlightError, InputError, RunError
 from firstlight.experiments import EXPERIMENTS, Context, Result
 from firstlight.experiments.context import Facts
 from firstlight.experiments.measurements import Measurements
@@ -165,7 +165,8 @@ def add_to_record(out: Path, folder: Path) -> None:
     if folder.exists() and not (folder / RECORD).is_file() and any(folder.iterdir()):
         raise InputError(f"{folder} is not a record; expected a new folder, or one that was recorded before")
     about = json.loads((out / ABOUT).read_text())
-    record = _read(folder) if folder.exists() else {"format": FORMAT, "experiments": {}, "sets": {}, "failures": {}}
+    empty: dict[str, Any] = {"format": FORMAT, "experiments": {}, "sets": {}, "failures": {}}
+    record = _read(folder) if (folder / RECORD).is_file() else empty
     record["experiments"] |= {name: {key: about[key] for key in KEPT} for name in about["experiments"]}
     record["sets"] |= about["sets"]
     record["failures"] |= about["failures"]
@@ -233,5 +234,8 @@ def show(folder: Path, readme: Path, docs: Path) -> None:
 
 
 if __name__ == "__main__":
-    add_to_record(Path(sys.argv[1]), Path(sys.argv[2]))
-    show(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    try:
+        add_to_record(Path(sys.argv[1]), Path(sys.argv[2]))
+        show(Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    except FirstlightError as error:
+        sys.exit(f"record: error: {error}")
