@@ -112,7 +112,7 @@ def _rebuilt(
         raise InputError(f"--recorded was given with --{ignored[0]}: expected it alone, a record has its own; drop one")
     out = out or DEFAULT_OUT / "recorded"
     found = replace(recorded(experiments), out=out.expanduser())
-    write_reproduction(found)
+    write_reproduction(found, png=False)
     return found
 
 

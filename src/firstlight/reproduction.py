@@ -326,8 +326,14 @@ def about_runs(results: Sequence[Result], train: SetFacts) -> dict[str, Any]:
     }
 
 
-def write_reproduction(reproduction: Reproduction) -> None:
+def write_reproduction(reproduction: Reproduction, png: bool = True) -> None:
     """Write claims, tables, figures and the page into `reproduction.out`.
+
+    Parameters
+    ----------
+    reproduction : Reproduction
+    png : bool
+        Whether figures are also written as PNG, a third of the time that all of this takes.
 
     Raises
     ------
@@ -347,7 +353,7 @@ def write_reproduction(reproduction: Reproduction) -> None:
         write_text(out / ABOUT, json.dumps(reproduction.about, indent=2, ensure_ascii=False) + "\n")
         for result in reproduction.results:
             write_tables(result, out / "tables")
-            write_figures(result, out / "figures")
+            write_figures(result, out / "figures", png)
         write_page(reproduction.claims, reproduction.results, reproduction.about, reproduction.report)
     except OSError as error:
         raise RunError(

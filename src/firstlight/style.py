@@ -113,6 +113,10 @@ def svg(figure: "Figure") -> str:
 
     import matplotlib
 
+    # Laid out once: savefig would do it twice, and again for the PNG, which is most of the time that a figure takes.
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "firstlight"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -15,10 +15,14 @@ def write_tables(result: Result, folder: Path) -> None:
         write_table(table, folder / f"{result.experiment}_{name}.csv")
 
 
-def write_figures(result: Result, folder: Path) -> None:
-    """Write every figure of an experiment as `folder/EXPERIMENT_FIGURE.svg` and `.png`."""
+def write_figures(result: Result, folder: Path, png: bool = True) -> None:
+    """Write every figure of an experiment as `folder/EXPERIMENT_FIGURE.svg`, and as `.png` unless told not to."""
     for name, entry in result.figures.items():
-        write_figure(entry.figure, entry.svg, folder / f"{result.experiment}_{name}")
+        stem = folder / f"{result.experiment}_{name}"
+        if png:
+            write_figure(entry.figure, entry.svg, stem)
+        else:
+            write_text(stem.with_suffix(".svg"), entry.svg)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
