@@ -51,3 +51,17 @@ def test_markdown_escapes_bars():
     row = text.splitlines()[2]
     assert row.startswith("| **reproduced** | a \\| b (seed sec. 3) | ≥ 0.8 | correlation: 0.900 (1 seed); ")
     assert text.endswith("|\n\n- `formula/x/y`: But only just.\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ((9.23e-13,), "9.2e-13 (1 seed)"),
+        ((1.0, 1.0 + 4e-16), "1.000 ± 0.000 (2 seeds)"),
+        ((0.0,), "0.000 (1 seed)"),
+        ((0.9952, 0.9958), "0.996 ± 0.000 (2 seeds)"),
+    ],
+)
+def test_small_values_show_their_order_of_magnitude(values, shown):
+    claim = Claim.judged(values, lambda mean: True, **TEXTS)
+    assert claim.measured == shown

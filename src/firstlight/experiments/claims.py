@@ -84,9 +84,12 @@ class Claim:
         """Our value, mean ± sample standard deviation, for people."""
         if not self.values:
             return "-"
+        # Three decimals, or where these would show nothing, the order of magnitude.
+        largest = max(abs(value) for value in self.values)
+        digits = ".3f" if largest == 0 or largest >= 0.0005 else ".1e"
         if len(self.values) == 1:
-            return f"{_short(self.mean)} (1 {self.replicates})"
-        return f"{_short(self.mean)} ± {_short(self.std)} ({len(self.values)} {self.replicates}s)"
+            return f"{self.mean:{digits}} (1 {self.replicates})"
+        return f"{self.mean:{digits}} ± {self.std:{digits}} ({len(self.values)} {self.replicates}s)"
 
     def to_dict(self) -> dict[str, Any]:
         """The claim in JSON's types."""
@@ -104,11 +107,6 @@ class Claim:
             "note": self.note,
             "replicates": self.replicates,
         }
-
-
-def _short(value: float) -> str:
-    """Three decimals; of what they would show as 0 the order of magnitude."""
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1e}"
 
 
 def claims_markdown(claims: Sequence[Claim]) -> str:
