@@ -91,15 +91,15 @@ def test_the_plan_of_the_quick_preset(empty):
     assert found == {
         ("vgg11", None, "cifar10", "float32"): 20,
         ("resnet20", None, "cifar10", "float32"): 64,
-        ("vgg11", 16, "cifar10", "float32"): 10,
-        ("vgg11", 128, "cifar10", "float32"): 10,
-        ("vgg13", None, "cifar10", "float32"): 10,
-        ("vgg16", None, "cifar10", "float32"): 7,
-        ("resnet18", None, "cifar10", "float32"): 6,
-        ("resnet32", None, "cifar10", "float32"): 18,
-        ("vgg11", None, "photos", "float32"): 10,
+        ("vgg11", 16, "cifar10", "float32"): 6,
+        ("vgg11", 128, "cifar10", "float32"): 6,
+        ("vgg13", None, "cifar10", "float32"): 6,
+        ("vgg16", None, "cifar10", "float32"): 4,
+        ("resnet18", None, "cifar10", "float32"): 3,
+        ("resnet32", None, "cifar10", "float32"): 13,
+        ("vgg11", None, "photos", "float32"): 6,
         ("resnet20", None, "photos", "float32"): 18,
-        ("vgg11", None, "cifar10", "bfloat16"): 10,
+        ("vgg11", None, "cifar10", "bfloat16"): 6,
         ("resnet20", None, "cifar10", "bfloat16"): 18,
     }
     assert len({spec.hash for spec in consistency.plan(empty)}) == 24
@@ -195,20 +195,20 @@ def test_an_early_profile_is_lambda_and_its_peak_is_not_intermediate(empty, basi
 
 def test_networks_are_compared_at_the_last_step_that_both_recorded(empty, basis):
     def turning(spec: RunSpec, step: int) -> np.ndarray:
-        return BUMP if step <= 10 else BUMP[::-1]
+        return BUMP if step <= 6 else BUMP[::-1]
 
     result = consistency.run(trained(empty, turning))
     pairs = result.tables["pairs"].set_index(["network_a", "network_b"])
     steps = pairs.step.groupby(level=[0, 1]).unique().map(list).to_dict()
-    assert steps["vgg11", "vgg13"] == [10]
+    assert steps["vgg11", "vgg13"] == [6]
     assert steps["vgg11", "resnet20"] == [18]
-    assert steps["vgg16", "resnet18"] == [6]
+    assert steps["vgg16", "resnet18"] == [3]
     assert steps["vgg11", "vgg11"] == [20]
     rows, turned = pairs.loc[("vgg11", "vgg13")], correlation(BUMP, BUMP[::-1])
     assert rows.correlation.to_numpy() == pytest.approx(1)
     assert rows.correlation_at_ends.to_numpy() == pytest.approx(turned)
     note = by_name(result)["consistency/architectures/vgg11-vgg13"].note
-    assert f"At step 10, the last that both recorded (at the last step of each: {turned:.3f})" in note
+    assert f"At step 6, the last that both recorded (at the last step of each: {turned:.3f})" in note
 
 
 @given(st.integers(1, 6000), st.integers(1, 6000))
@@ -350,7 +350,7 @@ def test_the_figures_show_every_network(same):
         "filters",
     }
     first, second = figures["profiles_architectures"].figure.axes[:2]
-    assert first.get_title() == "step 6, the last that all recorded"
+    assert first.get_title() == "step 3, the last that all recorded"
     legend = second.get_legend()
     assert legend is not None
     labels = [text.get_text() for text in legend.get_texts()]

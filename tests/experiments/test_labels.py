@@ -102,7 +102,7 @@ def test_the_specs_are_those_of_the_recorded_runs(tmp_path):
 def recorded_specs(wanted) -> dict[str, RunSpec]:
     """Specs of the standard preset's recorded runs on CIFAR-10, by the name of the run."""
     found = {}
-    for path in Path(__file__).parents[2].glob("*/standard/runs/*/spec.json"):
+    for path in Path(__file__).parents[2].glob("results/runs/*/spec.json"):
         content = json.loads(path.read_text())
         spec = RunSpec.from_dict(content["spec"])
         if spec.data == "cifar10" and wanted(spec):

@@ -24,7 +24,7 @@ DECISIVE = ("model", "seed", "classes", "channels", "width", "stride")
 def recorded_runs() -> list[Path]:
     """One of the recorded runs for each initialisation of a network that is built in no time."""
     runs: dict[Any, Path] = {}
-    for path in sorted(RECORDED.glob("*/runs/*/spec.json")):
+    for path in sorted(RECORDED.glob("runs/*/spec.json")):
         spec = json.loads(path.read_text())["spec"]
         if spec["model"] in ("vgg11", "resnet20"):
             runs.setdefault(tuple(spec.get(name) for name in DECISIVE), path.parent)
