@@ -77,6 +77,7 @@ def component_axis(ax: "Axes", size: int, pictures: "np.ndarray | None" = None) 
     strip = ax.inset_axes((0.5, -1.3 * height, size, height), transform=ax.get_xaxis_transform())
     strip.imshow(tile(pictures, columns=size), interpolation="nearest", aspect="auto")
     strip.set_axis_off()
+    strip.set_in_layout(False)  # it lies between axis and numbers, and measuring it takes time
     ax.tick_params(axis="x", pad=2 + 72 * 1.3 * side)
 
 
