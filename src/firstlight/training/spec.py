@@ -227,8 +227,13 @@ class RunSpec:
     @property
     def hash(self) -> str:
         """First 16 hex digits of the SHA-256 of the spec as canonical JSON: the name of the run's folder."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return hash_of(self.to_dict())
+
+
+def hash_of(values: Any) -> str:
+    """First 16 hex digits of the SHA-256 of a spec's dict as canonical JSON, whatever its fields mean."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def label_component(labels: str) -> int | None:

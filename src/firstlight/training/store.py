@@ -1,7 +1,5 @@
 """A folder of runs: what is in it, in which state, and how to be rid of it."""
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -20,7 +18,7 @@ from firstlight.training.display import describe
 from firstlight.training.files import read_json, read_tensors
 from firstlight.training.loop import FAILED, LOCK, stored_failure
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC, Run, read_spec
-from firstlight.training.spec import RunSpec
+from firstlight.training.spec import RunSpec, hash_of
 
 State = Literal["finished", "training", "unfinished", "failed", "damaged", "refused"]
 STATES: tuple[State, ...] = get_args(State)
@@ -166,10 +164,10 @@ def _is_whole(path: Path) -> bool:
     """Whether a folder notes the spec that it is named by, whatever that means."""
     try:
         noted = read_json(path / SPEC)
-        text = json.dumps(noted["spec"], sort_keys=True, separators=(",", ":"))
-    except (RunError, KeyError):
+        found = hash_of(noted["spec"])
+    except (RunError, KeyError, ValueError):  # the last of a number that no JSON has
         return False
-    return noted.get("hash") == path.name == hashlib.sha256(text.encode()).hexdigest()[:16]
+    return noted.get("hash") == path.name == found
 
 
 def _state(path: Path, spec: RunSpec | None) -> tuple[State, int | None, str]:
