@@ -9,6 +9,10 @@ class InputError(FirstlightError, ValueError):
     """An argument, array or file is not what was expected."""
 
 
+class NonFiniteWeights(InputError):
+    """Filters hold NaN or infinity."""
+
+
 class SourceError(FirstlightError):
     """Images or filters could not be obtained from where they were asked for."""
 

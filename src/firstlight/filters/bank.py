@@ -1,11 +1,11 @@
 """FilterBank: the weight of a first layer, and where it came from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.errors import InputError
+from firstlight.errors import InputError, NonFiniteWeights
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,24 +23,43 @@ class FilterBank:
         Name of the layer in its network, such as "features.0".
     source : str
         The network or file it came from.
-    stride, padding, dilation : tuple of two int
-        Of the layer, (vertical, horizontal).
+    stride, padding : tuple of two int, or None
+        Of the layer, (vertical, horizontal); None where the file does not say, as with a bare state dict.
+    dilation : tuple of two int
+        Likewise; 1 where nothing else is known.
     groups : int
         Groups of the convolution; 1 when every filter sees all channels.
+    dtype : str
+        How the file stores the weights, such as "float16"; empty where that is not known.
+    batch_norm : str
+        Name of the batch normalisation that follows the layer; empty where none is known to.
+    scale : ndarray, shape (K,), or None
+        What that batch normalisation multiplies every filter by: gamma / sqrt(running variance + eps).
+    alternatives : tuple of str
+        Other layers that could be the first, where that had to be judged: "NAME K x C x kh x kw".
+    notes : tuple of str
+        What else to know of where and how the filters were found.
 
     Raises
     ------
     InputError
-        The weight is not four-dimensional, empty, or holds NaN or infinity.
+        The weight is not four-dimensional, empty, or complex.
+    NonFiniteWeights
+        It holds NaN or infinity.
     """
 
     weight: np.ndarray = field(repr=False)
     layer: str = ""
     source: str = ""
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
+    stride: tuple[int, int] | None = (1, 1)
+    padding: tuple[int, int] | None = (0, 0)
     dilation: tuple[int, int] = (1, 1)
     groups: int = 1
+    dtype: str = ""
+    batch_norm: str = ""
+    scale: np.ndarray | None = field(default=None, repr=False)
+    alternatives: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         name = " ".join(part for part in (self.source, self.layer) if part) or "the filters"
@@ -57,12 +76,32 @@ class FilterBank:
             raise InputError(f"{name}: the weight has shape {weight.shape}; expected (K, C, kh, kw), not empty")
         if not np.isfinite(weight).all():
             bad = np.flatnonzero(~np.isfinite(weight).all(axis=(1, 2, 3)))
-            raise InputError(
+            raise NonFiniteWeights(
                 f"{name}: the weights hold NaN or infinity in {len(bad)} of {len(weight)} filters, first in filter "
                 f"{bad[0]}; expected finite numbers: the training has diverged, or the file is damaged"
             )
         weight.setflags(write=False)
         object.__setattr__(self, "weight", weight)
+        if self.scale is not None and (np.shape(self.scale) != (len(weight),) or not np.isfinite(self.scale).all()):
+            raise InputError(
+                f"{name}: the scale of the batch normalisation {self.batch_norm} has shape {np.shape(self.scale)} or is "
+                f"not finite; expected {len(weight)} finite numbers, one a filter"
+            )
+
+    def folded(self) -> "FilterBank":
+        """The bank times the scale of the batch normalisation that follows it.
+
+        Raises
+        ------
+        InputError
+            None is known to follow.
+        """
+        if self.scale is None:
+            name = " ".join(part for part in (self.source, self.layer) if part) or "the filters"
+            raise InputError(f"{name}: no batch normalisation is known to follow; expected one to fold in")
+        note = f"folded: every filter is multiplied by the scale of {self.batch_norm}"
+        weight = self.weight * self.scale[:, None, None, None]
+        return replace(self, weight=weight, batch_norm="", scale=None, notes=(*self.notes, note))
 
     @classmethod
     def of(cls, source: "FilterBank | np.ndarray") -> "FilterBank":
@@ -78,7 +117,7 @@ class FilterBank:
         extra = "".join(
             f", {what} {value}"
             for what, value, usual in (
-                ("stride", self.stride, (1, 1)),
+                ("stride", self.stride or (1, 1), (1, 1)),
                 ("dilation", self.dilation, (1, 1)),
                 ("groups", self.groups, 1),
             )
@@ -92,8 +131,8 @@ class FilterBank:
             "source": self.source,
             "layer": self.layer,
             "shape": list(self.weight.shape),
-            "stride": list(self.stride),
-            "padding": list(self.padding),
+            "stride": self.stride and list(self.stride),
+            "padding": self.padding and list(self.padding),
             "dilation": list(self.dilation),
             "groups": self.groups,
             "weight": self.weight.tolist(),
