@@ -1,11 +1,12 @@
-"""Filter banks, and finding them: in an array, in a network."""
+"""Filter banks, and finding them: in an array, in a network, in a file, in a hub."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.errors import InputError
+from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
 
 if TYPE_CHECKING:
@@ -17,14 +18,23 @@ __all__ = ["FilterBank", "load_filters"]
 def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tensor | None" = None) -> FilterBank:
     """The first layer's filters of a network.
 
+    Of a file, only what is needed is read, and nothing in it is run: see the note on each kind.
+
     Parameters
     ----------
-    source : torch.nn.Module, ndarray of shape (K, C, kh, kw), or FilterBank
-        A network is run once on `example`, up to the first convolution that is executed.
+    source : str, Path, torch.nn.Module, ndarray of shape (K, C, kh, kw), or FilterBank
+        - A file: PyTorch (``.pt .pth .th .bin .ckpt``, TorchScript, ``torch.export``), ``.safetensors`` or its
+          ``.index.json``, ``.onnx``, Keras (``.keras .h5``), ``.npy``, ``.npz``; or a folder with one of them.
+        - ``hf:OWNER/NAME[@REVISION][/FILE]`` or ``https://...``: safetensors, of which only the header and the one
+          tensor are fetched.
+        - ``timm:NAME``, ``torchvision:NAME``, ``module:PACKAGE.MODULE:FACTORY``: a network that is made, which runs
+          the code of that library or module.
+        - A network in memory: it is run once on `example`, up to the first convolution that is executed.
     layer : str, optional
-        Name of a convolution to take instead of the first one; only with a network.
+        Name of the layer to take. By default the first one: exact where there is a graph or a network; in a bare
+        state dict by evidence, with what else would have fitted in the bank's `alternatives`.
     example : Tensor, shape (N, C, H, W), optional
-        What the network takes as input; without it, zeros of a few usual sizes are tried.
+        What a network takes as input; without it, zeros of a few usual sizes are tried.
 
     Returns
     -------
@@ -33,9 +43,10 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
     Raises
     ------
     InputError
-        The source is of another kind, or `layer` names no convolution.
+        The source is of another kind, `layer` names no convolution, or the weights are NaN, infinite or complex.
     SourceError
-        The network executes no two-dimensional convolution; the error lists the candidates.
+        The source cannot be had or read, needs code to be run, or has no first layer over images; the error lists
+        the candidates.
 
     Examples
     --------
@@ -47,12 +58,42 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
         if layer is not None:
             raise InputError(f"layer is {layer!r}, but the source is already a filter bank; expected layer=None")
         return FilterBank.of(source)
+    if isinstance(source, str | Path):
+        return _load_named(source, layer, example)
     torch = sys.modules.get("torch")  # a network can only be here if torch was imported
     if torch is not None and isinstance(source, torch.nn.Module):
         from firstlight.filters.module import filters_from_module
+        from firstlight.filters.module_norm import batch_norm_behind
 
-        return filters_from_module(source, layer, example)
+        return batch_norm_behind(source, filters_from_module(source, layer, example))
     raise InputError(
-        f"source is of type {type(source).__name__}; expected a torch.nn.Module, an array of shape (K, C, kh, kw), "
-        "or a FilterBank"
+        f"source is of type {type(source).__name__}; expected a path, a torch.nn.Module, an array of shape "
+        "(K, C, kh, kw), or a FilterBank"
     )
+
+
+def _load_named(source: str | Path, layer: str | None, example: Any) -> FilterBank:
+    """Filters of what is given as text: a name with a prefix, or the path of a file."""
+    from firstlight.filters.named import PREFIXES, filters_from_name
+
+    text = str(source)
+    if isinstance(source, str) and text.startswith(PREFIXES):
+        return filters_from_name(text, layer, example)
+    if isinstance(source, str) and text.startswith(("hf:", "https://", "http://")):
+        from firstlight.filters.choose import bank_of
+        from firstlight.filters.remote import read_remote
+
+        return bank_of(read_remote(text), layer)
+    from firstlight.filters.files import filters_from_file
+
+    path = Path(source).expanduser()
+    try:
+        missing = not (path.exists() or path.is_symlink())
+    except (OSError, ValueError) as error:  # a name too long, or with a null byte
+        raise SourceError(f"{text!r} cannot be a file ({error}); expected the path of one") from None
+    if missing:
+        raise SourceError(
+            f"{text} does not exist; expected a file of weights, or hf:OWNER/NAME, https://..., timm:NAME, "
+            "torchvision:NAME, module:PACKAGE.MODULE:FACTORY"
+        )
+    return filters_from_file(path, text, layer)

@@ -84,8 +84,8 @@ class FilterBank:
         object.__setattr__(self, "weight", weight)
         if self.scale is not None and (np.shape(self.scale) != (len(weight),) or not np.isfinite(self.scale).all()):
             raise InputError(
-                f"{name}: the scale of the batch normalisation {self.batch_norm} has shape {np.shape(self.scale)} or is "
-                f"not finite; expected {len(weight)} finite numbers, one a filter"
+                f"{name}: the scale of the batch normalisation {self.batch_norm} has shape {np.shape(self.scale)} or "
+                f"is not finite; expected {len(weight)} finite numbers, one a filter"
             )
 
     def folded(self) -> "FilterBank":

@@ -5,7 +5,7 @@ import numpy as np
 from firstlight.errors import SourceError
 
 # Canonical name -> NumPy's own code. What NumPy lacks comes from ml_dtypes.
-_NUMPY = ("float64", "float32", "float16", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool")
+_NUMPY = ("float64", "float32", "float16", "bool", *(f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)))
 _ML_DTYPES = ("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
 
 

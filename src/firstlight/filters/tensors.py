@@ -1,4 +1,4 @@
-"""Named tensors in a file, not read yet: what every reader of a bare state dict hands to the choice of the first layer."""
+"""Named tensors in a file, not read yet: what the readers of bare state dicts hand to the choice of the first layer."""
 
 import math
 from collections.abc import Callable
