@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from firstlight.experiments import Claim
     from firstlight.filters import FilterBank, load_filters
     from firstlight.images import ImageSet, load_images
+    from firstlight.inspection import Comparison, Inspection, compare, inspect
     from firstlight.models import build_model
     from firstlight.patches import PatchBasis, PatchMoments
     from firstlight.profile import EnergyProfile, energy_profile
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "AutocorrelationCurve": "whitening",
     "Claim": "experiments",
+    "Comparison": "inspection",
     "EnergyProfile": "profile",
     "FilterBank": "filters",
     "FirstlightError": "errors",
     "FormulaFit": "theory",
     "ImageSet": "images",
     "InputError": "errors",
+    "Inspection": "inspection",
     "PatchBasis": "patches",
     "PatchMoments": "patches",
     "Reproduction": "reproduction",
@@ -47,8 +50,10 @@ _HOMES = {
     "SourceError": "errors",
     "autocorrelation": "whitening",
     "build_model": "models",
+    "compare": "inspection",
     "energy_profile": "profile",
     "fit_formula": "theory",
+    "inspect": "inspection",
     "linear_cnn_profile": "theory",
     "load_filters": "filters",
     "load_images": "images",
@@ -61,12 +66,14 @@ _HOMES = {
 __all__ = [
     "AutocorrelationCurve",
     "Claim",
+    "Comparison",
     "EnergyProfile",
     "FilterBank",
     "FirstlightError",
     "FormulaFit",
     "ImageSet",
     "InputError",
+    "Inspection",
     "PatchBasis",
     "PatchMoments",
     "Reproduction",
@@ -77,8 +84,10 @@ __all__ = [
     "__version__",
     "autocorrelation",
     "build_model",
+    "compare",
     "energy_profile",
     "fit_formula",
+    "inspect",
     "linear_cnn_profile",
     "load_filters",
     "load_images",

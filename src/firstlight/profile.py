@@ -168,12 +168,11 @@ def energy_profile(
     array([0.1925, 0.1925, 0.1925])
     """
     bank = FilterBank.of(bank)
-    weight = bank.weight
-    expected = (basis.channels, basis.kernel_size, basis.kernel_size)
+    weight = bank.ungrouped().weight
+    expected = basis.shape
     if weight.shape[1:] != expected:
-        groups = f" (its layer has {bank.groups} groups)" if bank.groups > 1 else ""
         raise InputError(
-            f"filters are {_shape(weight.shape[1:])}{groups}; expected {_shape(expected)}, the shape of the patches: "
+            f"filters are {_shape(weight.shape[1:])}; expected {_shape(expected)}, the shape of the patches: "
             f"compute PatchMoments with channels={weight.shape[1]} and the layer's kernel size"
         )
     if bank.dilation != (1, 1):
@@ -182,7 +181,7 @@ def energy_profile(
             "expected dilation (1, 1), as the patches of the basis were read"
         )
     if initial is not None:
-        start = FilterBank.of(initial).weight
+        start = FilterBank.of(initial).ungrouped().weight
         if start.shape != weight.shape:
             raise InputError(
                 f"initial filters are {_shape(start.shape)}; expected {_shape(weight.shape)}, as the filters"

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from firstlight.experiments import Context, frequency
 from firstlight.experiments.base import Result
 from firstlight.experiments.formula import network_specs
-from firstlight.experiments.frequency import cell_shares, mean_frequency, response, spectra
+from firstlight.experiments.frequency import cell_shares, response
 from firstlight.patches import PatchBasis
+from firstlight.patches import spectra as frequencies
+from firstlight.patches.spectra import mean_frequency, spectra
 from firstlight.training import RunSpec
 
 from .made import finish, small_context
@@ -38,15 +40,15 @@ def cosine_basis() -> PatchBasis:
 def test_a_spectrum_is_the_squared_fourier_sum(seed):
     (weight,) = filters = random_filters(seed, 1)
     rng = np.random.default_rng(seed)
-    row, column = rng.integers(frequency.BINS), rng.integers(frequency.BINS // 2)
-    fy, fx = frequency.FREQUENCIES[row], frequency.FREQUENCIES[frequency.BINS // 2 + column]
+    row, column = rng.integers(frequencies.BINS), rng.integers(frequencies.BINS // 2)
+    fy, fx = frequencies.FREQUENCIES[row], frequencies.FREQUENCIES[frequencies.BINS // 2 + column]
     assert fx > 0
     power = sum(
         abs(sum(channel[y, x] * np.exp(-2j * np.pi * (fy * y + fx * x)) for y in range(3) for x in range(3))) ** 2
         for channel in weight
     )
     assert spectra(filters)[0, row, column] == pytest.approx(power, rel=1e-9, abs=1e-12)
-    assert np.hypot(fy, fx) == frequency.RADIUS[row, column]
+    assert np.hypot(fy, fx) == frequencies.RADIUS[row, column]
 
 
 @given(SEEDS)
@@ -69,8 +71,8 @@ def test_an_orthonormal_basis_as_a_whole_has_a_flat_spectrum(seed):
 def test_shares_are_the_sums_of_the_spectrum_over_the_cells(seed):
     filters = random_filters(seed)
     power = spectra(filters)
-    bands = (np.abs(frequency.FREQUENCIES) * 6).astype(int)
-    down, across = np.meshgrid(bands, bands[frequency.BINS // 2 :], indexing="ij")
+    bands = (np.abs(frequencies.FREQUENCIES) * 6).astype(int)
+    down, across = np.meshgrid(bands, bands[frequencies.BINS // 2 :], indexing="ij")
     for row in range(3):
         for column in range(3):
             inside = power[:, (down == row) & (across == column)].sum(axis=1) / power.sum(axis=(1, 2))

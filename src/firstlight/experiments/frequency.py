@@ -20,14 +20,10 @@ from firstlight.experiments.formula import network_specs
 from firstlight.experiments.formula_claims import MODELS
 from firstlight.experiments.frequency_claims import BANDS, DRAWS, judge
 from firstlight.patches import PatchBasis
+from firstlight.patches.spectra import RADIUS, mean_frequency, spectra
 from firstlight.profile import energy_profile
 from firstlight.training import Run
 
-# Spectra are evaluated at the centres of this many bins an axis.
-BINS = 96
-FREQUENCIES = (np.arange(BINS) + 0.5) / BINS - 0.5  # cycles/pixel, -0.5 to 0.5
-# Half of the plane, fx > 0: the spectrum of a real filter is the same at f and -f.
-RADIUS = np.hypot(FREQUENCIES[:, None], FREQUENCIES[None, BINS // 2 :])
 # Rings over which spectra are averaged, and their middles, in cycles/pixel: up to the diagonal Nyquist frequency.
 RING = 0.025
 RINGS = (np.arange(int(RADIUS.max() / RING) + 1) + 0.5) * RING
@@ -59,24 +55,6 @@ def run(context: Context) -> Result:
     )
 
 
-def spectra(filters: np.ndarray) -> np.ndarray:
-    """Power of filters over the half plane of frequencies, summed over their channels.
-
-    Parameters
-    ----------
-    filters : ndarray, shape (N, C, k, k)
-
-    Returns
-    -------
-    ndarray, shape (N, BINS, BINS / 2), float64
-        ``sum_c |W_c(fy, fx)|^2`` at `FREQUENCIES` along fy and at the positive ones along fx, W_c the Fourier transform
-        of channel c: the power of the responses to gratings of that frequency, one in each channel.
-    """
-    waves: np.ndarray = np.exp(-2j * np.pi * np.outer(FREQUENCIES, np.arange(filters.shape[-1])))
-    transform = waves @ filters @ waves[BINS // 2 :].T
-    return np.square(np.abs(transform)).sum(axis=1)
-
-
 def cell_shares(filters: np.ndarray) -> np.ndarray:
     """Share of the power of filters in each cell of the frequency plane.
 
@@ -96,13 +74,6 @@ def cell_shares(filters: np.ndarray) -> np.ndarray:
     bands = np.diff(below, axis=0)
     power = np.einsum("ncyx,ncvu,ayv,bxu->nab", filters, filters, bands, bands, optimize=True)
     return power / power.sum(axis=(1, 2), keepdims=True)
-
-
-def mean_frequency(power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of |f| weighted with the power of spectra, and its standard deviation, in cycles/pixel, shapes (N,)."""
-    weight = power / power.sum(axis=(1, 2), keepdims=True)
-    mean = (weight * RADIUS).sum(axis=(1, 2))
-    return mean, np.sqrt((weight * (RADIUS - mean[:, None, None]) ** 2).sum(axis=(1, 2)))
 
 
 def response(filters: np.ndarray) -> np.ndarray:

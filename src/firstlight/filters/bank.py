@@ -108,6 +108,22 @@ class FilterBank:
         """The bank itself, or one made of an array of shape (K, C, kh, kw)."""
         return source if isinstance(source, FilterBank) else cls(source)
 
+    def ungrouped(self) -> "FilterBank":
+        """The bank with filters over all input channels: what a filter of a grouped layer does not see is zero."""
+        if self.groups == 1:
+            return self
+        count, seen, rows, columns = self.weight.shape
+        if count % self.groups:
+            raise InputError(
+                f"{self.layer or 'the layer'} has {count} filters in {self.groups} groups; expected a multiple"
+            )
+        weight = np.zeros((count, self.groups, seen, rows, columns))
+        group = np.arange(count) // (count // self.groups)
+        weight[np.arange(count), group] = self.weight
+        note = f"the layer has {self.groups} groups: channels that a filter does not see count as zero"
+        weight = weight.reshape(count, self.groups * seen, rows, columns)
+        return replace(self, weight=weight, groups=1, notes=(*self.notes, note))
+
     def __len__(self) -> int:
         return len(self.weight)
 

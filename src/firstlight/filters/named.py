@@ -105,7 +105,7 @@ def _made(source: str, make: Callable[[], Any]) -> Any:
         raise
     except Exception as error:  # a download, or somebody's factory, may fail in any way
         raise SourceError(
-            f"{source!r}: the network cannot be made ({_one_line(error)}); expected one that can be made without arguments"
+            f"{source!r}: the network cannot be made ({_one_line(error)}); expected one that is made without arguments"
         ) from None
 
 

@@ -26,6 +26,8 @@ class PatchBasis:
         Number of patches.
     kernel_size, channels, stride : int
         How the patches were read.
+    window : tuple of two int, or None
+        Rows and columns of the components, where they span only the first of those of a patch; None: all.
     mean, std : tuple of float
         The normalisation ``(x - mean) / std`` per channel, on pixels in 0..1 for uint8 images.
     center : bool
@@ -41,6 +43,7 @@ class PatchBasis:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     center: bool
+    window: tuple[int, int] | None = None
 
     @classmethod
     def from_matrix(cls, matrix: np.ndarray, **attributes: Any) -> "PatchBasis":
@@ -66,14 +69,20 @@ class PatchBasis:
         return len(self.variance)
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of a component: those of the filters that it can describe."""
+        return (self.channels, *(self.window or (self.kernel_size, self.kernel_size)))
+
+    @property
     def images(self) -> np.ndarray:
         """The components as pictures, shape (D, C, k, k)."""
-        return self.components.reshape(self.size, self.channels, self.kernel_size, self.kernel_size)
+        return self.components.reshape(self.size, *self.shape)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the components, in JSON's types."""
         return {
             "kernel_size": self.kernel_size,
+            **({"window": list(self.window)} if self.window else {}),
             "channels": self.channels,
             "stride": self.stride,
             "count": self.count,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
 _MOST_PATCHES = (2**63 - 1) // 255**2
+# Weights of red, green and blue in gray (ITU-R BT.601), as of Pillow's mode "L".
+LUMA = (0.299, 0.587, 0.114)
 # Length of the longest patch: the moments take its square.
 _LARGEST = 16_384
 
@@ -182,6 +184,7 @@ class PatchMoments:
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
         center: bool = False,
+        window: tuple[int, int] | None = None,
     ) -> PatchBasis:
         """Principal components of the patches, normalised as ``(x - mean) / std`` per channel.
 
@@ -194,6 +197,9 @@ class PatchMoments:
             Per channel, in 0..1 units for uint8 images, else in the images' own. None: 0 and 1.
         center : bool
             Subtract the mean patch. False, as in eq. 2, which assumes that it is zero.
+        window : tuple of two int, optional
+            Rows and columns of the components, for a kernel that is smaller or not square: every patch counts with its
+            first rows and columns only.
 
         Returns
         -------
@@ -202,7 +208,8 @@ class PatchMoments:
         Raises
         ------
         InputError
-            No patches yet, a wrong number of channels, a non-finite mean, or a std that is not positive.
+            No patches yet, a wrong number of channels, a non-finite mean, a std that is not positive, or a window that
+            does not fit into a patch.
 
         References
         ----------
@@ -215,16 +222,17 @@ class PatchMoments:
         if std_per_channel.min() <= 0:
             raise InputError(f"std is {std}; expected positive numbers")
         unit = 255 if self.dtype == "uint8" else 1
-        taps = self.kernel_size**2
+        first, second = self._inside(window)
+        taps = len(first) // self.channels
         scale = np.repeat(std_per_channel * unit, taps)
         if self.dtype == "uint8":
             # Python's integers do not overflow, and their quotient is correctly rounded.
-            first, second = self.first.astype(object), self.second.astype(object)
+            first, second = first.astype(object), second.astype(object)
             covariance = (self.count * second - np.outer(first, first)) / self.count**2
             patch_mean = first / (unit * self.count)
         else:
-            patch_mean = self.first / self.count
-            covariance = self.second / self.count - np.outer(patch_mean, patch_mean)
+            patch_mean = first / self.count
+            covariance = second / self.count - np.outer(patch_mean, patch_mean)
         covariance = covariance.astype(np.float64) / np.outer(scale, scale)
         offset = (patch_mean.astype(np.float64) - np.repeat(mean_per_channel, taps)) / np.repeat(std_per_channel, taps)
         matrix = covariance if center else covariance + np.outer(offset, offset)
@@ -237,7 +245,45 @@ class PatchMoments:
             mean=tuple(mean_per_channel.tolist()),
             std=tuple(std_per_channel.tolist()),
             center=center,
+            window=None if window == (self.kernel_size, self.kernel_size) else window,
         )
+
+    def _inside(self, window: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
+        """First and second moments of the taps in the first rows and columns of a patch."""
+        if window is None:
+            return self.first, self.second
+        rows, columns = window
+        if not (1 <= rows <= self.kernel_size and 1 <= columns <= self.kernel_size):
+            raise InputError(
+                f"window is {rows} x {columns}; expected at least 1 x 1 and at most {self.kernel_size} x "
+                f"{self.kernel_size}, the size of these patches"
+            )
+        taps = (
+            np.arange(self.size).reshape(self.channels, self.kernel_size, self.kernel_size)[:, :rows, :columns].ravel()
+        )
+        return self.first[taps], self.second[np.ix_(taps, taps)]
+
+    def gray(self) -> "PatchMoments":
+        """Moments of the same patches in gray, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), not rounded to whole levels.
+
+        Returns
+        -------
+        PatchMoments
+            Of one channel and dtype "float64": the pixels of uint8 images are in 0..1.
+
+        Raises
+        ------
+        InputError
+            The images do not have three channels.
+        """
+        if self.channels != 3:
+            raise InputError(
+                f"the patches have {self.channels} channels; expected 3, red, green and blue, to make gray"
+            )
+        unit = 255 if self.dtype == "uint8" else 1
+        mix = np.kron(np.array([LUMA]) / unit, np.eye(self.kernel_size**2))
+        second, first = mix @ self.second.astype(np.float64) @ mix.T, mix @ self.first.astype(np.float64)
+        return PatchMoments.of_sums((second + second.T) / 2, first, self.count, self.kernel_size, 1, self.stride)
 
     def _per_channel(self, name: str, value: float | Sequence[float]) -> np.ndarray:
         try:

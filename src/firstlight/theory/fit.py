@@ -22,6 +22,8 @@ _POINTS_PER_DECADE = 40
 _EARLY, _LATE = 1e-6, 50.0
 # Between two points of the grid the curve rises by less than this: lower humps cannot hold the optimum.
 _HUMP = 2e-3
+# Every finer scan of a hump has so many points; the last one is this wide in log tau.
+_ZOOM, _PRECISION = 21, 1e-8
 # Correlations that differ by less are equal but for rounding.
 _NOISE = 1e-13
 # A limit is reported where no time does better by more than this.
@@ -113,7 +115,7 @@ class FormulaFit:
 def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLike) -> FormulaFit:
     """Fit eq. 3 to a profile: the training time tau with the highest correlation.
 
-    A vectorised scan over log tau finds every hump, a bounded scalar minimiser polishes the highest.
+    A scan over log tau finds every hump; ever finer scans polish the highest ones.
 
     Parameters
     ----------
@@ -164,10 +166,8 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
     largest = energy.max()  # products of tiny or huge energies would vanish or overflow
     relative = energy / largest
 
-    low, high = np.log(_EARLY / positive.max()), np.log(_LATE / positive.min())
-    grid = np.linspace(low, high, int((high - low) / np.log(10) * _POINTS_PER_DECADE) + 2)
-    shapes = linear_cnn_profile(variance, np.exp(grid))
-    scores = _scores(target, shapes)
+    grid, shapes = scan(variance)
+    scores = shape_scores(target, shapes)
     best_log, best_score = _polish(target, variance, grid, scores)
 
     bound: Literal["", "early", "late"] = ""
@@ -195,34 +195,41 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
     )
 
 
+def scan(variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Log tau at points from the one limit of eq. 3 to the other, shape (T,), and eq. 3 there, shape (T, D)."""
+    positive = variance[variance > 0]
+    low, high = np.log(_EARLY / positive.max()), np.log(_LATE / positive.min())
+    grid = np.linspace(low, high, int((high - low) / np.log(10) * _POINTS_PER_DECADE) + 2)
+    return grid, linear_cnn_profile(variance, np.exp(grid))
+
+
 def _finite(number: float) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def _scores(target: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-    """Correlation, shape (T,), of a standardised profile with eq. 3 at each time, shapes (T, D)."""
+def shape_scores(targets: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+    """Correlation, shape (T,) or (T, N), of standardised profiles (D,) or (D, N) with eq. 3 at each time, (T, D)."""
     shapes = shapes / shapes.max(axis=-1, keepdims=True)
     shapes -= shapes.mean(axis=-1, keepdims=True)
-    return (shapes @ target) / np.sqrt(np.einsum("td,td->t", shapes, shapes))
+    shapes /= np.sqrt(np.einsum("td,td->t", shapes, shapes))[:, None]
+    return shapes @ targets
 
 
 def _polish(target: np.ndarray, variance: np.ndarray, grid: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
     """The highest point of the curve through the scan: log tau and correlation."""
-    from scipy.optimize import minimize_scalar  # half a second to import
-
     best = int(np.argmax(scores))
     candidates = [(float(scores[best]), float(grid[best]))]
     inner = scores[1:-1]
     rises = inner > scores[:-2] + _NOISE  # where the curve is flat, rounding makes humps that are none
     humps = 1 + np.flatnonzero(rises & (inner >= scores[2:]) & (inner >= scores[best] - _HUMP))
     for hump in humps[np.argsort(scores[humps])[::-1][:3]]:
-        result: Any = minimize_scalar(
-            lambda log_tau: -_scores(target, linear_cnn_profile(variance, np.exp([log_tau])))[0],
-            bounds=(grid[hump - 1], grid[hump + 1]),
-            method="bounded",
-            options={"xatol": 1e-8},
-        )
-        candidates.append((float(-result.fun), float(result.x)))
+        low, high = grid[hump - 1], grid[hump + 1]
+        while high - low > _PRECISION:
+            points = np.linspace(low, high, _ZOOM)
+            values = shape_scores(target, linear_cnn_profile(variance, np.exp(points)))
+            top = int(np.argmax(values))
+            candidates.append((float(values[top]), float(points[top])))
+            low, high = points[max(top - 1, 0)], points[min(top + 1, _ZOOM - 1)]
     score, log_tau = max(candidates)
     return log_tau, score
 

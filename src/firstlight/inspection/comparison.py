@@ -1,0 +1,222 @@
+"""Comparison: how alike the energy profiles of several first layers are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from firstlight.errors import InputError
+from firstlight.filters.bank import FilterBank
+from firstlight.patches.basis import PatchBasis
+from firstlight.profile import EnergyProfile, correlation, energy_profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Random pairs of banks for the null distribution.
+DRAWS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Correlations of the energy profiles of several banks.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        One a bank.
+    correlations : ndarray, shape (N, N), float64
+        Pearson correlation of each pair of profiles; 1 on the diagonal. NaN with a profile that is constant.
+    profiles : tuple of EnergyProfile
+        All in the same components.
+    basis : PatchBasis
+        Those components.
+    sizes : tuple of tuple of int
+        Kernel size of each bank.
+    chance : float
+        95th percentile of the correlation of two random banks with as few filters as the two smallest here.
+    """
+
+    labels: tuple[str, ...]
+    correlations: np.ndarray = field(repr=False)
+    profiles: tuple[EnergyProfile, ...] = field(repr=False)
+    basis: PatchBasis = field(repr=False)
+    sizes: tuple[tuple[int, int], ...]
+    chance: float
+
+    @property
+    def note(self) -> str:
+        """How kernels of different size were compared; empty where all are alike."""
+        if len(set(self.sizes)) == 1:
+            return ""
+        rows, columns = self.basis.shape[1:]
+        sizes = ", ".join(f"{down} x {across}" for down, across in sorted(set(self.sizes)))
+        return (
+            f"kernels differ in size ({sizes}): larger ones are compared at matching spatial frequency, by their "
+            f"energy in the components of {rows} x {columns} patches, over all windows of that size inside each filter"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All in JSON's types; NaN is None."""
+        return {
+            "labels": list(self.labels),
+            "correlations": [[float(r) if np.isfinite(r) else None for r in row] for row in self.correlations],
+            "chance": self.chance,
+            "kernel_sizes": [list(size) for size in self.sizes],
+            "compared_in": list(self.basis.shape),
+            "note": self.note,
+            "mean": list(self.basis.mean),
+            "std": list(self.basis.std),
+            "variance": self.basis.variance.tolist(),
+            "profiles": [profile.energy.tolist() for profile in self.profiles],
+        }
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The correlation matrix, labelled."""
+        import pandas as pd
+
+        return pd.DataFrame(self.correlations, index=list(self.labels), columns=list(self.labels))
+
+    def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
+        """The correlations as a heat map; returns the figure and its axes."""
+        from firstlight.style import axes_or_new
+
+        fig, ax = axes_or_new(ax)
+        picture = ax.imshow(self.correlations, vmin=-1, vmax=1, cmap="RdBu_r")
+        places = range(len(self.labels))
+        ax.set_xticks(places, self.labels, rotation=45, ha="right", fontsize=8)
+        ax.set_yticks(places, self.labels, fontsize=8)
+        if len(self.labels) <= 12:
+            for (row, column), r in np.ndenumerate(self.correlations):
+                colour = "white" if abs(r) > 0.6 else "black"
+                ax.text(column, row, f"{r:.2f}", ha="center", va="center", fontsize=8, color=colour)
+        fig.colorbar(picture, ax=ax, label="correlation of energy profiles", shrink=0.8)
+        return fig, ax
+
+    def plot_profiles(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
+        """All profiles on one axis, each relative to its peak; returns the figure and its axes."""
+        from firstlight.style import SERIES, axes_or_new, component_axis
+
+        fig, ax = axes_or_new(ax)
+        numbers = np.arange(1, self.basis.size + 1)
+        for index, (label, profile) in enumerate(zip(self.labels, self.profiles, strict=True)):
+            colour, marker, line = SERIES[index % len(SERIES)]
+            ax.plot(numbers, profile.normalized, color=colour, marker=marker, ls=line, ms=4, label=label)
+        component_axis(ax, self.basis.size)
+        ax.set_ylim(bottom=0)
+        ax.set_ylabel("energy / peak energy")
+        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+        return fig, ax
+
+
+def compare(
+    banks: Sequence[FilterBank | np.ndarray],
+    basis: PatchBasis,
+    initial: Sequence[FilterBank | np.ndarray | None] | None = None,
+    labels: Sequence[str] | None = None,
+) -> Comparison:
+    """How alike first layers are: the correlation of their energy profiles, pair by pair (Table 1 of the paper).
+
+    Parameters
+    ----------
+    banks : sequence of FilterBank, or ndarray of shape (K, C, kh, kw)
+        At least two, over the same channels. K may differ, and so may the kernel sizes: larger filters are then
+        measured by their energy in the components of the smaller patches, over all windows of that size inside each
+        filter, so that every component stands for the same spatial frequency, in cycles/pixel, for all.
+    basis : PatchBasis
+        Components of patches of the size of the smallest kernel.
+    initial : sequence, optional
+        The initial filters of each bank, or None for some: compared is then the change.
+    labels : sequence of str, optional
+        Names; by default the banks' sources.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        Fewer than two banks, or shapes that cannot be compared.
+
+    Examples
+    --------
+    >>> import firstlight as fl, numpy as np
+    >>> images = np.random.default_rng(0).integers(0, 256, (8, 3, 16, 16), dtype=np.uint8)
+    >>> basis = fl.PatchMoments(kernel_size=3, channels=3).update(images).basis()
+    >>> filters = np.random.default_rng(1).normal(size=(4, 3, 3, 3))
+    >>> fl.compare([filters, 2 * filters[::-1]], basis).correlations  # scale and order do not matter
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    found = [FilterBank.of(bank).ungrouped() for bank in banks]
+    if len(found) < 2:
+        raise InputError(f"compare was given {len(found)} filter bank; expected at least 2")
+    starts = list(initial) if initial is not None else [None] * len(found)
+    names = list(labels) if labels is not None else _distinct([bank.source or "filters" for bank in found])
+    if len(starts) != len(found) or len(names) != len(found):
+        raise InputError(
+            f"initial or labels have {len(starts)} and {len(names)} entries; expected {len(found)}, as banks"
+        )
+    profiles = [_profile(bank, basis, start) for bank, start in zip(found, starts, strict=True)]
+    size = len(found)
+    matrix = np.eye(size)
+    for i in range(size):
+        for j in range(i):
+            matrix[i, j] = matrix[j, i] = _correlation(profiles[i], profiles[j])
+    few = sorted(len(bank) for bank in found)[:2]
+    return Comparison(
+        labels=tuple(names),
+        correlations=matrix,
+        profiles=tuple(profiles),
+        basis=basis,
+        sizes=tuple((bank.weight.shape[2], bank.weight.shape[3]) for bank in found),
+        chance=_chance(basis.size, few[0], few[1]),
+    )
+
+
+def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarray | None) -> EnergyProfile:
+    """The profile in the basis, of every window of its size inside the filters where they are larger."""
+    weight, (channels, rows, columns) = bank.weight, basis.shape
+    if weight.shape[1:] == basis.shape:
+        return energy_profile(bank, basis, initial)
+    if weight.shape[1] != channels or weight.shape[2] < rows or weight.shape[3] < columns:
+        raise InputError(
+            f"{bank.source or 'a bank'} has filters of {' x '.join(map(str, weight.shape[1:]))}; expected {channels} "
+            f"channels and at least {rows} x {columns}, the patches of the basis"
+        )
+    if bank.dilation != (1, 1):
+        raise InputError(f"the layer {bank.layer} has dilation {bank.dilation}; expected (1, 1)")
+    if initial is not None:
+        start = FilterBank.of(initial).ungrouped().weight
+        if start.shape != weight.shape:
+            raise InputError(f"initial filters have shape {start.shape}; expected {weight.shape}, as the filters")
+        weight = weight - start
+    windows = np.lib.stride_tricks.sliding_window_view(weight, (rows, columns), axis=(2, 3))
+    patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, channels, rows, columns)
+    profile = energy_profile(patches, basis)
+    return EnergyProfile(profile.energy, len(bank), bank.source, bank.layer, change=initial is not None)
+
+
+def _correlation(a: EnergyProfile, b: EnergyProfile) -> float:
+    try:
+        return correlation(a.energy, b.energy)
+    except InputError:  # a constant profile, such as that of a dead layer, correlates with nothing
+        return float("nan")
+
+
+def _chance(size: int, first: int, second: int) -> float:
+    """95th percentile of the correlation of the profiles of two random banks, with so many filters each."""
+    rng = np.random.default_rng(0)
+    profiles = [np.sqrt(rng.chisquare(filters, (DRAWS, size))) for filters in (first, second)]
+    a, b = (profile - profile.mean(axis=1, keepdims=True) for profile in profiles)
+    r = np.sum(a * b, axis=1) / np.sqrt(np.sum(a**2, axis=1) * np.sum(b**2, axis=1))
+    return float(np.percentile(r, 95))
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, numbered where the same one occurs again."""
+    return [f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)]

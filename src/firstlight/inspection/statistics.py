@@ -1,0 +1,267 @@
+"""PatchStatistics: the patches that filters are looked at with; shipped, computed and cached by content, or given."""
+
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from firstlight.errors import InputError
+from firstlight.filters.bank import FilterBank
+from firstlight.patches.basis import PatchBasis
+from firstlight.patches.moments import LUMA, PatchMoments
+from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_size
+
+if TYPE_CHECKING:
+    from firstlight.images.streams import ImageStream
+
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+class PatchStatistics:
+    """Patch moments of one data set for kernels of any size, and how to normalise its pixels.
+
+    Attributes
+    ----------
+    data : str
+        What results call the data set.
+    """
+
+    data: str
+
+    def moments(self, rows: int, columns: int, channels: int) -> PatchMoments:
+        """Moments of patches that a kernel of that size fits into.
+
+        Raises
+        ------
+        InputError
+            There are none for that size, or for so many channels.
+        """
+        raise NotImplementedError
+
+    def normalisation(self, channels: int) -> Normalisation:
+        """Mean and standard deviation per channel, in 0..1 for uint8 images."""
+        raise NotImplementedError
+
+    def prepare(self, banks: Iterable[FilterBank]) -> None:
+        """Compute at once what these banks will need."""
+
+    def basis(
+        self,
+        bank: FilterBank,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+    ) -> PatchBasis:
+        """Principal components of patches of the shape of a bank's filters.
+
+        Parameters
+        ----------
+        bank : FilterBank
+        mean, std : float or sequence of float, optional
+            The normalisation that the network was trained with, one number for each channel or one for all, in 0..1
+            for uint8 images. By default that of the data set.
+
+        Raises
+        ------
+        InputError
+            The data have no patches of that shape, or the normalisation does not fit.
+        """
+        _, channels, rows, columns = bank.ungrouped().weight.shape
+        moments = self.moments(rows, columns, channels)
+        usual: Any = self.normalisation(channels) if mean is None or std is None else (mean, std)
+        window = None if (rows, columns) == (moments.kernel_size,) * 2 else (rows, columns)
+        return moments.basis(
+            _one_or_all("mean", usual[0] if mean is None else mean, channels),
+            _one_or_all("std", usual[1] if std is None else std, channels),
+            window=window,
+        )
+
+
+class ShippedStatistics(PatchStatistics):
+    """Those of CIFAR-10 that come with the package: nothing is downloaded. Gray is mixed from red, green and blue."""
+
+    data = DATA
+
+    def moments(self, rows: int, columns: int, channels: int) -> PatchMoments:
+        size = shipped_size(rows, columns)
+        if size is None:
+            raise InputError(
+                f"the kernel is {rows} x {columns}; the shipped statistics of {self.data} have kernels up to "
+                f"{KERNEL_SIZES[-1]} x {KERNEL_SIZES[-1]}: give --data (data=) with larger images"
+            )
+        if channels not in (1, 3):
+            raise InputError(
+                f"the filters see {channels} channels; the shipped statistics of {self.data} have 3 (or 1, as gray): "
+                "give --data (data=) with such images"
+            )
+        found = shipped_moments(size)
+        return found.gray() if channels == 1 else found
+
+    def normalisation(self, channels: int) -> Normalisation:
+        from firstlight.images.cifar import CIFAR
+
+        if channels == 1:
+            return pixel_statistics(shipped_moments(1).gray())
+        return CIFAR[DATA].mean, CIFAR[DATA].std
+
+
+class GivenStatistics(PatchStatistics):
+    """Moments that somebody computed before: for kernels that fit into theirs."""
+
+    def __init__(self, moments: PatchMoments, data: str) -> None:
+        self._moments, self.data = moments, data
+
+    def moments(self, rows: int, columns: int, channels: int) -> PatchMoments:
+        size = self._moments.kernel_size
+        if max(rows, columns) > size:
+            raise InputError(
+                f"the kernel is {rows} x {columns}; the moments {self.data} are of patches of {size} x {size}: compute "
+                "some for a larger kernel size"
+            )
+        return _with_channels(self._moments, channels, self.data)
+
+    def normalisation(self, channels: int) -> Normalisation:
+        return pixel_statistics(_with_channels(self._moments, channels, self.data))
+
+
+class ComputedStatistics(PatchStatistics):
+    """Those of a user's images, computed in one pass and kept in the cache under a hash of the images' content."""
+
+    def __init__(self, stream: "ImageStream", data_dir: str | Path | None = None) -> None:
+        self._stream, self.data = stream, stream.name
+        self._data_dir = data_dir
+        self._known: dict[int, PatchMoments] = {}
+
+    def prepare(self, banks: Iterable[FilterBank]) -> None:
+        sizes = {1} | {max(bank.weight.shape[2:]) for bank in banks}
+        missing = sorted(size for size in sizes if size not in self._known and not self._cached(size))
+        if not missing:
+            return
+        found = {size: PatchMoments(size, self._stream.channels) for size in missing}
+        for stack in self._stream:
+            for size, moments in found.items():
+                if min(stack.shape[2:]) >= size:
+                    moments.update(stack)
+        for size, moments in found.items():
+            if moments.count == 0:
+                raise InputError(
+                    f"all images of {self.data} are smaller than the kernel, {size} x {size}; give larger ones"
+                )
+            self._known[size] = moments
+            if path := self._path(size):
+                moments.save(path, data=self.data, fingerprint=str(self._stream.fingerprint))
+
+    def moments(self, rows: int, columns: int, channels: int) -> PatchMoments:
+        size = max(rows, columns)
+        if size not in self._known:
+            self.prepare([FilterBank(np.zeros((1, channels, size, size)))])
+        return _with_channels(self._known[size], channels, self.data)
+
+    def normalisation(self, channels: int) -> Normalisation:
+        return pixel_statistics(self.moments(1, 1, channels))
+
+    def _cached(self, size: int) -> bool:
+        """Take the moments from the cache, where they are whole and there."""
+        path = self._path(size)
+        if path is None or not path.is_file():
+            return False
+        try:
+            self._known[size] = PatchMoments.load(path)
+        except InputError:  # damaged: computed and written again
+            return False
+        return True
+
+    def _path(self, size: int) -> Path | None:
+        from firstlight.images.store import cache_dir
+
+        fingerprint = self._stream.fingerprint
+        if fingerprint is None:
+            return None
+        return cache_dir(self._data_dir) / "moments" / f"{fingerprint}-{self._stream.channels}-{size}.npz"
+
+
+def patch_statistics(
+    data: Any = None, data_dir: str | Path | None = None, *, channels: int = 3, **options: Any
+) -> PatchStatistics:
+    """The patch statistics of a data set.
+
+    Parameters
+    ----------
+    data : optional
+        None or "cifar10": those that come with the package. A file of moments that `PatchMoments.save` wrote, or
+        PatchMoments. Else images as `image_stream` takes them: a name, a folder, a file, an array, an ImageSet, a
+        torch Dataset.
+    data_dir : str or Path, optional
+        Folder of the cache.
+    channels : int
+        Channels to decode images in files to, 3 or 1.
+    **options
+        Passed to `image_stream`: resize, crop, strict, workers, progress.
+
+    Raises
+    ------
+    InputError, SourceError
+        The data cannot be had or read.
+    """
+    if data is None or (isinstance(data, str) and data == DATA):
+        return ShippedStatistics()
+    if isinstance(data, PatchStatistics):
+        return data
+    if isinstance(data, PatchMoments):
+        return GivenStatistics(data, "moments")
+    if isinstance(data, str | Path) and _is_moments(Path(data).expanduser()):
+        moments = PatchMoments.load(Path(data).expanduser())
+        return GivenStatistics(moments, moments.provenance.get("data") or Path(data).name)
+    from firstlight.images.sources import is_name, load_images
+    from firstlight.images.streams import image_stream
+
+    if isinstance(data, str) and is_name(data):
+        data = load_images(data, data_dir=data_dir)
+    return ComputedStatistics(image_stream(data, channels=channels, **options), data_dir)
+
+
+def pixel_statistics(moments: PatchMoments) -> Normalisation:
+    """Mean and standard deviation per channel of the pixels in the patches, in 0..1 for uint8 images.
+
+    Of 1 x 1 patches these are the statistics of the images; of larger ones, pixels near a border count less often.
+    """
+    if moments.count == 0:
+        raise InputError("these moments hold no patches; expected at least one: call update(images) first")
+    unit = 255 if moments.dtype == "uint8" else 1
+    taps = moments.kernel_size**2
+    mean = moments.first.astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
+    square = np.diag(moments.second).astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
+    std = np.sqrt(np.maximum(square - mean**2, 0))
+    if not (std > 0).all():
+        raise InputError(
+            f"channel {int(np.argmin(std))} has the same value in every pixel, hence no deviation: give --std (std=)"
+        )
+    return tuple((mean / unit).tolist()), tuple((std / unit).tolist())
+
+
+def _with_channels(moments: PatchMoments, channels: int, data: str) -> PatchMoments:
+    if channels == moments.channels:
+        return moments
+    if channels == 1 and moments.channels == len(LUMA):
+        return moments.gray()
+    raise InputError(
+        f"the filters see {channels} channels; the images of {data} have {moments.channels}: give --data (data=) with "
+        "such images"
+    )
+
+
+def _one_or_all(name: str, values: float | Sequence[float], channels: int) -> Sequence[float] | float:
+    values = list(np.atleast_1d(values))
+    if len(values) not in (1, channels):
+        raise InputError(
+            f"{name} has {len(values)} numbers; expected 1 or {channels}, one for each channel of the filters"
+        )
+    return values[0] if len(values) == 1 else values
+
+
+def _is_moments(path: Path) -> bool:
+    if path.suffix.lower() != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return {"header.npy", "second.npy", "first.npy"} <= set(archive.namelist())

@@ -1,0 +1,80 @@
+"""The patch statistics that come with the package: exact moments of CIFAR-10's training images, for common kernels.
+
+`python -m firstlight.patches.shipped` computes them anew, from images whose pixels are checked against their SHA-256.
+"""
+
+import datetime
+import json
+from functools import lru_cache
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+
+from firstlight import __version__
+from firstlight.files import atomic_write
+from firstlight.patches.moments import PatchMoments
+
+# Sides of the patches. A kernel of another size, or not square, is looked at inside the next larger ones.
+KERNEL_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 16)
+DATA = "cifar10"
+_FOLDER = files("firstlight.patches") / "statistics"
+
+
+def shipped_size(rows: int, columns: int) -> int | None:
+    """The smallest shipped kernel size that a kernel fits into, or None."""
+    return next((size for size in KERNEL_SIZES if size >= max(rows, columns)), None)
+
+
+@lru_cache(maxsize=2)
+def shipped_moments(kernel_size: int) -> PatchMoments:
+    """Moments of all patches of CIFAR-10's 50,000 training images, RGB, stride 1.
+
+    Parameters
+    ----------
+    kernel_size : int
+        One of `KERNEL_SIZES`.
+
+    Returns
+    -------
+    PatchMoments
+        The same integers as ``PatchMoments(kernel_size).update(load_images("cifar10").images)``; `provenance` says what
+        they were computed of, with what, and when.
+    """
+    with as_file(_FOLDER / _name(kernel_size)) as path, np.load(path, allow_pickle=False) as arrays:
+        upper, first, header = arrays["upper"], arrays["first"], json.loads(str(arrays["header"]))
+    size = len(first)
+    second = np.zeros((size, size), np.int64)
+    second[np.triu_indices(size)] = upper
+    second = second + np.triu(second, 1).T
+    moments = PatchMoments.of_sums(second, first, header["count"], kernel_size, size // kernel_size**2, 1)
+    moments.provenance = header["provenance"]
+    return moments
+
+
+def write_shipped(folder: Path) -> None:
+    """Compute the moments of CIFAR-10 for all `KERNEL_SIZES`, each into a file with half of the symmetric matrix."""
+    from firstlight.images import load_images
+
+    images = load_images(DATA)
+    provenance = {
+        "data": f"{DATA}, train, {len(images):,} images of 3 x 32 x 32",
+        "fingerprint": images.fingerprint,
+        "firstlight": __version__,
+        "written": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+    for kernel_size in KERNEL_SIZES:
+        moments = PatchMoments(kernel_size, images.channels).update(images.images)
+        header = json.dumps({"count": moments.count, "provenance": provenance})
+        upper = moments.second[np.triu_indices(moments.size)]
+        with atomic_write(folder / _name(kernel_size)) as file:
+            np.savez_compressed(file, upper=upper, first=moments.first, header=np.array(header))
+
+
+def _name(kernel_size: int) -> str:
+    return f"{DATA}-{kernel_size}.npz"
+
+
+if __name__ == "__main__":
+    with as_file(_FOLDER) as place:
+        write_shipped(place)

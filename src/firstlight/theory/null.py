@@ -1,0 +1,99 @@
+"""What chance gives: eq. 3 fitted to random filter banks, and how uneven their profiles are."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from firstlight.errors import InputError
+from firstlight.theory.fit import scan, shape_scores
+from firstlight.theory.formula import checked_variance
+
+# Random banks to draw: the 95th percentile is then known to about two hundredths of a correlation.
+DRAWS = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class RandomBanks:
+    """Random Gaussian banks, which no training has touched, measured like a trained one.
+
+    Attributes
+    ----------
+    correlations : ndarray, shape (N,)
+        Of the best fit of eq. 3 to each bank's profile: the higher the fewer filters, and never about 0, since tau is
+        chosen to fit.
+    spreads : ndarray, shape (N,)
+        Standard deviation of each profile over its mean: 0 for a flat one.
+    filters : int
+        Number K of filters of each bank.
+    """
+
+    correlations: np.ndarray = field(repr=False)
+    spreads: np.ndarray = field(repr=False)
+    filters: int
+
+    def share_above(self, *, correlation: float | None = None, spread: float | None = None) -> float:
+        """Share of random banks that reach a correlation or a spread: its p-value, at least 1 / (N + 1)."""
+        values, value = (self.correlations, correlation) if correlation is not None else (self.spreads, spread)
+        assert value is not None
+        return float((1 + np.sum(values >= value)) / (1 + len(values)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Means and 95th percentiles, in JSON's types."""
+        return {
+            "draws": len(self.correlations),
+            "filters": self.filters,
+            "correlation": {"mean": float(self.correlations.mean()), "p95": percentile(self.correlations)},
+            "spread": {"mean": float(self.spreads.mean()), "p95": percentile(self.spreads)},
+        }
+
+
+def percentile(values: np.ndarray, share: float = 95) -> float:
+    """A percentile of values."""
+    return float(np.percentile(values, share))
+
+
+def spread(energy: np.ndarray) -> float:
+    """How uneven a profile is: standard deviation over mean; 0 for a flat one and for one without energy."""
+    mean = energy.mean()
+    return float(energy.std() / mean) if mean > 0 else 0.0
+
+
+def random_banks(variance: ArrayLike, filters: int, draws: int = DRAWS, seed: int = 0) -> RandomBanks:
+    """Fit eq. 3 to random banks, for a null distribution of the correlation.
+
+    The coefficients of Gaussian filters on any orthonormal basis are Gaussian again, so that e_i^2 is drawn at once: a
+    chi-squared variable with K degrees of freedom over K.
+
+    Parameters
+    ----------
+    variance : array_like, shape (D,)
+        lambda_i^2 of the patches.
+    filters : int
+        Number K of filters of a bank.
+    draws, seed : int
+        How many banks, and the seed of their random numbers.
+
+    Returns
+    -------
+    RandomBanks
+
+    Raises
+    ------
+    InputError
+        `filters` or `draws` is below 1, or there are not 3 components that differ in variance.
+    """
+    variance = checked_variance(variance)
+    if filters < 1 or draws < 1:
+        raise InputError(f"filters is {filters} and draws is {draws}; expected at least 1 of each")
+    if len(np.unique(variance[variance > 0])) < 3:
+        raise InputError("the variances have fewer than 3 different positive values; expected some to fit eq. 3 to")
+    rng = np.random.default_rng(seed)
+    energy = np.sqrt(rng.chisquare(filters, (len(variance), draws)) / filters)
+    mean = energy.mean(axis=0)
+    centred = energy - mean
+    length = np.linalg.norm(centred, axis=0)
+    _, shapes = scan(variance)
+    scores = shape_scores(centred / length, shapes).max(axis=0)
+    return RandomBanks(scores, length / np.sqrt(len(variance)) / mean, filters)
