@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from firstlight import __version__
+from firstlight.cli_filters import compare, inspect
 from firstlight.errors import FirstlightError, InputError
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ app = App(
 )
 data_app = App(name="data", help="The data sets that firstlight knows, and where they are.")
 runs_app = App(name="runs", help="The trained runs in a folder of results.")
+app.command(inspect)
+app.command(compare)
 app.command(data_app)
 app.command(runs_app)
 
@@ -118,8 +121,8 @@ def _rebuilt(
 
 def _print_claims(found: "Reproduction", console: "Console") -> None:
     """Every experiment's claims, with the command that measures a recorded one again, and the summary."""
-    from firstlight.report import claims_table
     from firstlight.report.claims_pages import repeat
+    from firstlight.report.terminal import claims_table
 
     for result in found.results:
         title = result.experiment

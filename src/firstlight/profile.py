@@ -120,11 +120,11 @@ class EnergyProfile:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Plot the profile relative to its peak; returns the figure and its axes."""
-        from firstlight.style import MEASURED, axes_or_new, component_axis
+        from firstlight.style import MEASURED, axes_or_new, component_axis, literal
 
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, len(self.energy) + 1)
-        ax.plot(numbers, self.normalized, marker="o", color=MEASURED, label=self.source or "measured")
+        ax.plot(numbers, self.normalized, marker="o", color=MEASURED, label=literal(self.source) or "measured")
         component_axis(ax, len(self.energy))
         ax.set_ylim(bottom=0)
         ax.set_ylabel("energy / peak energy")

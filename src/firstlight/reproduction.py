@@ -22,7 +22,8 @@ from firstlight.experiments.measurements import Measurements
 from firstlight.files import write_text
 from firstlight.images import ImageSet, SetFacts, load_images
 from firstlight.profile import energy_profile
-from firstlight.report import write_figures, write_page, write_tables
+from firstlight.report.outputs import write_figures, write_tables
+from firstlight.report.page import write_page
 from firstlight.theory import fit_formula
 from firstlight.training import Run, RunSpec, describe, train_all
 

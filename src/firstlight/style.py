@@ -50,6 +50,11 @@ def axes_or_new(ax: "Axes | None") -> "tuple[Figure, Axes]":
     return fig, ax
 
 
+def literal(text: str) -> str:
+    """Text that matplotlib shows as it is: no mathematics between dollars, no name hidden for its leading underscore."""
+    return ("\u200b" if text.startswith("_") else "") + text.replace("$", r"\$")
+
+
 def component_axis(ax: "Axes", size: int, pictures: "np.ndarray | None" = None) -> None:
     """The horizontal axis that all profiles share: components by decreasing variance, counted from 1.
 

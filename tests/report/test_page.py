@@ -1,7 +1,7 @@
 """The page: hostile texts stay texts, and figures do not share identifiers."""
 
 from firstlight.experiments import Claim, FigureEntry, Result
-from firstlight.report import write_page
+from firstlight.report.page import write_page
 from firstlight.style import new_figure, svg
 
 EVIL = "<img src=x onerror=alert(1)>"

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from firstlight.experiments import Claim
-from firstlight.report import bars, claims_table
+from firstlight.report.terminal import bars, claims_table
 
 
 @pytest.mark.parametrize(

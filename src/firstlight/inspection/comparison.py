@@ -82,13 +82,14 @@ class Comparison:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """The correlations as a heat map; returns the figure and its axes."""
-        from firstlight.style import axes_or_new
+        from firstlight.style import axes_or_new, literal
 
         fig, ax = axes_or_new(ax)
+        names = [literal(label) for label in self.labels]
         picture = ax.imshow(self.correlations, vmin=-1, vmax=1, cmap="RdBu_r")
         places = range(len(self.labels))
-        ax.set_xticks(places, self.labels, rotation=45, ha="right", fontsize=8)
-        ax.set_yticks(places, self.labels, fontsize=8)
+        ax.set_xticks(places, names, rotation=45, ha="right", fontsize=8)
+        ax.set_yticks(places, names, fontsize=8)
         if len(self.labels) <= 12:
             for (row, column), r in np.ndenumerate(self.correlations):
                 colour = "white" if abs(r) > 0.6 else "black"
@@ -98,13 +99,13 @@ class Comparison:
 
     def plot_profiles(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """All profiles on one axis, each relative to its peak; returns the figure and its axes."""
-        from firstlight.style import SERIES, axes_or_new, component_axis
+        from firstlight.style import SERIES, axes_or_new, component_axis, literal
 
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, self.basis.size + 1)
         for index, (label, profile) in enumerate(zip(self.labels, self.profiles, strict=True)):
             colour, marker, line = SERIES[index % len(SERIES)]
-            ax.plot(numbers, profile.normalized, color=colour, marker=marker, ls=line, ms=4, label=label)
+            ax.plot(numbers, profile.normalized, color=colour, marker=marker, ls=line, ms=4, label=literal(label))
         component_axis(ax, self.basis.size)
         ax.set_ylim(bottom=0)
         ax.set_ylabel("energy / peak energy")

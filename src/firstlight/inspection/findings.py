@@ -22,6 +22,7 @@ _OPEN = 30.0
 # A channel with less than this share of the energy is hardly used; channels this alike are copies of each other.
 _UNUSED, _COPIES = 0.005, 0.999
 _SHOWN = 12
+_START = ", after subtracting the initial filters: --initial"
 
 
 def explain(found: "Inspection") -> list[str]:
@@ -61,8 +62,7 @@ def _training(found: "Inspection", untrained: bool) -> Iterable[str]:
     elif fit.bound == "late":
         yield "trained, whitened in all components: energy is proportional to 1/λ"
     elif whitened := int(np.sum(fit.tau * found.basis.variance >= PEAK)):
-        frequency = found.frequency[whitened - 1]
-        yield f"trained, partial whitening up to component {whitened} ({frequency:.2f} cycles/pixel)"
+        yield f"trained, partial whitening up to component {whitened}"
     else:
         yield "trained, but not whitened yet: energy is largest where the patches' variance is"
 
@@ -75,8 +75,8 @@ def _fit(found: "Inspection", untrained: bool) -> Iterable[str]:
         yield (
             f"fits eq. 3 worse than the paper's own networks: r = {fit.correlation:.2f} (random filters "
             f"{found.null.correlations.mean():.2f}, 95th percentile {_p95(found):.2f}; the paper {PAPER[0]:.2f} to "
-            f"{PAPER[1]:.2f}), as do networks trained for long with momentum, weight decay and augmentation: no "
-            "training time explains such a profile"
+            f"{PAPER[1]:.2f}{'' if found.profile.change else _START}), as do networks trained for long with momentum, "
+            "weight decay and augmentation: no training time explains such a profile"
         )
     low, high = fit.tau_range
     if high > _OPEN * max(low, np.finfo(float).tiny):

@@ -229,11 +229,23 @@ def inspect_bank(
     )
 
 
-def failure(source: str, error: FirstlightError) -> dict[str, Any]:
-    """What `--json` holds for a source that could not be inspected: the fields of `Inspection.to_dict`, empty."""
-    empty = dict.fromkeys(_FIELDS)
-    lists = {name: [] for name in ("alternatives", "notes", "variance", "frequency", "energy")}
-    return {**empty, **lists, "source": source, "findings": [str(error)], "error": str(error)}
+@dataclass(frozen=True)
+class Failure:
+    """A source that could not be inspected, and why.
+
+    Attributes
+    ----------
+    source, error : str
+    """
+
+    source: str
+    error: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields of `Inspection.to_dict`, empty but for the source and the error, which is the one finding."""
+        empty: dict[str, Any] = dict.fromkeys(field for field in _FIELDS)
+        lists = {name: [] for name in ("alternatives", "notes", "variance", "frequency", "energy")}
+        return {**empty, **lists, "source": self.source, "findings": [self.error], "error": self.error}
 
 
 _FIELDS = (
@@ -241,3 +253,46 @@ _FIELDS = (
     *("mean", "std", "change", "variance", "frequency", "energy", "peak", "fit", "random_banks", "spread"),
     *("whitening_distance", "effective_rank", "filters", "findings", "error"),
 )
+
+
+def load_banks(
+    sources: Sequence[str], layer: str | None = None, fold_batch_norm: bool = False
+) -> list[FilterBank | Failure]:
+    """The filters of several sources; one that cannot be had does not keep the others from being looked at."""
+    found: list[FilterBank | Failure] = []
+    for source in sources:
+        try:
+            bank = load_filters(source, layer)
+            found.append(bank.folded() if fold_batch_norm else bank)
+        except FirstlightError as error:
+            found.append(Failure(source, " ".join(str(error).split())))
+    return found
+
+
+def inspect_all(
+    banks: Sequence[FilterBank | Failure],
+    data: Any = None,
+    *,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    initial: FilterBank | None = None,
+    data_dir: str | Path | None = None,
+    **options: Any,
+) -> list[Inspection | Failure]:
+    """Inspect several banks in the patches of the same data, which are read once; parameters as of `inspect`."""
+    loaded = [bank for bank in banks if isinstance(bank, FilterBank)]
+    if not loaded:
+        return [bank for bank in banks if isinstance(bank, Failure)]
+    gray = all(bank.ungrouped().weight.shape[1] == 1 for bank in loaded)
+    statistics = patch_statistics(data, data_dir, channels=1 if gray else 3, **options)
+    statistics.prepare(loaded)
+    found: list[Inspection | Failure] = []
+    for bank in banks:
+        if isinstance(bank, Failure):
+            found.append(bank)
+            continue
+        try:
+            found.append(inspect_bank(bank, statistics, mean, std, initial))
+        except FirstlightError as error:
+            found.append(Failure(bank.source, f"{bank.source}: {' '.join(str(error).split())}"))
+    return found

@@ -113,7 +113,7 @@ def _groups(unit: np.ndarray, alive: np.ndarray) -> tuple[tuple[int, ...], ...]:
             members = np.flatnonzero(similar[row] & (group < 0))
             if group[start + row] < 0 and len(members) > 1:
                 group[members] = start + row
-    firsts = np.unique(group[group >= 0])
+    firsts = sorted(set(group[group >= 0].tolist()))
     return tuple(tuple(np.flatnonzero(group == first).tolist()) for first in firsts)
 
 

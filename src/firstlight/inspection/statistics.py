@@ -11,7 +11,7 @@ from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import LUMA, PatchMoments
-from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_size
+from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_normalisation, shipped_size
 
 if TYPE_CHECKING:
     from firstlight.images.streams import ImageStream
@@ -99,11 +99,9 @@ class ShippedStatistics(PatchStatistics):
         return found.gray() if channels == 1 else found
 
     def normalisation(self, channels: int) -> Normalisation:
-        from firstlight.images.cifar import CIFAR
-
         if channels == 1:
             return pixel_statistics(shipped_moments(1).gray())
-        return CIFAR[DATA].mean, CIFAR[DATA].std
+        return shipped_normalisation()
 
 
 class GivenStatistics(PatchStatistics):

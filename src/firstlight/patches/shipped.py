@@ -52,6 +52,14 @@ def shipped_moments(kernel_size: int) -> PatchMoments:
     return moments
 
 
+@lru_cache(maxsize=1)
+def shipped_normalisation() -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The mean and standard deviation per channel, in 0..1, that networks on CIFAR-10 are usually trained with."""
+    with as_file(_FOLDER / _name(1)) as path, np.load(path, allow_pickle=False) as arrays:
+        header = json.loads(str(arrays["header"]))
+    return tuple(header["mean"]), tuple(header["std"])
+
+
 def write_shipped(folder: Path) -> None:
     """Compute the moments of CIFAR-10 for all `KERNEL_SIZES`, each into a file with half of the symmetric matrix."""
     from firstlight.images import load_images
@@ -65,10 +73,10 @@ def write_shipped(folder: Path) -> None:
     }
     for kernel_size in KERNEL_SIZES:
         moments = PatchMoments(kernel_size, images.channels).update(images.images)
-        header = json.dumps({"count": moments.count, "provenance": provenance})
+        about = {"count": moments.count, "mean": images.mean, "std": images.std, "provenance": provenance}
         upper = moments.second[np.triu_indices(moments.size)]
         with atomic_write(folder / _name(kernel_size)) as file:
-            np.savez_compressed(file, upper=upper, first=moments.first, header=np.array(header))
+            np.savez_compressed(file, upper=upper, first=moments.first, header=np.array(json.dumps(about)))
 
 
 def _name(kernel_size: int) -> str:

@@ -2,17 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from firstlight.experiments import EXPERIMENTS
-from firstlight.experiments.base import Result
-from firstlight.experiments.claims import Claim, Verdict
 from firstlight.files import write_text
 
+if TYPE_CHECKING:
+    from firstlight.experiments.base import Result
+    from firstlight.experiments.claims import Claim
 
-def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[str, Any], path: Path) -> None:
+
+def write_page(claims: "Sequence[Claim]", results: "Sequence[Result]", about: dict[str, Any], path: Path) -> None:
     """Write the page.
 
     Parameters
@@ -25,12 +26,9 @@ def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[s
     path : Path
         Of the HTML file.
     """
-    environment = Environment(
-        loader=PackageLoader("firstlight.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
+    from firstlight.experiments import EXPERIMENTS
+    from firstlight.experiments.claims import Verdict
+
     sections = [
         {
             "experiment": EXPERIMENTS[result.experiment],
@@ -41,7 +39,7 @@ def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[s
                 {
                     "title": entry.title,
                     "caption": entry.caption,
-                    "svg": _inline(entry.svg, f"{result.experiment}-{name}"),
+                    "svg": inline(entry.svg, f"{result.experiment}-{name}"),
                 }
                 for name, entry in result.figures.items()
             ],
@@ -49,11 +47,18 @@ def write_page(claims: Sequence[Claim], results: Sequence[Result], about: dict[s
         for result in results
     ]
     counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in get_args(Verdict)}
-    page = environment.get_template("report.html").render(claims=claims, counts=counts, sections=sections, about=about)
-    write_text(path, page)
+    template = environment().get_template("report.html")
+    write_text(path, template.render(claims=claims, counts=counts, sections=sections, about=about))
 
 
-def _inline(text: str, name: str) -> str:
+def environment() -> Environment:
+    """Where the pages' templates are; whatever they are given is escaped."""
+    return Environment(
+        loader=PackageLoader("firstlight.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+
+
+def inline(text: str, name: str) -> str:
     """SVG to stand inside HTML: without its prologue, and with identifiers that no other figure has."""
     body = text[text.index("<svg") :]
     for marker in ('id="', 'href="#', "url(#"):

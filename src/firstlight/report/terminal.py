@@ -1,13 +1,15 @@
 """Tables and small charts for the terminal."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from firstlight.experiments.base import Experiment
-from firstlight.experiments.claims import Claim
+if TYPE_CHECKING:
+    from firstlight.experiments.base import Experiment
+    from firstlight.experiments.claims import Claim
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLOURS = {"reproduced": "green", "not reproduced": "red", "not tested": "yellow"}
@@ -23,7 +25,7 @@ def bars(values: np.ndarray, width: int = 60) -> str:
     return "".join(_BARS[round(level * (len(_BARS) - 1))] for level in levels)
 
 
-def claims_table(claims: Sequence[Claim], title: str | None = None) -> Table:
+def claims_table(claims: "Sequence[Claim]", title: str | None = None) -> Table:
     """The claims with published and measured values and verdict, by colour and word."""
     table = Table(title=title and escape(title), title_justify="left", show_lines=True)
     table.add_column("verdict", no_wrap=True)
@@ -40,7 +42,7 @@ def claims_table(claims: Sequence[Claim], title: str | None = None) -> Table:
     return table
 
 
-def experiments_table(experiments: Sequence[Experiment]) -> Table:
+def experiments_table(experiments: "Sequence[Experiment]") -> Table:
     """The experiments: question, what it answers to, and what each preset costs."""
     table = Table(show_lines=True)
     for header in ("experiment", "question", "cost"):

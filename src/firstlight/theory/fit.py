@@ -154,7 +154,7 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
             f"the profile has shape {energy.shape}; expected {variance.shape}, as the variance of the basis"
         )
     positive = variance[variance > 0]
-    different = len(np.unique(np.round(np.log(positive), 9)))  # not those that differ by rounding only
+    different = len(set(np.round(np.log(positive), 9).tolist()))  # not those that differ by rounding only
     if different < 3:
         raise InputError(
             f"the basis has {different} different positive variances; expected at least 3 to fit a training time: "

@@ -87,7 +87,7 @@ def random_banks(variance: ArrayLike, filters: int, draws: int = DRAWS, seed: in
     variance = checked_variance(variance)
     if filters < 1 or draws < 1:
         raise InputError(f"filters is {filters} and draws is {draws}; expected at least 1 of each")
-    if len(np.unique(variance[variance > 0])) < 3:
+    if len(set(variance[variance > 0].tolist())) < 3:
         raise InputError("the variances have fewer than 3 different positive values; expected some to fit eq. 3 to")
     rng = np.random.default_rng(seed)
     energy = np.sqrt(rng.chisquare(filters, (len(variance), draws)) / filters)
