@@ -138,9 +138,23 @@ def test_filters_of_another_shape_than_the_patches_are_refused(shape: tuple, mes
         energy_profile(np.ones(shape), BASIS)
 
 
-def test_a_grouped_layer_is_named_in_the_refusal():
-    with pytest.raises(InputError, match="its layer has 3 groups"):
-        energy_profile(FilterBank(np.ones((6, 1, 3, 3)), groups=3), BASIS)
+@pytest.mark.parametrize("per_group", [1, 4])
+def test_filters_of_a_grouped_layer_count_as_zero_where_they_see_nothing(per_group: int):
+    weight = np.random.default_rng(0).normal(size=(3 * per_group, 1, 3, 3))
+    full = np.zeros((3 * per_group, 3, 3, 3))
+    for number in range(3 * per_group):
+        full[number, number // per_group] = weight[number, 0]
+    grouped = energy_profile(FilterBank(weight, groups=3), BASIS)
+    np.testing.assert_array_equal(grouped.energy, energy_profile(full, BASIS).energy)
+    torch = pytest.importorskip("torch")
+    image = torch.randn(1, 3, 5, 5, dtype=torch.float64)
+    same = torch.nn.functional.conv2d(image, torch.from_numpy(weight), groups=3)
+    torch.testing.assert_close(torch.nn.functional.conv2d(image, torch.from_numpy(full)), same)
+
+
+def test_groups_that_do_not_divide_the_filters_are_refused():
+    with pytest.raises(InputError, match="4 filters in 3 groups"):
+        energy_profile(FilterBank(np.ones((4, 1, 3, 3)), groups=3), BASIS)
 
 
 def test_a_dilated_layer_is_refused_as_it_does_not_see_these_patches():

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 DataDir = Annotated[Path | None, Parameter(help="Folder for data sets and statistics [env: FIRSTLIGHT_CACHE].")]
 Numbers = Annotated[list[float] | None, Parameter(consume_multiple=True)]
 Sizes = Annotated[list[int] | None, Parameter(consume_multiple=True)]
+Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
 Flag = Annotated[bool, Parameter(negative=())]
 FAILED = 2
 
@@ -31,9 +32,9 @@ def inspect(
     resize: Sizes = None,
     crop: Sizes = None,
     strict: Flag = False,
-    json: Path | None = None,
-    csv: Path | None = None,
-    html: Path | None = None,
+    json: Output = None,
+    csv: Output = None,
+    html: Output = None,
     data_dir: DataDir = None,
 ) -> int:
     """Say what the first layers of trained networks have learnt.
@@ -121,9 +122,9 @@ def compare(
     resize: Sizes = None,
     crop: Sizes = None,
     strict: Flag = False,
-    json: Path | None = None,
-    csv: Path | None = None,
-    html: Path | None = None,
+    json: Output = None,
+    csv: Output = None,
+    html: Output = None,
     data_dir: DataDir = None,
 ) -> int:
     """Say how alike the first layers of several networks are: the correlation of their energy profiles, pair by pair.

@@ -16,7 +16,7 @@ from firstlight.images.imageset import SPLITS, ImageSet
 from firstlight.images.photos import PER_CLASS, PHOTOGRAPHS, load_photos, photos_folder, require_photos
 from firstlight.images.store import cache_dir
 
-_NAMES = (*CIFAR, "photos")
+NAMES = (*CIFAR, "photos")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def load_images(
     """
     if split not in SPLITS:
         raise InputError(f"split is {split!r}, expected 'train' or 'test'")
-    named = isinstance(source, str) and source in _NAMES
+    named = isinstance(source, str) and source in NAMES
     if (named or isinstance(source, ImageSet)) and not (labels is None and layout is None):
         what = source if named else "an ImageSet"
         raise InputError(f"labels= and layout= are for arrays and files, but the source is {what}; leave them out")
@@ -173,10 +173,10 @@ def _existing(path: Path) -> Path:
 
 
 def _unknown(name: str) -> InputError:
-    close = difflib.get_close_matches(name.lower(), _NAMES, n=1)
+    close = difflib.get_close_matches(name.lower(), NAMES, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return InputError(
-        f"no data set is called {name!r}; {hint}known are {', '.join(_NAMES)}, "
+        f"no data set is called {name!r}; {hint}known are {', '.join(NAMES)}, "
         f"and a path to a .npy or .npz file is accepted too"
     )
 

@@ -81,7 +81,7 @@ class Inspection:
         return explain(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """All in JSON's types, as `firstlight inspect --json` writes it; `inspection_schema` describes it."""
+        """All in JSON's types, as `firstlight inspect --json` writes it: `schema.json` here describes it."""
         bank, peak = self.bank, self.profile.peak
         return {
             "source": self.source,

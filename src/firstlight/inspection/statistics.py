@@ -126,8 +126,8 @@ class GivenStatistics(PatchStatistics):
 class ComputedStatistics(PatchStatistics):
     """Those of a user's images, computed in one pass and kept in the cache under a hash of the images' content."""
 
-    def __init__(self, stream: "ImageStream", data_dir: str | Path | None = None) -> None:
-        self._stream, self.data = stream, stream.name
+    def __init__(self, stream: "ImageStream", data_dir: str | Path | None = None, strict: bool = False) -> None:
+        self._stream, self.data, self._strict = stream, stream.name, strict
         self._data_dir = data_dir
         self._known: dict[int, PatchMoments] = {}
 
@@ -136,8 +136,9 @@ class ComputedStatistics(PatchStatistics):
         missing = sorted(size for size in sizes if size not in self._known and not self._cached(size))
         if not missing:
             return
-        found = {size: PatchMoments(size, self._stream.channels) for size in missing}
-        for stack in self._stream:
+        stream = self._stream
+        found = {size: PatchMoments(size, stream.channels) for size in missing}
+        for stack in stream:
             for size, moments in found.items():
                 if min(stack.shape[2:]) >= size:
                     moments.update(stack)
@@ -148,7 +149,7 @@ class ComputedStatistics(PatchStatistics):
                 )
             self._known[size] = moments
             if path := self._path(size):
-                moments.save(path, data=self.data, fingerprint=str(self._stream.fingerprint))
+                moments.save(path, data=self.data, broken=str(stream.broken_count), summary=stream.summary())
 
     def moments(self, rows: int, columns: int, channels: int) -> PatchMoments:
         size = max(rows, columns)
@@ -161,19 +162,27 @@ class ComputedStatistics(PatchStatistics):
 
     def _cached(self, size: int) -> bool:
         """Take the moments from the cache, where they are whole and there."""
+        from firstlight.images.download import note
+
         path = self._path(size)
         if path is None or not path.is_file():
             return False
         try:
-            self._known[size] = PatchMoments.load(path)
+            moments = PatchMoments.load(path)
         except InputError:  # damaged: computed and written again
             return False
+        if moments.provenance.get("broken", "0") != "0":
+            if self._strict:
+                return False
+            if size == 1:  # one of those that every call asks for, so that it is said once
+                note(f"statistics in the cache: {moments.provenance.get('summary')}")
+        self._known[size] = moments
         return True
 
     def _path(self, size: int) -> Path | None:
         from firstlight.images.store import cache_dir
 
-        fingerprint = self._stream.fingerprint
+        fingerprint = self._stream.fingerprint  # hashed once a stream
         if fingerprint is None:
             return None
         return cache_dir(self._data_dir) / "moments" / f"{fingerprint}-{self._stream.channels}-{size}.npz"
@@ -211,12 +220,12 @@ def patch_statistics(
     if isinstance(data, str | Path) and _is_moments(Path(data).expanduser()):
         moments = PatchMoments.load(Path(data).expanduser())
         return GivenStatistics(moments, moments.provenance.get("data") or Path(data).name)
-    from firstlight.images.sources import is_name, load_images
+    from firstlight.images.sources import NAMES, load_images
     from firstlight.images.streams import image_stream
 
-    if isinstance(data, str) and is_name(data):
+    if isinstance(data, str) and data in NAMES:
         data = load_images(data, data_dir=data_dir)
-    return ComputedStatistics(image_stream(data, channels=channels, **options), data_dir)
+    return ComputedStatistics(image_stream(data, channels=channels, **options), data_dir, bool(options.get("strict")))
 
 
 def pixel_statistics(moments: PatchMoments) -> Normalisation:

@@ -1,0 +1,131 @@
+"""compare: the correlation matrix, its chance level, and kernels of different size."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import firstlight as fl
+from firstlight.errors import InputError
+from firstlight.filters import FilterBank
+from firstlight.patches.shipped import shipped_moments
+from firstlight.profile import correlation
+
+NORMAL = ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
+BASIS = shipped_moments(3).basis(*NORMAL)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random(seed: int, *shape: int) -> FilterBank:
+    return FilterBank(np.random.default_rng(seed).normal(size=shape), source=f"net{seed}")
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds)
+def test_the_matrix_holds_the_correlations_of_the_profiles(seed: int):
+    banks = [random(seed + i, 8 * (i + 1), 3, 3, 3) for i in range(3)]
+    found = fl.compare(banks, BASIS)
+    profiles = [fl.energy_profile(bank, BASIS).energy for bank in banks]
+    for i in range(3):
+        for j in range(3):
+            expected = 1 if i == j else correlation(profiles[i], profiles[j])
+            assert found.correlations[i, j] == pytest.approx(expected, abs=1e-12)
+    assert found.labels == tuple(bank.source for bank in banks)
+    assert found.note == ""
+
+
+def test_the_change_is_compared_where_the_initial_filters_are_given():
+    start, step = random(0, 8, 3, 3, 3), random(1, 8, 3, 3, 3)
+    a = FilterBank(start.weight + step.weight)
+    found = fl.compare([a, step], BASIS, initial=[start, None])
+    assert found.correlations[0, 1] == pytest.approx(1)
+
+
+def test_larger_kernels_are_measured_by_every_window_inside_their_filters():
+    small, large = random(0, 8, 3, 3, 3), random(1, 4, 3, 7, 5)
+    found = fl.compare([small, large], BASIS)
+    energy = np.zeros(27)
+    for filter_ in large.weight:  # as the definition says, one window after the other
+        for row in range(5):
+            for column in range(3):
+                window = filter_[:, row : row + 3, column : column + 3].ravel()
+                energy += (BASIS.components @ window) ** 2
+    np.testing.assert_allclose(found.profiles[1].energy, np.sqrt(energy / (4 * 15)), rtol=1e-12)
+    assert "matching spatial frequency" in found.note
+    assert "3 x 3, 7 x 5" in found.note
+    assert found.profiles[1].filters == 4
+
+
+def test_gratings_of_one_frequency_are_alike_in_kernels_of_different_size():
+    """A grating has its energy in the same components whether 3 x 3 or 7 x 7 taps hold it, unlike by rank."""
+
+    def gratings(size: int, frequency: float) -> FilterBank:
+        x = np.arange(size)
+        waves = [np.cos(2 * np.pi * frequency * x + phase) for phase in np.linspace(0, np.pi, 16)]
+        return FilterBank(np.stack([np.broadcast_to(wave, (3, size, size)) for wave in waves]))
+
+    same = fl.compare([gratings(3, 0.45), gratings(7, 0.45)], BASIS).correlations[0, 1]
+    other = fl.compare([gratings(3, 0.45), gratings(7, 0.05)], BASIS).correlations[0, 1]
+    assert same > 0.95
+    assert other < 0.3
+
+
+def test_chance_is_what_random_pairs_reach_one_time_in_twenty():
+    pairs = [fl.compare([random(2 * i, 8, 3, 3, 3), random(2 * i + 1, 16, 3, 3, 3)], BASIS) for i in range(200)]
+    above = np.mean([found.correlations[0, 1] > found.chance for found in pairs])
+    assert 0.01 <= above <= 0.11  # 5% +- four standard errors
+
+
+def test_a_constant_profile_correlates_with_nothing_and_becomes_null_in_json():
+    flat = FilterBank(BASIS.images)  # each component once
+    zero = FilterBank(np.zeros((4, 3, 3, 3)))
+    found = fl.compare([random(0, 8, 3, 3, 3), zero, flat], BASIS)
+    assert np.isnan(found.correlations[0, 1])
+    assert found.to_dict()["correlations"][0][1] is None
+    assert found.correlations[1, 1] == 1
+
+
+def test_names_that_occur_twice_are_numbered():
+    banks = [random(0, 4, 3, 3, 3), random(0, 4, 3, 3, 3), random(1, 4, 3, 3, 3)]
+    assert fl.compare(banks, BASIS).labels == ("net0 (1)", "net0 (2)", "net1")
+    assert fl.compare(banks, BASIS, labels=["a", "b", "c"]).labels == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("banks", "message"),
+    [
+        ([random(0, 4, 3, 3, 3)], "given 1 filter bank"),
+        ([random(0, 4, 3, 3, 3), random(1, 4, 1, 3, 3)], "expected 3 channels"),
+        ([random(0, 4, 3, 3, 3), random(1, 4, 3, 2, 5)], "at least 3 x 3"),
+        ([random(0, 4, 3, 3, 3), FilterBank(np.ones((1, 3, 5, 5)), dilation=(2, 2))], "dilation"),
+    ],
+)
+def test_what_cannot_be_compared_is_named(banks: list[FilterBank], message: str):
+    with pytest.raises(InputError, match=message):
+        fl.compare(banks, BASIS)
+
+
+def test_as_many_labels_and_initial_filters_as_banks():
+    banks = [random(i, 4, 3, 3, 3) for i in range(2)]
+    with pytest.raises(InputError, match="expected 2, as banks"):
+        fl.compare(banks, BASIS, labels=["one"])
+    with pytest.raises(InputError, match="expected 2, as banks"):
+        fl.compare(banks, BASIS, initial=[None])
+
+
+def test_it_becomes_a_table_and_two_figures(tmp_path: Path):
+    banks = [random(i, 4, 3, 3, 3) for i in range(2)]
+    found = fl.compare(banks, BASIS, labels=["$x$ <b>", "_hidden"])
+    frame = found.to_frame()
+    assert list(frame.index) == list(frame.columns) == ["$x$ <b>", "_hidden"]
+    np.testing.assert_array_equal(frame.to_numpy(), found.correlations)
+    for draw in (found.plot, found.plot_profiles):
+        fig, _ = draw()
+        fig.savefig(tmp_path / "figure.svg")
+        text = (tmp_path / "figure.svg").read_text()
+        assert "<b>" not in text
+    legend = found.plot_profiles()[1].get_legend()
+    assert legend is not None
+    assert len(legend.get_texts()) == 2

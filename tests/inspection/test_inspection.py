@@ -1,0 +1,215 @@
+"""inspect: every measure on banks with known answers, what is said of them, and its JSON."""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import firstlight as fl
+from firstlight.errors import InputError, NonFiniteWeights
+from firstlight.filters import FilterBank
+from firstlight.inspection.inspection import Failure, Inspection, inspect_all, load_banks
+from firstlight.patches.shipped import shipped_moments, shipped_normalisation
+from firstlight.theory import PEAK
+
+SCHEMA = json.loads((files("firstlight.inspection") / "schema.json").read_text())
+BASIS = shipped_moments(3).basis(*shipped_normalisation())
+
+
+def with_profile(energy: np.ndarray, filters: int = 64, seed: int = 0) -> np.ndarray:
+    """Filters, (K, 3, 3, 3), whose profile is exactly this one."""
+    coefficients = np.random.default_rng(seed).normal(size=(filters, BASIS.size))
+    coefficients *= energy / np.sqrt(np.mean(coefficients**2, axis=0))
+    return (coefficients @ BASIS.components).reshape(filters, 3, 3, 3)
+
+
+def said(found: Inspection, text: str) -> bool:
+    return any(text in finding for finding in found.findings)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(-2, 2))
+def test_tau_is_recovered_and_the_whitened_components_are_counted(log_tau: float):
+    tau = 10**log_tau
+    found = fl.inspect(with_profile(fl.linear_cnn_profile(BASIS.variance, tau)))
+    assert found.fit is not None
+    assert found.fit.tau == pytest.approx(tau, rel=1e-5)
+    assert found.fit.correlation == pytest.approx(1)
+    np.testing.assert_allclose(found.profile.energy, fl.linear_cnn_profile(BASIS.variance, tau), rtol=1e-10)
+    whitened = int(np.sum(tau * BASIS.variance >= PEAK))
+    if whitened:
+        assert found.findings[0] == f"trained, partial whitening up to component {whitened}"
+    else:
+        assert said(found, "not whitened yet")
+    assert not said(found, "worse than the paper")
+
+
+def test_a_whitened_bank():
+    found = fl.inspect(with_profile(1 / np.sqrt(BASIS.variance)))
+    assert found.findings[0].startswith("trained, whitened in all components")
+    assert found.whitening == pytest.approx(0, abs=1e-9)
+    assert found.profile.peak == 26
+
+
+@pytest.mark.parametrize(
+    "shape", [(64, 3, 3, 3), (16, 3, 3, 3), (64, 3, 7, 7), (32, 1, 5, 5), (8, 3, 2, 5)]
+)
+def test_random_filters_look_untrained_nineteen_times_in_twenty(shape: tuple[int, ...]):
+    untrained = [
+        said(fl.inspect(np.random.default_rng(seed).normal(size=shape)), "looks untrained") for seed in range(20)
+    ]
+    assert sum(untrained) >= 16
+
+
+def test_a_profile_that_eq_3_does_not_describe_is_said_to_be_so():
+    energy = np.ones(27)
+    energy[::4] = 6  # uneven, without regard to the variance
+    found = fl.inspect(with_profile(energy))
+    assert said(found, "eq. 3 does not describe it")
+    assert not said(found, "partial whitening")
+
+
+def test_a_profile_that_fits_worse_than_the_papers_own_is_said_to():
+    rng = np.random.default_rng(1)
+    energy = fl.linear_cnn_profile(BASIS.variance, 3.0) * np.exp(0.6 * rng.normal(size=27))
+    found = fl.inspect(with_profile(energy))
+    assert found.fit is not None
+    assert 0.5 < found.fit.correlation < 0.9
+    assert said(found, "fits eq. 3 worse than the paper's own networks")
+    assert said(found, "0.90 to 0.96")
+
+
+def test_zero_filters_and_filters_that_have_not_moved():
+    assert fl.inspect(np.zeros((4, 3, 3, 3))).findings == ["all weights are zero"]
+    weight = np.random.default_rng(0).normal(size=(4, 3, 3, 3))
+    assert fl.inspect(weight, initial=weight).findings == ["has not moved since its initialisation"]
+
+
+def test_the_change_is_measured_where_the_initial_filters_are_given():
+    start = 10 * np.random.default_rng(0).normal(size=(64, 3, 3, 3))
+    step = with_profile(fl.linear_cnn_profile(BASIS.variance, 0.5))
+    found = fl.inspect(start + step, initial=start)
+    assert found.profile.change
+    assert found.fit is not None
+    assert found.fit.tau == pytest.approx(0.5, rel=1e-4)
+    assert said(fl.inspect(start + step), "untrained")
+
+
+def test_faults_are_said_by_number():
+    weight = with_profile(fl.linear_cnn_profile(BASIS.variance, 1.0))
+    weight[3], weight[5] = 0, 2 * weight[7]
+    found = fl.inspect(weight)
+    assert said(found, "1 of 64 filters is dead, with hardly any weight: 3")
+    assert said(found, "duplicate filters, equal but for a factor: 5 = 7")
+
+
+def test_channels_that_are_alike_or_unused_are_named():
+    weight = np.repeat(np.random.default_rng(0).normal(size=(16, 1, 3, 3)), 3, axis=1)
+    assert said(fl.inspect(weight), "all input channels have the same weights")
+    weight = np.random.default_rng(0).normal(size=(16, 3, 3, 3))
+    weight[:, 1] *= 1e-3
+    assert said(fl.inspect(weight), "input channel 1 is hardly used")
+
+
+def test_swapped_channels_are_named():
+    weight = np.random.default_rng(0).normal(size=(64, 3, 3, 3)) * np.reshape([0.6, 1.0, 1.0], (3, 1, 1))
+    assert said(fl.inspect(weight), "input channels look swapped (BGR)")
+    assert not said(fl.inspect(weight[:, ::-1]), "swapped")
+
+
+def test_batch_normalisation_is_folded_where_asked_for():
+    weight, scale = np.random.default_rng(0).normal(size=(8, 3, 3, 3)), np.linspace(0.1, 5, 8)
+    bank = FilterBank(weight, layer="conv1", batch_norm="bn1", scale=scale)
+    plain, folded = fl.inspect(bank), fl.inspect(bank, fold_batch_norm=True)
+    assert said(plain, "a batch normalisation follows, bn1")
+    assert said(folded, "multiplied by the scale of bn1")
+    np.testing.assert_allclose(folded.bank.weight, weight * scale[:, None, None, None])
+    np.testing.assert_array_equal(plain.bank.weight, weight)
+    with pytest.raises(InputError, match="no batch normalisation is known to follow"):
+        fl.inspect(weight, fold_batch_norm=True)
+
+
+def test_what_else_might_have_been_meant_is_listed():
+    found = fl.inspect(FilterBank(np.ones((4, 3, 3, 3)), layer="a", alternatives=("b 4 x 3 x 3 x 3",)))
+    assert said(found, "these fit as well: b 4 x 3 x 3 x 3; choose with --layer")
+
+
+def test_not_a_number_is_refused_with_the_filters_number():
+    weight = np.ones((4, 3, 3, 3))
+    weight[2, 0, 0, 0] = np.nan
+    with pytest.raises(NonFiniteWeights, match=r"hold NaN or infinity in 1 of 4 filters, first in filter 2"):
+        fl.inspect(weight)
+
+
+def test_a_single_pixel_kernel_and_a_single_filter():
+    for shape in ((16, 3, 1, 1), (1, 3, 3, 3), (1, 1, 2, 2), (4, 1, 1, 3)):
+        found = fl.inspect(np.random.default_rng(0).normal(size=shape))
+        assert found.findings
+        jsonschema.validate([found.to_dict()], SCHEMA)
+
+
+def test_a_kernel_with_too_few_components_says_why_it_is_not_fitted():
+    found = fl.inspect(np.random.default_rng(0).normal(size=(16, 1, 1, 1)))
+    assert found.fit is None
+    assert said(found, "eq. 3 cannot be fitted")
+
+
+def banks() -> list[Any]:
+    rng = np.random.default_rng(0)
+    return [
+        rng.normal(size=(16, 3, 3, 3)),
+        np.zeros((4, 3, 3, 3)),
+        FilterBank(rng.normal(size=(16, 1, 7, 7)), stride=None, alternatives=("x 1 x 3 x 3 x 3",), notes=("a note",)),
+        with_profile(1 / np.sqrt(BASIS.variance)),
+        FilterBank(rng.normal(size=(6, 1, 3, 3)), groups=3, batch_norm="bn", scale=np.ones(6)),
+        rng.normal(size=(4, 3, 1, 1)),
+    ]
+
+
+@pytest.mark.parametrize("bank", banks())
+def test_json_follows_the_schema_and_holds_the_numbers(bank: Any):
+    found = fl.inspect(bank)
+    written = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    jsonschema.validate([written], SCHEMA)
+    np.testing.assert_array_equal(written["energy"], found.profile.energy)
+    np.testing.assert_array_equal(written["variance"], found.basis.variance)
+    assert written["findings"] == found.findings
+    assert written["shape"] == list(found.bank.weight.shape)
+
+
+def test_a_failure_has_the_same_fields():
+    failure = Failure("a.pt", "a.pt is empty").to_dict()
+    jsonschema.validate([failure], SCHEMA)
+    assert set(failure) == set(fl.inspect(np.ones((2, 3, 3, 3))).to_dict())
+
+
+def test_one_source_that_fails_does_not_keep_the_others_back(tmp_path: Path):
+    np.save(tmp_path / "good.npy", np.random.default_rng(0).normal(size=(4, 3, 3, 3)))
+    (tmp_path / "bad.npy").write_bytes(b"")
+    np.save(tmp_path / "nan.npy", np.full((4, 3, 3, 3), np.nan))
+    np.save(tmp_path / "odd.npy", np.ones((4, 7, 3, 3)))
+    names = ["good", "bad", "nan", "odd"]
+    found = inspect_all(load_banks([str(tmp_path / f"{name}.npy") for name in names]))
+    assert [type(one) for one in found] == [Inspection, Failure, Failure, Failure]
+    assert all(str(tmp_path) in one.to_dict()["source"] for one in found)
+    assert "is empty" in found[1].to_dict()["error"]
+    assert "NaN" in found[2].to_dict()["error"]
+    assert "7 channels" in found[3].to_dict()["error"]
+
+
+def test_tables_and_figures():
+    found = fl.inspect(np.random.default_rng(0).normal(size=(4, 3, 3, 3)))
+    frame = found.to_frame()
+    assert len(frame) == 27
+    np.testing.assert_array_equal(frame["energy"], found.profile.energy)
+    assert frame["normalized"].max() == 1
+    fig, ax = found.plot()
+    assert len(ax.lines) == 2
+    assert fig is ax.get_figure()
+    assert len(fl.inspect(np.zeros((4, 3, 3, 3))).plot()[1].lines) == 1

@@ -1,0 +1,146 @@
+"""Patch statistics: shipped, given, computed; their normalisation; the cache by content."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import firstlight as fl
+from firstlight.errors import InputError, SourceError
+from firstlight.filters import FilterBank
+from firstlight.inspection.statistics import patch_statistics, pixel_statistics
+from firstlight.patches import PatchMoments
+from firstlight.patches.shipped import shipped_moments
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (30, 3, 12, 10), dtype=np.uint8)
+
+
+def bank(*shape: int, **attributes: object) -> FilterBank:
+    return FilterBank(np.random.default_rng(1).normal(size=shape), **attributes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (7, 7), (16, 16), (2, 2), (1, 1)])
+def test_shipped_ones_fit_common_kernels_and_download_nothing(kernel: tuple[int, int], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FIRSTLIGHT_CACHE", "/nonexistent/and/never/made")
+    basis = patch_statistics().basis(bank(8, 3, *kernel))
+    assert basis.shape == (3, *kernel)
+    assert basis.mean == (0.4914, 0.4822, 0.4465)
+    assert basis.count == 50_000 * (33 - kernel[0]) ** 2
+
+
+def test_kernels_that_are_not_square_are_looked_at_inside_the_next_larger_patches():
+    basis = patch_statistics("cifar10").basis(bank(8, 3, 3, 9))
+    expected = shipped_moments(11).basis((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), window=(3, 9))
+    assert basis.shape == (3, 3, 9)
+    np.testing.assert_allclose(basis.variance, expected.variance, rtol=2e-3)
+
+
+def test_gray_filters_get_gray_patches():
+    basis = patch_statistics().basis(bank(8, 1, 3, 3))
+    assert basis.shape == (1, 3, 3)
+    assert basis.std[0] == pytest.approx(0.239, abs=0.01)  # of CIFAR-10 in gray
+
+
+def test_a_grouped_layer_gets_patches_of_all_its_channels():
+    assert patch_statistics().basis(bank(6, 1, 3, 3, groups=3)).shape == (3, 3, 3)
+
+
+@pytest.mark.parametrize(("shape", "message"), [((4, 3, 17, 17), "17 x 17"), ((4, 4, 3, 3), "see 4 channels")])
+def test_what_the_shipped_ones_cannot_serve_is_named(shape: tuple[int, ...], message: str):
+    with pytest.raises(InputError, match=f"{message}.*--data"):
+        patch_statistics().basis(bank(*shape))
+
+
+def test_the_normalisation_can_be_given_for_one_channel_or_all():
+    statistics = patch_statistics()
+    one, all_ = statistics.basis(bank(4, 3, 3, 3), 0.5, [0.2]), statistics.basis(bank(4, 3, 3, 3), [0.5] * 3, [0.2] * 3)
+    np.testing.assert_array_equal(one.variance, all_.variance)
+    with pytest.raises(InputError, match="mean has 2 numbers; expected 1 or 3"):
+        statistics.basis(bank(4, 3, 3, 3), [0.5, 0.5])
+
+
+def test_images_of_the_users_own_give_the_same_integers_as_their_array():
+    statistics = patch_statistics(IMAGES)
+    mean, std = statistics.normalisation(3)
+    pixels = IMAGES.transpose(1, 0, 2, 3).reshape(3, -1) / 255
+    np.testing.assert_allclose(mean, pixels.mean(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(std, pixels.std(axis=1), rtol=1e-12)
+    basis = statistics.basis(bank(4, 3, 5, 5))
+    expected = PatchMoments(5, 3).update(IMAGES).basis(mean, std)
+    np.testing.assert_array_equal(basis.variance, expected.variance)
+    assert patch_statistics(IMAGES).basis(bank(4, 1, 3, 3)).shape == (1, 3, 3)
+
+
+def test_statistics_are_cached_by_the_content_of_the_images(tmp_path: Path):
+    first = patch_statistics(IMAGES, tmp_path).basis(bank(4, 3, 3, 3))
+    files = sorted((tmp_path / "moments").iterdir())
+    assert len(files) == 2  # of the kernel, and of single pixels for the normalisation
+    stamps = [file.stat().st_mtime_ns for file in files]
+    again = patch_statistics(IMAGES.copy(), tmp_path).basis(bank(4, 3, 3, 3))
+    np.testing.assert_array_equal(first.variance, again.variance)
+    assert [file.stat().st_mtime_ns for file in files] == stamps
+    changed = IMAGES.copy()
+    changed[0, 0, 0, 0] ^= 1
+    patch_statistics(changed, tmp_path).basis(bank(4, 3, 3, 3))
+    assert len(list((tmp_path / "moments").iterdir())) == 4
+
+
+def test_a_damaged_cache_is_computed_again(tmp_path: Path):
+    first = patch_statistics(IMAGES, tmp_path).basis(bank(4, 3, 3, 3))
+    for file in (tmp_path / "moments").iterdir():
+        file.write_bytes(file.read_bytes()[:100])
+    again = patch_statistics(IMAGES, tmp_path).basis(bank(4, 3, 3, 3))
+    np.testing.assert_array_equal(first.variance, again.variance)
+    assert all(PatchMoments.load(file).count for file in (tmp_path / "moments").iterdir())
+
+
+def test_a_file_of_moments_serves_kernels_that_fit_into_its_patches(tmp_path: Path):
+    moments = PatchMoments(5, 3).update(IMAGES)
+    moments.save(tmp_path / "m.npz", data="my images")
+    statistics = patch_statistics(tmp_path / "m.npz")
+    assert statistics.data == "my images"
+    basis = statistics.basis(bank(4, 3, 5, 5))
+    np.testing.assert_array_equal(basis.variance, moments.basis(*pixel_statistics(moments)).variance)
+    assert statistics.basis(bank(4, 3, 3, 2)).shape == (3, 3, 2)
+    with pytest.raises(InputError, match=r"kernel is 7 x 7.*patches of 5 x 5"):
+        statistics.basis(bank(4, 3, 7, 7))
+
+
+def test_a_file_of_images_is_not_taken_for_moments(tmp_path: Path):
+    np.savez(tmp_path / "i.npz", images=IMAGES)
+    basis = patch_statistics(tmp_path / "i.npz", tmp_path / "cache").basis(bank(4, 3, 3, 3))
+    expected = PatchMoments(3, 3).update(IMAGES).basis(*patch_statistics(IMAGES, tmp_path / "cache").normalisation(3))
+    np.testing.assert_array_equal(basis.variance, expected.variance)
+
+
+def test_named_sets_are_loaded(tmp_path: Path):
+    statistics = patch_statistics("photos", tmp_path)
+    assert statistics.data == "photos"
+    images = fl.load_images("photos")
+    basis = statistics.basis(bank(4, 3, 3, 3))
+    expected = PatchMoments(3, 3).update(images.images).basis(*statistics.normalisation(3))
+    np.testing.assert_array_equal(basis.variance, expected.variance)
+
+
+def test_images_smaller_than_the_kernel_are_named():
+    with pytest.raises(InputError, match=r"smaller than the kernel, 11 x 11"):
+        patch_statistics(IMAGES).basis(bank(4, 3, 11, 11))
+
+
+def test_a_constant_channel_needs_a_given_deviation():
+    flat = IMAGES.copy()
+    flat[:, 1] = 7
+    with pytest.raises(InputError, match="channel 1 has the same value"):
+        patch_statistics(flat).basis(bank(4, 3, 3, 3))
+    assert patch_statistics(flat).basis(bank(4, 3, 3, 3), 0.5, 0.2).size == 27
+
+
+def test_other_channels_than_the_images_have_are_named():
+    with pytest.raises(InputError, match=r"see 2 channels; the images of array have 3"):
+        patch_statistics(IMAGES).basis(bank(4, 2, 3, 3))
+
+
+def test_unknown_data_are_refused():
+    with pytest.raises((InputError, SourceError), match="no-such-thing"):
+        patch_statistics("no-such-thing")
