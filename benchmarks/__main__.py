@@ -1,4 +1,4 @@
-"""Run benchmarks and write a dated table: `python -m benchmarks [patches] [fit] [autocorrelation] [training]`.
+"""Run benchmarks and write a dated table: `python -m benchmarks [patches] [fit] [autocorrelation] [inspection] [training]`.
 
 Where none is named all are run.
 """
@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from benchmarks import autocorrelation, fit, patches, training
+from benchmarks import autocorrelation, fit, inspection, patches, training
 from firstlight.files import write_text
 from firstlight.patches.lags import thread_count
 
@@ -16,6 +16,7 @@ PARTS = {
     "patches": patches.run,
     "fit": fit.run,
     "autocorrelation": autocorrelation.run,
+    "inspection": inspection.run,
     "training": training.run,
 }
 RESULTS = Path(__file__).parent / "results"

@@ -43,7 +43,7 @@ def run() -> str:
         "VGG11, untrained": energy_profile(load_filters(build_model("vgg11")), basis).energy,
         "ResNet20, untrained": energy_profile(load_filters(build_model("resnet20")), basis).energy,
     }
-    fit = fit_formula(next(iter(profiles.values())), basis)  # imports scipy
+    fit = fit_formula(next(iter(profiles.values())), basis)  # once before the clock starts
     rows = []
     for name, energy in profiles.items():
         start = time.perf_counter()

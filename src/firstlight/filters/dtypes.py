@@ -43,4 +43,5 @@ def to_float64(raw: bytes | bytearray | memoryview, name: str, shape: tuple[int,
     needed = dtype.itemsize * int(np.prod(shape, dtype=object))
     if len(raw) != needed:
         raise SourceError(f"holds {len(raw):,} bytes where {name} of shape {shape} needs {needed:,}: it is cut off")
-    return np.frombuffer(raw, dtype=dtype).astype(np.float64).reshape(shape)
+    with np.errstate(invalid="ignore"):  # signalling NaNs: they are found when the filters are used
+        return np.frombuffer(raw, dtype=dtype).astype(np.float64).reshape(shape)

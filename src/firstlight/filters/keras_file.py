@@ -3,19 +3,23 @@
 Keras stores weights as HDF5 in one of two layouts. The older ("legacy") one has a group a layer, with the attributes
 `layer_names` and `weight_names`; the newer one has groups named by class and number, `layers/conv2d_1/vars/0`. Whole
 models come with their configuration, a graph of layers; files of weights alone do not, and the order must do.
-HDF5 is a large format: links that leave the file, virtual and external data are refused, and nothing is allocated that
-the file does not hold. Code in a file (a Lambda layer's) is never decoded.
+HDF5 is a large format, and its library in C answers damaged files at times with endless loops, gigabytes or a crash. So
+it works in a process of its own with limits on time and memory. Links that leave the file, virtual and external data
+are refused. Code in a file (a Lambda layer's) is never decoded.
 """
 
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, fields, replace
+from importlib.util import find_spec
 from io import SEEK_CUR, SEEK_END
 from itertools import pairwise
 from pathlib import Path
@@ -23,19 +27,19 @@ from typing import IO, Any
 
 import numpy as np
 
+from firstlight import errors
 from firstlight.errors import FirstlightError, InputError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.choose import bank_of
 from firstlight.filters.exported import LARGEST_JSON, open_archive, read_member, refusing
 from firstlight.filters.tensors import LARGEST, TensorEntry, TensorFile
 
-_EXPECTED = "a Keras file"
 _EPSILON = 1e-3  # of Keras's batch normalisation, where the file does not say
-_MOST_NAMES, _LONGEST_NAMES = 4096, 1 << 16  # strings in one attribute, and bytes read at once for them
-_MOST_OBJECTS, _MOST_EDGES, _DEEPEST, _SHOWN = 20_000, 1_000_000, 20, 8
+_SECONDS, _MEMORY = 8, 768 << 20  # for the process that reads, bytes beyond what its imports take
+_MOST_NAMES, _MOST_GROUPS, _MOST_EDGES, _DEEPEST, _SHOWN = 1 << 16, 1 << 16, 1_000_000, 20, 8
 _UNPACKED = 1 << 29  # bytes to which the compressed weights of a .keras file may unfold
 # HDF5 filters whose expansion is known: deflate, shuffle, checksum, lzf. All others are plug-ins, code from elsewhere.
-_FILTERS, _MOST_COMPRESSED, _MOST_CHUNKS = {1, 2, 3, 32000}, 1 << 21, 1 << 14
+_FILTERS = {1, 2, 3, 32000}
 
 _TAKEN = {"Conv2D", "DepthwiseConv2D"}
 _REFUSED = {
@@ -88,40 +92,95 @@ def read_keras(path: Path, source: str, layer: str | None = None) -> FilterBank:
     InputError
         `layer` is not there, or is no convolution.
     """
-    with refusing(source, _EXPECTED), ExitStack() as stack:
-        try:
-            import h5py  # noqa: F401
-        except ImportError:
-            raise SourceError(f"{source}: a Keras file needs h5py: pip install 'firstlight[keras]'") from None
-        window, config = _opened(path, source, stack)
-        if config is None:
-            with _hdf5(window) as file:
-                config = _text(file, "model_config")
+    if find_spec("h5py") is None:
+        raise SourceError(f"{source}: a Keras file needs h5py: pip install 'firstlight[keras]'")
+    job = json.dumps([str(path), source, layer, sys.path])
+    command = [sys.executable, "-I", "-c", _START, job]
+    try:
+        # The process does no arithmetic to speak of, and a thread a core would only cost it time to start.
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, env=environment, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"{source}: reading it did not end within {_SECONDS} s: it is damaged") from None
+    if done.returncode:
+        raise SourceError(f"{source}: the HDF5 library crashed, or ran out of memory, on it: it is damaged")
+    head, numbers = done.stdout.split(b"\n", 1)
+    answer: dict[str, Any] = json.loads(head)
+    if "error" in answer:
+        raise getattr(errors, answer["error"])(answer["message"])
+    values = np.frombuffer(numbers, dtype=np.float64)
+    shape = answer.pop("shape")
+    weight, scale = np.split(values, [math.prod(shape)])
+    bank = FilterBank(weight.reshape(shape), scale=scale if len(scale) else None)
+    return replace(bank, **{key: tuple(value) if isinstance(value, list) else value for key, value in answer.items()})
+
+
+# What the reading process starts with: the module search path of this one, and nothing from its working directory.
+_START = """import json, sys
+*job, sys.path = json.loads(sys.argv[1])
+from firstlight.filters.keras_file import _answer
+_answer(*job)"""
+
+
+def _answer(path: str, source: str, layer: str | None) -> None:
+    """In a process of its own: read, and write the answer to standard output, JSON and then the numbers."""
+    import h5py  # noqa: F401 - before memory is counted
+
+    _limit_memory()
+    try:
+        bank = read_in_process(Path(path), source, layer)
+    except FirstlightError as error:
+        sys.stdout.write(json.dumps({"error": type(error).__name__, "message": str(error)}) + "\n")
+        return
+    names = [one.name for one in fields(bank) if one.name not in ("weight", "scale")]
+    head = {name: getattr(bank, name) for name in names} | {"shape": bank.weight.shape}
+    output = sys.stdout.buffer
+    output.write(json.dumps(head).encode() + b"\n")
+    output.write(np.ascontiguousarray(bank.weight).data)
+    if bank.scale is not None:
+        output.write(np.ascontiguousarray(bank.scale, dtype=np.float64).data)
+
+
+def _limit_memory() -> None:
+    """Let this process have so much more memory; only where the system says how much it has, which is on Linux."""
+    with suppress(ImportError, OSError):
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + _MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def read_in_process(path: Path, source: str, layer: str | None = None) -> FilterBank:
+    """As `read_keras`, without the limits on time and memory; only for files that are known."""
+    import h5py
+
+    with refusing(source, "a Keras file"), ExitStack() as stack:
+        hdf5, config = _opened(path, source, stack)
+        file = stack.enter_context(h5py.File(hdf5, "r"))
+        config = _text(file, "model_config") if config is None else config
         model = None if config is None else json.loads(config)
-        # Opened afresh, so that no heap of long strings is kept from which short names could be multiplied.
-        with _hdf5(window) as file:
-            weights = _weights(file, window, source)
-            if model is None or not _is_model(model["config"]):
-                why = (
-                    "no configuration of the model"
-                    if model is None
-                    else f"the configuration of a subclassed model ({_name(model['class_name'])})"
-                )
-                return _by_order(weights, source, layer, f"the file holds {why} and so no graph: the layer was judged")
-            graph = _Graph(model, source)
-            chosen, others = graph.first() if layer is None else (graph.named(layer), [])
-            return replace(_bank(graph, chosen, weights), alternatives=tuple(map(str, others)))
+        weights = _weights(file, source)
+        if model is None:
+            return _by_order(weights, source, layer, "the file holds no graph of layers: the first was judged")
+        if not _is_model(model["config"]):
+            kind = _name(model["class_name"])[:99]
+            return _by_order(weights, source, layer, f"{kind} has no graph of layers in the file: the first was judged")
+        graph = _Graph(model, source)
+        chosen, others = graph.first() if layer is None else (graph.named(layer), [])
+        return replace(_bank(graph, chosen, weights), alternatives=tuple(map(str, others)))
 
 
 # Opening
 
 
 class _Window:
-    """A part of a file for h5py to read; it refuses to read much at once, or for ever."""
+    """A part of a file as a file of its own, for h5py."""
 
     def __init__(self, file: IO[bytes], start: int, size: int) -> None:
-        self.file, self.start, self.size = file, start, size
-        self.position, self.most, self.left = 0, 8 * LARGEST, 1_000_000
+        self.file, self.start, self.size, self.position = file, start, size, 0
 
     def seek(self, offset: int, whence: int = 0) -> int:
         self.position = offset + {SEEK_CUR: self.position, SEEK_END: self.size}.get(whence, 0)
@@ -130,38 +189,24 @@ class _Window:
     def tell(self) -> int:
         return self.position
 
-    def read(self, size: int) -> bytes:
-        """Not called, but what h5py knows a file by."""
-        buffer = bytearray(size)
-        self.readinto(buffer)
-        return bytes(buffer)
-
-    @contextmanager
-    def at_most(self, size: int) -> Iterator[None]:
-        """Refuse to read more than this at once: one long string that thousands of names refer to is cheap to store."""
-        usual, self.most = self.most, size
-        try:
-            yield
-        finally:
-            self.most = usual
+    def read(self, count: int) -> bytes:
+        self.file.seek(self.start + self.position)
+        data = self.file.read(max(0, min(count, self.size - self.position)))
+        self.position += len(data)
+        return data
 
     def readinto(self, buffer: Any) -> int:
-        view, self.left = memoryview(buffer).cast("B"), self.left - 1
-        if len(view) > self.most or self.left < 0:
-            raise OSError(f"it asks for {len(view):,} bytes at once, or too often")
-        self.file.seek(self.start + self.position)
-        data = self.file.read(max(0, min(len(view), self.size - self.position)))
-        view[: len(data)] = data
-        view[len(data) :] = bytes(len(view) - len(data))  # as beyond the end of any HDF5 file
-        self.position += len(view)
-        return len(view)
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[:] = data + bytes(len(view) - len(data))  # zeros beyond the end, as HDF5 itself has it
+        return len(data)
 
 
-def _opened(path: Path, source: str, stack: ExitStack) -> tuple[_Window, str | None]:
+def _opened(path: Path, source: str, stack: ExitStack) -> tuple[Any, str | None]:
     """The HDF5 part of a file, and the configuration in JSON where that lies beside it."""
     file = stack.enter_context(path.open("rb"))
     if file.read(2) != b"PK":
-        return _Window(file, 0, path.stat().st_size), None
+        return path, None
     archive = stack.enter_context(open_archive(path, source))
     if "model.weights.h5" not in archive.NameToInfo:
         raise SourceError(
@@ -185,15 +230,7 @@ def _opened(path: Path, source: str, stack: ExitStack) -> tuple[_Window, str | N
     with archive.open(info) as member:
         while block := member.read(1 << 20):
             unpacked.write(block)
-    return _Window(unpacked, 0, unpacked.tell()), config
-
-
-@contextmanager
-def _hdf5(window: _Window) -> Iterator[Any]:
-    import h5py
-
-    with h5py.File(window, "r") as file:
-        yield file
+    return unpacked, config
 
 
 def _child(group: Any, path: str, source: str) -> Any:
@@ -230,7 +267,7 @@ def _text(item: Any, name: str) -> str | None:
     return value
 
 
-def _names(item: Any, name: str, window: _Window) -> list[str] | None:
+def _names(item: Any, name: str) -> list[str] | None:
     """A list of strings in an attribute; Keras cuts a long one into NAME0, NAME1 and so on."""
     parts = [name] if name in item.attrs else []
     while not (parts and parts[0] == name) and f"{name}{len(parts)}" in item.attrs:
@@ -242,8 +279,7 @@ def _names(item: Any, name: str, window: _Window) -> list[str] | None:
         attribute = item.attrs.get_id(part)
         if math.prod(attribute.shape or ()) > _MOST_NAMES or attribute.get_storage_size() > LARGEST_JSON:
             raise ValueError(f"the attribute {part} has more than {_MOST_NAMES:,} names")
-        with window.at_most(_LONGEST_NAMES):
-            values = np.atleast_1d(item.attrs[part]).tolist()
+        values = np.atleast_1d(item.attrs[part]).tolist()
         found += [value.decode() if isinstance(value, bytes) else str(value) for value in values]
         if sum(map(len, found)) > LARGEST_JSON:
             raise ValueError(f"the attribute {name} is of more than {LARGEST_JSON:,} characters")
@@ -271,11 +307,10 @@ def _values(dataset: Any, source: str) -> tuple[np.ndarray, str]:
     stored, needed = dataset.id.get_storage_size(), math.prod(shape) * dtype.itemsize
     layout = dataset.id.get_create_plist()
     filters = {layout.get_filter(number)[0] for number in range(layout.get_nfilters())}
-    chunks = math.prod(-(-size // chunk) for size, chunk in zip(shape, dataset.chunks or shape, strict=True) if size)
-    if not filters <= _FILTERS or (filters and stored > _MOST_COMPRESSED) or chunks > _MOST_CHUNKS:
+    if not filters <= _FILTERS:
         raise SourceError(
-            f"{source}: {name} is stored in {chunks:,} chunks, {stored:,} bytes, through the HDF5 filters "
-            f"{sorted(filters)}; expected it uncompressed, as Keras writes it"
+            f"{source}: {name} is stored through the HDF5 filters {sorted(filters)}; expected it uncompressed, as "
+            "Keras writes it"
         )
     if (stored < needed and not filters) or (needed and not stored):
         raise SourceError(
@@ -286,7 +321,8 @@ def _values(dataset: Any, source: str) -> tuple[np.ndarray, str]:
         import ml_dtypes
 
         return values.view(ml_dtypes.bfloat16).astype(np.float64), "bfloat16"
-    return values.astype(np.float64), dtype.name
+    with np.errstate(invalid="ignore"):  # signalling NaN: the bank tells of it
+        return values.astype(np.float64), dtype.name
 
 
 # Weights
@@ -295,9 +331,9 @@ def _values(dataset: Any, source: str) -> tuple[np.ndarray, str]:
 class _Legacy:
     """Weights in groups a layer, named by attributes: Keras 2, and whole models of Keras 3 in HDF5."""
 
-    def __init__(self, group: Any, window: _Window, source: str) -> None:
-        self.group, self.window, self.source = group, window, source
-        self.layers = _names(group, "layer_names", window) or []
+    def __init__(self, group: Any, source: str) -> None:
+        self.group, self.source = group, source
+        self.layers = _names(group, "layer_names") or []
         if _text(group, "backend") == "theano":
             raise SourceError(
                 f"{source}: was written by Keras on Theano, whose kernels are flipped; expected another backend"
@@ -306,7 +342,7 @@ class _Legacy:
     def named(self, layer: str) -> dict[str, str]:
         """Full name of each weight of a top-level layer -> its path."""
         group = _child(self.group, layer, self.source)
-        names = _names(group, "weight_names", self.window) if group is not None else None
+        names = _names(group, "weight_names") if group is not None else None
         return {name: f"{layer}/{name}" for name in names or []}
 
     def of(self, layer: "_Layer", leaves: tuple[str, ...]) -> Any:
@@ -344,8 +380,8 @@ class _Legacy:
 class _Modern:
     """Weights in groups by class and number: Keras 3, and .keras files of TensorFlow 2.12 to 2.15."""
 
-    def __init__(self, file: Any, window: _Window, source: str) -> None:
-        self.file, self.window, self.source = file, window, source
+    def __init__(self, file: Any, source: str) -> None:
+        self.file, self.source = file, source
 
     def of(self, layer: "_Layer", leaves: tuple[str, ...]) -> Any:
         """The dataset of a layer that has one of these names, or None: variables are numbered by how they were made."""
@@ -368,8 +404,7 @@ class _Modern:
 
     def name(self, variables: Any) -> str:
         """The name of the layer that variables belong to, or nothing: early Keras 3 did not write it."""
-        with self.window.at_most(_LONGEST_NAMES):
-            return _text(variables, "name") or ""
+        return _text(variables, "name") or ""
 
     def kernels(self) -> list[tuple[str, Any]]:
         """Layers with a kernel, and its dataset, in the natural order of their groups' names."""
@@ -383,16 +418,16 @@ class _Modern:
             if (info.fileno, info.addr) in seen:  # hard links can make a circle
                 continue
             seen.add((info.fileno, info.addr))
-            if len(seen) > _MOST_OBJECTS or place.count("/") > _DEEPEST:
+            if len(seen) > _MOST_GROUPS or place.count("/") > _DEEPEST:
                 raise SourceError(
-                    f"{self.source}: has more than {_MOST_OBJECTS:,} groups, or too deep; expected a network"
+                    f"{self.source}: has more than {_MOST_GROUPS:,} groups, or too deep; expected a network"
                 )
             variables = _child(group, "vars", self.source)
             if isinstance(variables, h5py.Group) and place and (name := self.name(variables)):
                 shown = f"{shown.rpartition('/')[0]}/{name[:200]}".lstrip("/")
             if isinstance(variables, h5py.Group) and not re.search(r"(separable|depthwise|transpose)\w*$", place):
                 found.append((shown, _child(variables, "0", self.source)))
-            if len(group) > _MOST_OBJECTS:
+            if len(group) > _MOST_GROUPS:
                 raise SourceError(f"{self.source}: {group.name} has {len(group):,} members; expected fewer")
             # The last is taken first.
             for key in sorted(group, key=_natural, reverse=True):
@@ -406,12 +441,12 @@ class _Modern:
         return [(name, dataset) for name, dataset in found if dataset is not None]
 
 
-def _weights(file: Any, window: _Window, source: str) -> _Legacy | _Modern:
+def _weights(file: Any, source: str) -> _Legacy | _Modern:
     group = _child(file, "model_weights", source)
     for legacy in (group, file):
         if legacy is not None and ("layer_names" in legacy.attrs or "layer_names0" in legacy.attrs):
-            return _Legacy(legacy, window, source)
-    modern = _Modern(file, window, source)
+            return _Legacy(legacy, source)
+    modern = _Modern(file, source)
     if any(name in file for name in ("layers", "_layer_checkpoint_dependencies")) or modern.kernels():
         return modern
     raise SourceError(

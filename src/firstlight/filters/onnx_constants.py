@@ -14,6 +14,7 @@ from firstlight.filters.tensors import LARGEST
 
 _DEEPEST = 16  # operators between what is stored and what is used
 _MOST_NUMBERS = 2 * LARGEST  # in all constants of a model together, those on the way included
+_FOLLOWED = {"Identity", "Cast", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "DequantizeLinear", "QuantizeLinear"}
 _ARITHMETIC = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
 
 
@@ -67,7 +68,7 @@ class Constants:
         """The tensor that a computed one is stored in, found without reading numbers, and its declared shape."""
         for _ in range(_DEEPEST):
             node = self.graph.producer.get(name)
-            if name in self.parts.spans or node is None or not node.input(0):
+            if name in self.parts.spans or node is None or node.op not in _FOLLOWED | _ARITHMETIC.keys():
                 break
             # Of two factors the larger; one that is itself computed counts as such.
             name = max(node.inputs[:2], key=self._size) if node.op in _ARITHMETIC else node.input(0)
@@ -96,11 +97,10 @@ class Constants:
         if node.input(0) and node.domain in ("", "com.microsoft"):
             first = self.read(node.input(0), depth + 1)
             try:
-                with np.errstate(all="ignore"):  # whoever uses the numbers looks whether they are finite
-                    return self._computed(node, first, depth)
+                return self._computed(node, first, depth)
             except (ValueError, IndexError, OverflowError):  # NumPy's, for shapes and axes that do not fit
                 raise SourceError(f"{shown(name)} cannot be computed by {node}: its shapes do not fit") from None
-        raise SourceError(f"{shown(name)} is computed by {node}, which is not followed")
+        raise SourceError(f"{shown(name)} is computed by {shown(node.op)}, which is not followed")
 
     def _computed(self, node: Node, first: Constant, depth: int) -> Constant:
         values, op = first.values, node.op
@@ -130,7 +130,7 @@ class Constants:
             if op == "DequantizeLinear":
                 return dequantized(first, second, third, axis, block)
             return replace(first, values=_quantized(values, second, third, axis, block))
-        raise SourceError(f"{shown(first.name)} goes through {node}, which is not followed")
+        raise SourceError(f"{shown(node.outputs[0])} is computed by {shown(node.op)}, which is not followed")
 
     def _of_constant(self, node: Node, name: str) -> Constant:
         for attribute in node.proto.attribute:
@@ -187,7 +187,7 @@ def _spread(
             spread = np.take(spread, range(min(length, spread.shape[axis])), axis=axis)
             if spread.shape == values.shape:
                 return spread
-        elif numbers.shape == (length,):
+        elif numbers.size == length == max(numbers.shape):
             return numbers.reshape([length if i == axis % values.ndim else 1 for i in range(values.ndim)])
         raise SourceError(
             f"{shown(scale.name)} has shape {numbers.shape}, which does not fit weights of {values.shape}"

@@ -11,7 +11,7 @@ from firstlight.filters.bank import FilterBank
 from firstlight.filters.onnx_constants import Constants, dequantized
 from firstlight.filters.onnx_graph import CONVOLUTIONS, Graph, Met, Node, first_met
 from firstlight.filters.onnx_image import preparation
-from firstlight.filters.onnx_parts import OnnxParts, decoded, open_onnx, shown
+from firstlight.filters.onnx_parts import OnnxParts, decoded, open_onnx, printable, shown
 from firstlight.filters.onnx_tensors import Constant
 
 # Names that exporters number: they say nothing of the layer.
@@ -50,7 +50,8 @@ def read_onnx(path: Path, source: str, layer: str | None = None) -> FilterBank:
     except ImportError:
         raise SourceError(f"{source}: reading ONNX models needs onnx: pip install 'firstlight[onnx]'") from None
     try:
-        return _read(open_onnx(path), path.parent, source, layer)
+        with np.errstate(all="ignore"):  # what is not finite is told once the weights are there
+            return _read(open_onnx(path), path.parent, source, layer)
     except SourceError as error:
         raise SourceError(f"{source}: {error}") from None
 
@@ -80,7 +81,7 @@ def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> Fil
     stride, dilation = _pair(node, "strides"), _pair(node, "dilations")
     padding = _padding(node, weight.shape[2:], stride, dilation, notes)
     batch_norm, scale = _batch_norm(graph, constants, node, len(weight), notes)
-    if layer is None:
+    if node in met.convolutions:
         notes = [*preparation(graph, constants, met.image, node, weight.shape[1] * groups), *notes]
     return FilterBank(
         weight,
@@ -111,16 +112,18 @@ def _nothing(graph: Graph, constants: Constants, met: Met) -> str:
         return f"no convolution is reached from its inputs ({names}){circle}; expected a convolutional network{hint}"
     node = met.others[0]
     if "Conv" in node.op:
-        why = "expected an ordinary two-dimensional convolution"
+        why = "; expected an ordinary two-dimensional convolution"
     elif (node.domain, node.op) in graph.functions:
-        why = "a function of the model's own; expected plain operators: onnx.inliner.inline_local_functions makes them"
+        why = (
+            ", a function of the model's own; expected plain operators: onnx.inliner.inline_local_functions makes them"
+        )
     elif node.op in ("If", "Loop", "Scan", "SequenceMap"):
-        why = "whose subgraphs are not followed; expected a convolution in the graph itself"
+        why = ", whose subgraphs are not followed; expected a convolution in the graph itself"
     elif node.op in ("MatMul", "Gemm", "Einsum"):
-        why = "a linear layer, and in which order it takes the pixels of a patch the graph does not say for sure"
+        why = ", a linear layer, whose order of the pixels in a patch the graph does not say; expected a convolution"
     else:
-        why = "expected a convolution"
-    return f"the first that its image meets is {node}: {why}{hint}"
+        why = "; expected a convolution"
+    return f"its image first meets {node}{why}{hint}"
 
 
 def _named(graph: Graph, constants: Constants, layer: str, source: str) -> Node:
@@ -140,7 +143,7 @@ def _weight(node: Node) -> str:
 def _name(node: Node, tensor: str) -> str:
     """What to call a layer: by its weight as its network did, unless an exporter has numbered that."""
     usable = [name for name in (tensor, node.name) if not _ANONYMOUS.fullmatch(name)]
-    return usable[0] if usable else node.name or tensor or next(iter(node.outputs), "")
+    return printable(usable[0] if usable else node.name or tensor or next(iter(node.outputs), ""))
 
 
 def _label(constants: Constants, node: Node) -> str:
@@ -275,7 +278,6 @@ def _batch_norm(
                 notes.append(f"batch normalisation {shown(name)} follows, but its scale cannot be read: {error}")
                 return name, None
             epsilon = step.attribute("epsilon")
-            with np.errstate(all="ignore"):
-                return name, gamma / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.f))
+            return name, gamma / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.f))
     notes.append(_FOLDED)
     return "", None

@@ -21,6 +21,7 @@ CONVOLUTIONS = {
     ("com.microsoft", "NhwcFusedConv"): (1, None, None),
     ("com.microsoft", "QLinearConv"): (3, 4, 5),
 }
+_MOST_NODES = 100_000  # the largest image models have some 20,000
 # Layers with weights that are no convolution: what they give is no longer the image.
 _LAYERS = {"MatMul", "Gemm", "Einsum", "MatMulInteger", "QLinearMatMul", "QGemm", "FusedMatMul", "FusedGemm"}
 _LAYERS |= {"MatMulNBits", "LSTM", "GRU", "RNN", "Attention", "MultiHeadAttention", "STFT", "DFT"}
@@ -110,6 +111,8 @@ class Graph:
     """
 
     def __init__(self, parts: OnnxParts) -> None:
+        if (count := len(parts.graph.node)) > _MOST_NODES:
+            raise SourceError(f"its graph has {count:,} nodes; expected at most {_MOST_NODES:,}")
         self.nodes = [_node(proto) for proto in parts.graph.node]
         self.functions = parts.functions
         self.producer: dict[str, Node] = {}
@@ -151,10 +154,13 @@ def first_met(graph: Graph) -> Met:
 
     The image is the input of four axes with 1 to 4 channels; next, one of three axes with so many; then any.
     """
-    ranks = [3 if not put.axes else 4 - len(put.axes) for put in graph.inputs]
-    image = tuple(put for put, rank in zip(graph.inputs, ranks, strict=True) if rank == min(ranks))
-    met = _follow(graph, image)
-    return met if met.convolutions or met.others else _follow(graph, tuple(graph.inputs))
+    for axes in (("NCHW", "NHWC"), ("CHW", "HWC")):
+        image = tuple(put for put in graph.inputs if put.axes in axes)
+        met = _follow(graph, image)
+        # Three axes may be something else than an image: then only a convolution is an answer.
+        if met.convolutions or (met.others and "NCHW" in axes):
+            return met
+    return _follow(graph, tuple(graph.inputs))
 
 
 def way_to(graph: Graph, node: Node, image: set[str]) -> list[Node]:

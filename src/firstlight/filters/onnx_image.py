@@ -65,8 +65,7 @@ def preparation(graph: Graph, constants: Constants, image: tuple[Input, ...], no
     others = []
     for step in way_to(graph, node, set(known)):
         try:
-            with np.errstate(all="ignore"):
-                results, plain = _step(step, known, graph, constants)
+            results, plain = _step(step, known, graph, constants)
         except (SourceError, ValueError, IndexError, OverflowError):  # what cannot be followed is named instead
             results, plain = [], False
         known.update((name, results[i] if i < len(results) else None) for i, name in enumerate(step.outputs))
@@ -160,6 +159,10 @@ def _selected(step: Node, x: Pixels, channel: int, constants: Constants) -> tupl
         indices = constants.read(step.input(1)).values
         if indices.ndim == 1 and len(indices) <= _MOST_CHANNELS:
             return [x.take(indices.astype(np.int64))], True
+    if step.op == "GatherND" and channel == 0 and step.number("batch_dims", 0) == 0:
+        indices = constants.read(step.input(1)).values
+        if indices.ndim == 2 and indices.shape[1] == 1 and len(indices) <= _MOST_CHANNELS:
+            return [x.take(indices[:, 0].astype(np.int64))], True
     if step.op == "Split" and step.number("axis", 0) % rank == channel:
         count = len(step.outputs)
         sizes = constants.numbers(step, "split", 1) or [-(-len(x.source) // count)] * count
@@ -194,8 +197,7 @@ def _described(pixels: Pixels | None) -> list[str]:
         notes.append(f"the layer's channels are channels {_listed(pixels.source)} of the image")
     scale, shift = pixels.scale, pixels.shift
     if not (np.allclose(scale, 1, rtol=1e-6) and np.allclose(shift, 0, atol=1e-9)):
-        with np.errstate(all="ignore"):
-            mean, std = 0 - shift / scale, 1 / scale
+        mean, std = 0 - shift / scale, 1 / scale
         where = ", in the layer's order of channels" if moved else ""
         if np.isfinite(mean).all() and np.isfinite(std).all():
             numbers = f"(x - mean) / std with mean {_listed(mean)}, std {_listed(std)}{where}"

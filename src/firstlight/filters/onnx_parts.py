@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     M = TypeVar("M", bound=Message)
 
 LARGEST_FILE = 2**31 - 1  # protobuf's own limit
-MOST_FIELDS = 1_000_000  # a network of 10,000 nodes has some 300,000
+MOST_FIELDS = 500_000  # a network of 10,000 nodes has some 300,000
 _UNCOUNTED = 1 << 20  # bytes of messages that are too few to do harm
 _LARGEST_TENSOR = 10 * LARGEST + (1 << 20)  # a small negative number can take ten bytes
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
@@ -122,8 +122,13 @@ def decoded(name: str | bytes) -> str:
 
 def shown(name: str) -> str:
     """A name out of a file as a message can show it: one line, no control characters, not too long."""
-    name = name if name.isprintable() else ascii(name)
-    return name if len(name) <= 120 else f"{name[:117]}..."
+    name = printable(name)
+    return name if len(name) <= 160 else f"{name[:157]}..."
+
+
+def printable(name: str) -> str:
+    """A name without control characters, which a terminal would obey."""
+    return name if name.isprintable() else ascii(name)
 
 
 class _Walk:
@@ -140,11 +145,11 @@ class _Walk:
             begin = position
             key, start = self.varint(position, end)
             wire = key & 7
-            if wire == _VARINT:
-                _, position = self.varint(start, end)
-            elif wire == _BYTES:
+            if wire == _BYTES:
                 length, start = self.varint(start, end)
                 position = start + length
+            elif wire == _VARINT:
+                _, position = self.varint(start, end)
             elif wire in (_FIXED32, _FIXED64):
                 position = start + (4 if wire == _FIXED32 else 8)
             else:
@@ -183,6 +188,8 @@ class _Walk:
             raise SourceError(f"holds more than {MOST_FIELDS:,} fields; expected a network, which has fewer")
 
     def varint(self, position: int, end: int) -> tuple[int, int]:
+        if position < end and (byte := self.data[position]) < 128:
+            return byte, position + 1
         value = shift = 0
         while position < end and shift < 64:
             byte = self.data[position]

@@ -8,8 +8,8 @@ from typing import Any
 
 from firstlight.errors import SourceError
 
-# A ResNet-50 with its optimizer takes 25,000 opcodes. Two million keep both time and memory in bounds.
-MAX_OPCODES = 2_000_000
+# A ResNet-50 with its optimizer takes 25,000 opcodes. A million keep both time and memory in bounds.
+MAX_OPCODES = 1_000_000
 # Bits of the longest integer: a random generator's state has 128.
 _MAX_BITS = 2048
 _MAX_NAME = 1000
@@ -33,11 +33,10 @@ class Global:
 
     module: str
     name: str
+    path: str = field(init=False)  # as in source code
 
-    @property
-    def path(self) -> str:
-        """As in source code."""
-        return f"{self.module}.{self.name}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", f"{self.module}.{self.name}")
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -70,6 +69,7 @@ def read_pickle(
     source: str,
     allowed: Callable[[Global], bool] = lambda _: False,
     persistent: Callable[[Any], Any] = no_persistent_ids,
+    limit: int = MAX_OPCODES,
 ) -> Any:
     """Interpret one pickle, up to and including its STOP.
 
@@ -83,6 +83,8 @@ def read_pickle(
         Whether the pickle may name this class or function, besides the plain containers.
     persistent : callable
         What a persistent id stands for; may raise :class:`Malformed`.
+    limit : int
+        The most opcodes that the pickle may have.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def read_pickle(
         The pickle is malformed or too long, or names something that is not allowed.
     """
     try:
-        return _Machine(source, allowed, persistent).run(stream)
+        return _Machine(source, allowed, persistent).run(stream, limit)
     except Malformed as error:
         raise SourceError(f"{source} is damaged, or torch.save did not write it: it has {error}") from error
     # What pickletools raises on arguments cut off or badly encoded (UnicodeDecodeError is a ValueError), and a stack,
@@ -113,12 +115,13 @@ class _Machine:
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []  # the stacks under each open mark
         self.memo: dict[int, Any] = {}
+        self.globals: dict[tuple[str, str], Global] = {}
         self.copied = 0  # pairs of OrderedDicts made from lists, which a pickle can ask for again and again
 
-    def run(self, stream: BytesIO) -> Any:
+    def run(self, stream: BytesIO, limit: int) -> Any:
         for count, (opcode, arg, _) in enumerate(pickletools.genops(stream)):
-            if count >= MAX_OPCODES:
-                raise SourceError(f"{self.source} has a pickle of over {MAX_OPCODES:,} opcodes; expected a state dict")
+            if count >= limit:
+                raise SourceError(f"{self.source} has a pickle of over {limit:,} opcodes; expected a state dict")
             if opcode.name in _LITERALS:
                 if type(arg) is int and arg.bit_length() > _MAX_BITS:
                     raise Malformed("too long an integer")
@@ -232,12 +235,14 @@ class _Machine:
     def name(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str) or len(module) + len(name) > _MAX_NAME:
             raise Malformed("a class or function without a proper name")
-        # Python 2 called this module otherwise, and protocols up to 2 keep its name.
-        found = Global("builtins" if module == "__builtin__" else module, name)
-        if found.path not in PLAIN and not self.allowed(found):
-            # The format of before PyTorch 1.6 introduces a network's class by the word "module".
-            introduced = bool(self.stack) and isinstance(self.stack[-1], str) and self.stack[-1] == "module"
-            raise SourceError(_refusal(self.source, found, introduced or not (self.stack or self.below)))
+        if (found := self.globals.get((module, name))) is None:
+            # Python 2 called this module otherwise, and protocols up to 2 keep its name.
+            found = Global("builtins" if module == "__builtin__" else module, name)
+            if found.path not in PLAIN and not self.allowed(found):
+                # The format of before PyTorch 1.6 introduces a network's class by the word "module".
+                introduced = bool(self.stack) and isinstance(self.stack[-1], str) and self.stack[-1] == "module"
+                raise SourceError(_refusal(self.source, found, introduced or not (self.stack or self.below)))
+            self.globals[module, name] = found
         self.stack.append(found)
 
     def call(self, function: Any, args: Any) -> None:

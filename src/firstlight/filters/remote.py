@@ -138,8 +138,7 @@ def _read(web: Web, url: str, source: str, address: Callable[[str], str]) -> Ten
     files = list(dict.fromkeys(weights.values()))
     if len(files) > _MOST_SHARDS:
         raise SourceError(
-            f"is in {len(files)} files; expected at most {_MOST_SHARDS}: name the one that has the "
-            "first layer"
+            f"is in {len(files)} files; expected at most {_MOST_SHARDS}: name the one that has the first layer"
         )
     shards: dict[str, Sequence[TensorEntry]] = {}
     for file in files:

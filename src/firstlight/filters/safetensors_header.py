@@ -11,8 +11,8 @@ from firstlight.errors import SourceError
 
 LARGEST_HEADER = 100_000_000  # bytes, the limit of the format's own library
 _MOST_SHARDS = 1000
-# Python needs up to 600 bytes of memory a value, and values that are not nested are separated by commas.
-_MOST_COMMAS = 1_000_000
+# Python needs up to 600 bytes of memory a value. Each has a comma or a bracket of its own, ten of them a tensor.
+_MOST_VALUES = 1_500_000
 START = 64  # bytes that tell a safetensors file from what else is found in its place
 _LONGEST_NAME = 1000
 
@@ -53,7 +53,7 @@ def named(source: str) -> Iterator[None]:
     try:
         yield
     except SourceError as error:
-        raise type(error)(f"{source}: {error}") from None
+        raise SourceError(f"{source}: {error}") from None
 
 
 def header_length(start: bytes | bytearray, size: int | None) -> int:
@@ -157,7 +157,8 @@ def parse_json(raw: bytes | bytearray, what: str) -> Any:
         It is too large, malformed, or repeats a key.
     """
     # Characters beyond ASCII can make the decoded text four times as large.
-    if len(raw) > (LARGEST_HEADER if raw.isascii() else LARGEST_HEADER // 4) or raw.count(b",") > _MOST_COMMAS:
+    largest = LARGEST_HEADER if raw.isascii() else LARGEST_HEADER // 4
+    if len(raw) > largest or sum(map(raw.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         raise SourceError(f"the {what} is larger than any network's ({len(raw):,} bytes)")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -207,5 +208,5 @@ def _presentable(name: str) -> bool:
 
 def shown(value: object) -> str:
     """A value as a message can show it: printable, and not long."""
-    text = ascii(value)
+    text = ascii(value[:100] if isinstance(value, str) else value)
     return text if len(text) <= 100 else text[:100] + "..."

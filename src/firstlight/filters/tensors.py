@@ -1,7 +1,7 @@
 """Named tensors in a file, not read yet: what the readers of bare state dicts hand to the choice of the first layer."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,11 +61,12 @@ class TensorFile:
         In the order of the file.
     ordered : bool
         Whether that order is the one in which the network's layers were made.
-    notes : tuple of str
-        What a reader of the result should know, in plain sentences without a full stop.
+    notes : sequence of str
+        What a reader of the result should know, in plain sentences without a full stop. It is asked for after the
+        weight was read, so that it may tell what reading took.
     """
 
     source: str
     entries: tuple[TensorEntry, ...]
     ordered: bool
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()

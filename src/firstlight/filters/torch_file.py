@@ -29,6 +29,8 @@ _MAX_PICKLE = 1 << 25
 _MAX_SPAN = 1 << 28
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
+# Opcodes of each pickle before the one with the tensors.
+_MAX_HEADER = 1000
 _TAR_MARK = slice(257, 262)
 # Storage types of quantised numbers -> the integers that they are.
 _PLAIN = {"qint8": "int8", "quint8": "uint8", "qint32": "int32"}
@@ -109,16 +111,18 @@ def _read_legacy(path: Path, source: str) -> TensorFile:
 
         data = read_pickle(stream, source, allowed, persistent)
         keys = read_pickle(stream, source)
-        if not isinstance(keys, list) or not all(isinstance(key, str) and key in storages for key in keys):
+        known = isinstance(keys, list) and all(isinstance(key, str) and key in storages for key in keys)
+        if not known or len(set(keys)) < len(keys):
             raise Malformed("a list of storages that its tensors do not use")
         positions, position = {}, stream.tell()
         for key in keys:
             # Each storage follows the number of its elements.
-            if (length := read_exactly(file, position, 8)) is None:
-                raise SourceError(f"{source} is cut off: it ends before its tensors do")
-            size = int.from_bytes(length, "little") * ELEMENT_SIZES[storages[key].dtype]
+            count = int.from_bytes(read_exactly(file, position, 8) or b"", "little")
+            size = count * ELEMENT_SIZES[storages[key].dtype]
             positions[key] = (position + 8, size)
             position += 8 + size
+        if position > path.stat().st_size:
+            raise SourceError(f"{source} is cut off: it ends before its tensors do")
     entries = _entries(data, source, LegacyStorages(path, source, positions))
     return _listed(source, entries, data)
 
@@ -131,7 +135,7 @@ def _check_legacy(stream: io.BytesIO, source: str) -> None:
     if _MAGIC.to_bytes(10, "little") not in head[:32]:
         kind = "a pickle that torch.save did not write" if head.startswith(b"\x80") else "no PyTorch file"
         raise SourceError(f"{source} is {kind}; expected one of torch.save or torch.jit.save, or .safetensors")
-    magic, protocol, _ = (read_pickle(stream, source) for _ in range(3))
+    magic, protocol, _ = (read_pickle(stream, source, limit=_MAX_HEADER) for _ in range(3))
     if magic != _MAGIC or protocol != _PROTOCOL:
         raise Malformed("an unknown version of its format")
 

@@ -8,15 +8,18 @@ from firstlight.filters.pickles import Call, Global, Malformed, Mapping, printab
 from firstlight.filters.torch_globals import ELEMENT_SIZES, STORAGES, TENSOR_CLASSES, is_script
 
 _MAX_DEPTH = 100
-_MAX_TENSORS = 200_000
+_MAX_TENSORS = 100_000
 _MAX_DIMENSIONS = 64
 _MAX_NAME = 500
 # More arguments than any function that makes a tensor takes.
 _MAX_ARGS = 10
-# Calls that only pass on their first argument.
-_WRAPPERS = frozenset(
+_SUBCLASS = "torch._tensor._rebuild_from_type_v2"
+# Calls that pass on what they are given: a tensor, or how to make one.
+_PASSING = frozenset(
     {f"torch._utils._rebuild_{name}" for name in ("parameter", "parameter_with_state", "device_tensor_from_cpu_tensor")}
     | {f"torch.jit._pickle.{name}" for name in ("build_tensorlist", "restore_type_tag")}
+    | TENSOR_CLASSES
+    | {_SUBCLASS}
 )
 
 
@@ -88,7 +91,7 @@ def named_tensors(root: Any) -> Iterator[tuple[str, StoredTensor]]:
     """
     if (tensor := tensor_of(root)) is not None:
         yield "tensor", tensor
-    count, seen, keys, levels = 0, set(), [], [_children(root)]
+    count, seen, keys, levels = 0, {id(root)}, [], [_children(root)]
     while levels:
         child = next(levels[-1], None)
         if child is None:
@@ -121,9 +124,9 @@ def _children(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _text(key: Any) -> str:
-    if isinstance(key, bytes | tuple) and len(key) > _MAX_NAME:
-        raise Malformed("a key of a length that no name has")
-    if isinstance(key, bytes | int | float | None) or (isinstance(key, tuple) and not any(map(_is_nested, key))):
+    if isinstance(key, int | float | None) or (
+        isinstance(key, tuple) and len(key) <= _MAX_DIMENSIONS and not any(map(_is_nested, key))
+    ):
         key = str(key)
     elif not isinstance(key, str):
         key = type(key).__name__
@@ -131,21 +134,21 @@ def _text(key: Any) -> str:
 
 
 def _is_nested(value: Any) -> bool:
-    return not isinstance(value, str | bytes | int | float | None)
+    return not isinstance(value, str | int | float | None)
 
 
 def _unwrapped(value: Any) -> Any:
     """What parameters, subclasses of tensors and tagged containers hold."""
-    for _ in range(10):
-        match value:
-            case Call(Global() as function, (first, *_)) if function.path in _WRAPPERS:
-                value = first
-            case Call(Global(module="torch._tensor"), (Global() as function, Global(), tuple(args), _)):
+    for _ in range(_MAX_ARGS):
+        if not isinstance(value, Call) or value.function.path not in _PASSING:
+            return value
+        match value.args, value.state:
+            case (Global() as function, Global(), tuple(args), _), _ if value.function.path == _SUBCLASS:
                 value = Call(function, args)
-            case Call(Global() as function, _, (data, _, _, _, _)) if function.path in TENSOR_CLASSES:
-                value = data  # a Parameter of before PyTorch 0.4
-            case Call(Global() as function, (Call() as data, *_)) if function.path in TENSOR_CLASSES:
-                value = data
+            case (), (inner, _, _, _, _):  # a Parameter of before PyTorch 0.4
+                value = inner
+            case (inner, *_), _ if value.function.path not in TENSOR_CLASSES or isinstance(inner, Call):
+                value = inner
             case _:
                 return value
     raise Malformed("wrappers in wrappers")

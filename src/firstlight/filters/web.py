@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -70,10 +71,14 @@ class Web:
 
     def open(self, url: str, headers: dict[str, str]) -> requests.Response:
         """Answer to a GET, its body not read yet."""
-        at_home = True
+        at_home = bool(self._token)
         for _ in range(_MOST_REDIRECTS + 1):
-            at_home = at_home and bool(self._token) and may_carry_token(url, self.home)
-            response = self._send(url, headers | ({"Authorization": f"Bearer {self._token}"} if at_home else {}))
+            request = self._request(url, headers)
+            # The address is judged as it is sent, so that no two readings of it can differ.
+            at_home = at_home and may_carry_token(request.url or "", self.home)
+            if at_home:
+                request.headers["Authorization"] = f"Bearer {self._token}"
+            response = self._send(request)
             if response.status_code not in _REDIRECTS:
                 return response
             target = response.headers.get("Location", "").encode("latin-1", "replace").decode("utf-8", "replace")
@@ -81,12 +86,20 @@ class Web:
             url = _redirected(url, target)
         raise SourceError(f"the server redirects more than {_MOST_REDIRECTS} times")
 
-    def _send(self, url: str, headers: dict[str, str]) -> requests.Response:
-        # The session's own send() would read the whole body of a redirect, however long.
-        timeout = min(_SILENCE, self.deadline.remaining)
+    def _request(self, url: str, headers: dict[str, str]) -> requests.PreparedRequest:
         try:
-            request = self._session.prepare_request(requests.Request("GET", url, headers=headers))
-            settings = self._session.merge_environment_settings(url, {}, True, None, None)
+            return self._session.prepare_request(requests.Request("GET", url, headers=headers))
+        except ValueError as error:  # what requests raises for addresses and hosts is one
+            raise SourceError(f"the address is malformed ({type(error).__name__})") from None
+
+    def _send(self, request: requests.PreparedRequest) -> requests.Response:
+        url = request.url or ""
+        settings: dict[str, Any] = self._session.merge_environment_settings(url, {}, True, None, None)
+        if _is_this_machine(origin(url)[1]):
+            settings["proxies"] = {}  # they could not reach it, and would see the token
+        try:
+            # The session's own send() would read the whole body of a redirect, however long.
+            timeout = min(_SILENCE, self.deadline.remaining)
             return self._session.get_adapter(url).send(request, timeout=timeout, **settings)
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # requests' own errors are OSErrors
             if isinstance(error, requests.ConnectionError) and _is_a(error, urllib3.exceptions.ProtocolError):

@@ -4,5 +4,16 @@ from firstlight.images.facts import SetFacts
 from firstlight.images.imageset import ImageSet
 from firstlight.images.sources import DataSetInfo, data_sets, fetch, load_images
 from firstlight.images.store import cache_dir
+from firstlight.images.streams import ImageStream, image_stream
 
-__all__ = ["DataSetInfo", "ImageSet", "SetFacts", "cache_dir", "data_sets", "fetch", "load_images"]
+__all__ = [
+    "DataSetInfo",
+    "ImageSet",
+    "ImageStream",
+    "SetFacts",
+    "cache_dir",
+    "data_sets",
+    "fetch",
+    "image_stream",
+    "load_images",
+]

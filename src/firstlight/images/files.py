@@ -35,7 +35,10 @@ def read_array_file(path: Path) -> dict[str, Part]:
         When the file is missing, damaged, pickled, or holds something else.
     """
     if path.suffix.lower() not in (".npy", ".npz"):
-        raise InputError(f"{path} is not a file that images are read from, expected .npy or .npz")
+        raise InputError(
+            f"{path} is not a file that images are read from, expected .npy or .npz; "
+            "image files, folders of them and saved data sets are read by image_stream"
+        )
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {problem}, expected a .npy or .npz file")

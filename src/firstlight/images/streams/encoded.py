@@ -1,0 +1,143 @@
+"""Encoded images, in files or in memory, and what all sources of them share: decoding and hashing in parallel."""
+
+import hashlib
+import io
+import json
+import os
+import stat
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
+
+import numpy as np
+
+from firstlight.images.streams.decode import decode, decoders
+from firstlight.images.streams.geometry import Geometry, Undecodable
+from firstlight.images.streams.parallel import in_order
+
+# Images below so many bytes are quicker decoded, or hashed, than handed to a thread.
+_WORTH_BYTES = 8192
+
+
+class Decoded(NamedTuple):
+    """Images (N, C, H, W) of one size; or None, and the reason why the image of that name is left out."""
+
+    name: str
+    images: np.ndarray | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One encoded image.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it, the same wherever the data set lies.
+    content : Path, bytes-like or str
+        The file that holds it, its bytes, or the reason why there are none.
+    """
+
+    name: str
+    content: Any
+
+    def size(self) -> int:
+        """Bytes; 0 where it cannot be read."""
+        try:
+            return os.stat(self.content).st_size if isinstance(self.content, Path) else len(self.content)
+        except OSError:
+            return 0
+
+    def open(self) -> BinaryIO:
+        """Open for reading.
+
+        Raises
+        ------
+        Undecodable
+            There is nothing to read, or it is no regular file: opening a pipe would wait forever.
+        """
+        if isinstance(self.content, str):
+            raise Undecodable(self.content)
+        if not isinstance(self.content, Path):
+            return io.BytesIO(self.content)
+        try:
+            if not stat.S_ISREG(os.stat(self.content).st_mode):
+                raise Undecodable("not a regular file")
+            return self.content.open("rb")
+        except OSError as error:
+            broken = isinstance(error, FileNotFoundError) and self.content.is_symlink()
+            raise Undecodable("a link to nothing" if broken else error.strerror or str(error)) from None
+
+
+class EncodedSource(Protocol):
+    """Where encoded images come from, in an order that is always the same."""
+
+    name: str
+    noun: str
+
+    def total(self) -> int:
+        """Number of images, broken ones included."""
+        ...
+
+    def items(self) -> Iterator[Encoded]:
+        """The images, read as far as is needed to hand them out."""
+        ...
+
+
+class EncodedImages:
+    """Decodes the images of a source, in parallel and in its order.
+
+    Parameters
+    ----------
+    source
+    channels : {1, 3}
+    geometry
+    workers : int
+        Number of threads.
+    """
+
+    def __init__(self, source: EncodedSource, channels: int, geometry: Geometry, workers: int) -> None:
+        self.source, self.channels, self.geometry, self.workers = source, channels, geometry, workers
+        self.name, self.noun = source.name, source.noun
+
+    def total(self) -> int:
+        """Number of images, broken ones included."""
+        return self.source.total()
+
+    def results(self) -> Generator[Decoded]:
+        """The images, one at a time."""
+        return in_order(self._decode, self.source.items(), self.workers, _worth)
+
+    def fingerprint(self, progress: Callable[[int], None]) -> str:
+        """SHA-256 of options, decoders, names and contents; wherever the files lie, and whatever else they hold."""
+        header = {"encoded": 1, "channels": self.channels, "resize": self.geometry.resize, "crop": self.geometry.crop}
+        digest = hashlib.sha256(json.dumps({**header, "decoders": decoders()}).encode())
+        with closing(in_order(_digest, self.source.items(), self.workers, _worth)) as digests:
+            for name, content in digests:
+                encoded_name = name.encode()
+                digest.update(len(encoded_name).to_bytes(8, "little") + encoded_name + content)
+                progress(1)
+        return digest.hexdigest()
+
+    def _decode(self, item: Encoded) -> Decoded:
+        try:
+            with item.open() as file:
+                return Decoded(item.name, decode(file, self.channels, self.geometry)[None])
+        except Undecodable as error:
+            return Decoded(item.name, None, str(error))
+
+
+def _worth(item: Encoded) -> bool:
+    return item.size() >= _WORTH_BYTES
+
+
+def _digest(item: Encoded) -> tuple[str, bytes]:
+    """Name and SHA-256 of the content; zeros for what cannot be read."""
+    try:
+        with item.open() as file:
+            return item.name, hashlib.file_digest(cast(Any, file), "sha256").digest()
+    except (Undecodable, OSError):
+        return item.name, bytes(32)

@@ -1,0 +1,93 @@
+"""Folders of image files, and single ones."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from firstlight.images.streams.decode import SUFFIXES
+from firstlight.images.streams.encoded import Encoded
+
+
+class ImageFiles:
+    """All image files under a folder, or one file.
+
+    Everything below the folder is taken, ``train`` and ``test`` alike, in the order of the names of files and
+    folders; names that begin with a dot are passed over, and links are followed, but into each folder only once.
+
+    Parameters
+    ----------
+    path
+        A folder, or a file.
+    """
+
+    noun = "file"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = printable(path.name or path.resolve().name or str(path))
+
+    def total(self) -> int:
+        """Number of files that look like images."""
+        return sum(1 for _ in self.items())
+
+    def items(self) -> Iterator[Encoded]:
+        """The files, named relative to the folder."""
+        if not self.path.is_dir():
+            yield Encoded(printable(self.path.name), self.path)
+            return
+        for relative, problem in files_below(self.path, SUFFIXES):
+            yield Encoded(printable(relative), problem or self.path / relative)
+
+
+def files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """The files below a folder that have one of these suffixes (in lower case), in a fixed order.
+
+    At any time the names in as many folders are held as lie within each other.
+
+    Yields
+    ------
+    (str, str)
+        Path relative to the folder, and nothing; or that of a folder, and why it cannot be listed.
+    """
+    seen: set[tuple[int, int]] = set()
+    open_folders = [iter([("", True)])]
+    while open_folders:
+        relative, is_folder = next(open_folders[-1], (None, False))
+        if relative is None:
+            open_folders.pop()
+        elif not is_folder:
+            yield relative, ""
+        else:
+            try:
+                open_folders.append(iter(_listing(folder, relative, seen, suffixes)))
+            except OSError as error:
+                yield relative, f"the folder cannot be listed: {error.strerror or error}"
+
+
+def _listing(root: Path, relative: str, seen: set[tuple[int, int]], suffixes: frozenset[str]) -> list[tuple[str, bool]]:
+    """Sorted (relative path, is a folder) of what matters in one folder; nothing if it was listed before."""
+    status = os.stat(root / relative)
+    if (status.st_dev, status.st_ino) in seen:
+        return []
+    seen.add((status.st_dev, status.st_ino))
+    with os.scandir(root / relative) as entries:
+        found = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
+    found.sort(key=lambda pair: os.fsencode(pair[0]))
+    prefix = f"{relative}/" if relative else ""
+    return [
+        (prefix + name, is_folder)
+        for name, is_folder in found
+        if is_folder or os.path.splitext(name)[1].lower() in suffixes
+    ]
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def printable(name: str) -> str:
+    """A file's name as one line of text, whatever bytes it is made of."""
+    return name if name.isprintable() else ascii(name)[1:-1]

@@ -1,0 +1,162 @@
+"""ImageStream: a data set of any size, read in stacks."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from firstlight.errors import InputError, SourceError
+from firstlight.images.download import note
+from firstlight.images.streams.encoded import Decoded
+from firstlight.images.streams.progress import Progress
+from firstlight.images.streams.stacks import Stacks
+
+_MOST_NAMED = 100
+_SHOWN = 5
+
+
+class Images(Protocol):
+    """What a stream reads: `EncodedImages`, `ArrayImages` or `PythonImages`."""
+
+    name: str
+    noun: str
+    channels: int
+
+    def total(self) -> int | None:
+        """Number of images, if it can be known beforehand."""
+        ...
+
+    def results(self) -> Generator[Decoded]:
+        """The images in their order, one or several of a size at a time."""
+        ...
+
+    def fingerprint(self, progress: Callable[[int], None]) -> str | None:
+        """SHA-256 of all that decides the pixels; `progress` is told how many images more it covers."""
+        ...
+
+
+@dataclass
+class _Tally:
+    """What one iteration has come across."""
+
+    count: int = 0
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    broken_count: int = 0
+    finished: bool = False
+
+
+class ImageStream:
+    """Images of a data set as a series of stacks, in constant memory.
+
+    Made by `image_stream`. Iterating reads the data set, and can be done again (except where the source is an
+    iterator): it yields arrays (N, C, H, W), contiguous, uint8 or floating, of at most 32 MB unless one image alone is
+    larger. Images of one size come in one stack as far as these bounds allow, so not quite in the order of the source;
+    the order is the same every time.
+
+    Attributes
+    ----------
+    name : str
+        What the source is called.
+    channels : int
+        Of every image.
+    """
+
+    def __init__(self, images: Images, *, strict: bool, progress: bool) -> None:
+        self.name, self.channels = images.name, images.channels
+        self._images, self._strict, self._progress = images, strict, progress
+        self._tally = _Tally()
+
+    def __repr__(self) -> str:
+        return f"ImageStream({self.name!r}, {self.channels} channels)"
+
+    @property
+    def count(self) -> int:
+        """Images read, in the iteration that was begun last."""
+        return self._tally.count
+
+    @property
+    def broken(self) -> list[tuple[str, str]]:
+        """Name and reason of the images left out in that iteration; the first 100 of them."""
+        return list(self._tally.broken)
+
+    @property
+    def broken_count(self) -> int:
+        """Number of all images left out in that iteration."""
+        return self._tally.broken_count
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """SHA-256 of all that decides the pixels: options, names and contents of files, versions of the decoders.
+
+        Nothing is decoded for it, but everything is read. It depends neither on where the files lie nor on their
+        dates. None where it cannot be known: of data sets that are Python objects.
+        """
+        with Progress(f"hashing {self.name}", self._total(), self._progress) as progress:
+            return self._images.fingerprint(progress.update)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Read the images.
+
+        Raises
+        ------
+        SourceError
+            A broken image, if strict; no image but broken ones; a damaged file that holds many.
+        InputError
+            An item of an iterable is no image; or there is none.
+        """
+        tally = self._tally = _Tally()
+        stacks = Stacks()
+        with (
+            Progress(f"reading {self.name}", self._total(), self._progress) as progress,
+            closing(self._images.results()) as results,
+        ):
+            for name, images, reason in results:
+                if images is None:
+                    self._leave_out(tally, name, reason)
+                    progress.update(1)
+                    continue
+                tally.count += len(images)
+                progress.update(len(images))
+                yield from stacks.add(images)
+            self._refuse_nothing(tally)
+            yield from stacks.rest()
+        tally.finished = True
+        if self._progress:
+            note(f"read {self.summary()} ({progress.seconds:.0f} s)")
+
+    def summary(self) -> str:
+        """How many images were read and which were left out, in one paragraph for the terminal."""
+        tally = self._tally
+        so_far = "" if tally.finished else " so far"
+        return f"{_plural(tally.count, 'image')} from {self.name}{so_far}{self._left_out(tally)}"
+
+    def _left_out(self, tally: _Tally) -> str:
+        if not tally.broken_count:
+            return ""
+        named = ", ".join(f"{name} ({reason})" for name, reason in tally.broken[:_SHOWN])
+        more = f", and {tally.broken_count - _SHOWN:,} more" if tally.broken_count > _SHOWN else ""
+        return f"; {_plural(tally.broken_count, f'broken {self._images.noun}')} left out: {named}{more}"
+
+    def _leave_out(self, tally: _Tally, name: str, reason: str) -> None:
+        if self._strict:
+            raise SourceError(f"{self.name}: {name} cannot be read ({reason}); without strict it would be left out")
+        tally.broken_count += 1
+        if len(tally.broken) < _MOST_NAMED:
+            tally.broken.append((name, reason))
+
+    def _refuse_nothing(self, tally: _Tally) -> None:
+        if tally.count:
+            return
+        if tally.broken_count:
+            raise SourceError(f"{self.name} holds no image that can be read{self._left_out(tally)}")
+        raise InputError(f"{self.name} holds no images, expected at least one")
+
+    def _total(self) -> int | None:
+        return self._images.total() if self._progress else None
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
