@@ -1,6 +1,6 @@
-"""Run benchmarks and write a dated table: `python -m benchmarks [patches] [fit] [autocorrelation] [inspection] [training]`.
+"""Run benchmarks and write a dated table each: `python -m benchmarks [NAME ...]`.
 
-Where none is named all are run.
+Names are patches, fit, autocorrelation, inspection and training. Where none is named all are run.
 """
 
 import datetime

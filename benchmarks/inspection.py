@@ -29,8 +29,9 @@ WHOLE = (
 WEIGHTWATCHER = (
     "import sys, logging, torch, weightwatcher; logging.disable(); "
     "state = torch.load(sys.argv[1], weights_only=True)['state_dict']; "
-    "convs = [torch.nn.Conv2d(w.shape[1], w.shape[0], w.shape[2:], bias=False) for w in state.values() if w.ndim == 4]; "
-    "[setattr(conv.weight, 'data', w) for conv, w in zip(convs, (w for w in state.values() if w.ndim == 4))]; "
+    "weights = [w for w in state.values() if w.ndim == 4]; "
+    "convs = [torch.nn.Conv2d(w.shape[1], w.shape[0], w.shape[2:], bias=False) for w in weights]; "
+    "[setattr(conv.weight, 'data', w) for conv, w in zip(convs, weights)]; "
     "watcher = weightwatcher.WeightWatcher(model=torch.nn.Sequential(*convs)); "
     "print(watcher.analyze(layers=[1], min_evals=0, mp_fit=False, randomize=False))"
 )

@@ -166,8 +166,8 @@ def autocast(net: Net, x: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
         x = (x - 0.5) * 2
     with torch.autocast("cpu", torch.bfloat16):
-        x = net.conv(x)
-    return net.norm(x.float())
+        x = net.get_submodule("conv")(x)
+    return net.get_submodule("norm")(x.float())
 
 
 def test_subgraphs_are_entered(tmp_path: Path):

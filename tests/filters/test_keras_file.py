@@ -37,7 +37,8 @@ def save(model, name, *kinds):
     for kind in kinds:
         path = f"{folder}/{name}.{kind}"
         model.save_weights(path) if kind == "weights.h5" else model.save(path)
-    np.savez(f"{folder}/{name}.npz", **{w.path.replace("/", "|"): keras.ops.convert_to_numpy(keras.ops.cast(w, "float32")) for w in model.weights})
+    values = [keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32")) for weight in model.weights]
+    np.savez(f"{folder}/{name}.npz", **{w.path.replace("/", "|"): v for w, v in zip(model.weights, values)})
 
 ALL = ("keras", "h5", "weights.h5")
 image = lambda channels=3: keras.Input((16, 16, channels))
@@ -45,7 +46,8 @@ image = lambda channels=3: keras.Input((16, 16, channels))
 def chain(name, *layers, channels=3, kinds=("keras", "h5")):
     save(keras.Sequential([image(channels), *layers], name=name), name, *kinds)
 
-chain("chain", L.Rescaling(1 / 255, offset=-0.5), L.Conv2D(4, (3, 5), strides=2, padding="same", use_bias=False, name="stem"),
+chain("chain", L.Rescaling(1 / 255, offset=-0.5),
+      L.Conv2D(4, (3, 5), strides=2, padding="same", use_bias=False, name="stem"),
       L.BatchNormalization(name="norm", epsilon=1e-2), L.ReLU(), L.Conv2D(5, 3, name="second"), kinds=ALL)
 b = keras.Input((18, 18, 3)); y = L.Conv2D(4, 3, dilation_rate=2, name="inner")(b)
 y = L.BatchNormalization(name="inner_norm", scale=False)(y); backbone = keras.Model(b, y, name="backbone")
@@ -54,7 +56,7 @@ y = keras.Sequential([L.RandomFlip(), L.RandomRotation(0.1)], name="augmentation
 y = backbone(L.ZeroPadding2D(1)(adapted(y)))
 save(keras.Model(x, L.Dense(2)(L.Flatten()(y)), name="nested"), "nested", *ALL)
 x = image(4); a = L.Conv2D(4, 3, groups=2, padding="same", name="a")(x); c = L.Conv2D(6, 5, padding="same", name="c")(x)
-gate = L.Dense(4)(L.GlobalAveragePooling2D()(x)); x2 = L.Multiply()([x, L.Reshape((1, 1, 4))(gate)])
+gate = L.Dense(4, name="gate")(L.GlobalAveragePooling2D()(x)); x2 = L.Multiply()([x, L.Reshape((1, 1, 4))(gate)])
 y = L.Concatenate()([a, c, L.Conv2D(2, 1, name="d")(x2), x]); y = L.Conv2D(3, 1, name="e")(y)
 save(keras.Model(x, y / 2.0), "branches", "keras", "h5")
 
@@ -62,7 +64,8 @@ save(keras.Model(x, y / 2.0), "branches", "keras", "h5")
 class Sub(keras.Model):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.z = L.Conv2D(4, 3, name="entry"); self.blocks = [L.Conv2D(5, 3, name="b0"), L.Conv2D(6, 3, name="b1")]; self.a = L.Dense(3, name="head")
+        self.z, self.a = L.Conv2D(4, 3, name="entry"), L.Dense(3, name="head")
+        self.blocks = [L.Conv2D(5, 3, name="b0"), L.Conv2D(6, 3, name="b1")]
     def call(self, x):
         x = self.z(x)
         for block in self.blocks:
@@ -167,15 +170,7 @@ def test_branches_operations_and_layers_by_name(models: Path, kind: str):
     np.testing.assert_array_equal(bank.weight, kernel(models, "branches", "a"))
     assert (bank.groups, bank.padding, bank.weight.shape) == (2, (1, 1), (4, 2, 3, 3))
     fails(path, "'nothing'", "does not have", "c Conv2D 6 of 5 x 5", layer="nothing", error=InputError)
-    fails(path, "dense", "is no convolution", layer="dense_1" if kind == "?" else _dense(path), error=InputError)
-
-
-def _dense(path: Path) -> str:
-    config = (
-        zipfile.ZipFile(path).read("config.json") if path.suffix == ".keras" else h5py.File(path).attrs["model_config"]
-    )
-    layers = json.loads(str(config) if isinstance(config, str) else bytes(config))["config"]["layers"]
-    return next(layer["config"]["name"] for layer in layers if layer["class_name"] == "Dense")
+    fails(path, "gate", "is no convolution", layer="gate", error=InputError)
 
 
 @pytest.mark.parametrize("kind", ["keras", "h5"])
@@ -341,7 +336,7 @@ def test_keras_2_weights_alone_are_taken_in_their_order(tmp_path: Path):
     np.testing.assert_allclose(bank.scale, np.arange(1, 5) / np.sqrt(4 * np.arange(1, 5) + 1e-3), rtol=1e-14)
     assert any("0.001" in note for note in bank.notes)
     with h5py.File(tmp_path / "net.h5", "a") as file:  # as Keras cuts attributes above 64 KiB
-        names = list(file.attrs["layer_names"])
+        names = [name.encode() for name in layers]
         del file.attrs["layer_names"]
         file.attrs["layer_names0"], file.attrs["layer_names1"] = names[:2], names[2:]
     assert read_in_process(tmp_path / "net.h5", "net.keras").layer == "z_conv"
@@ -537,9 +532,10 @@ def test_the_first_convolution_of_any_graph_has_a_way_from_the_input(layers: lis
 def test_what_hangs_or_bloats_the_hdf5_library_ends_in_one_line(models: Path, tmp_path: Path):
     """A string attribute that declares a length of 2 GB: the library alone takes seconds, and the memory."""
     data = bytearray((models / "chain.weights.h5").read_bytes())
-    start = data.index(b"name\0\0\0\0\x19") + 32
-    assert int.from_bytes(data[start : start + 4], "little") < 100
-    data[start : start + 4] = (0x7F7F7F7F).to_bytes(4, "little")
+    start = 0
+    while (start := data.find(b"name\0\0\0\0\x19", start + 1)) > 0:
+        assert int.from_bytes(data[start + 32 : start + 36], "little") < 100
+        data[start + 32 : start + 36] = (0x7F7F7F7F).to_bytes(4, "little")
     (tmp_path / "net.h5").write_bytes(data)
     begun = time.perf_counter()
     fails(tmp_path / "net.h5", read=read_keras)

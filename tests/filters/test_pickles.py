@@ -46,13 +46,13 @@ def plain(value):
     return type(value)(map(plain, value)) if isinstance(value, list | tuple) else value
 
 
-@given(VALUES, st.integers(0, 5))
+@given(VALUES, st.integers(2, 5))
 def test_containers_and_numbers_are_those_that_pickle_makes(value, protocol):
     found = read(pickle.dumps(value, protocol), lambda found: found.path == "builtins.bytes")
     assert repr(plain(found)) == repr(plain(value))  # tells 1 from True and from 1.0
 
 
-@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("protocol", range(2, 6))
 def test_order_of_keys_and_sharing_are_kept(protocol):
     shared = [1]
     value = read(pickle.dumps(OrderedDict(z=shared, a=shared, m=Counter("aab")), protocol))
@@ -169,8 +169,8 @@ MALFORMED = {
     "object of nothing": b"\x80\x02(o.",
     "unknown memo": b"\x80\x02h\x05.",
     "memo of nothing": b"\x80\x02q\x05.",
-    "negative memo": b"\x80\x02)p-1\n.",
-    "huge memo": b"\x80\x02)p" + b"9" * 4000 + b"\n.",
+    "memo index in text": b"\x80\x02)p1\n.",
+    "string in text": b"\x80\x02S'\\o'\n.",
     "append to a number": b"\x80\x02K\x01K\x02a.",
     "append to a tuple": b"\x80\x02)K\x02a.",
     "key of a list": b"\x80\x02]K\x01K\x02s.",

@@ -57,7 +57,7 @@ _PASSED = re.compile(
     r"InputLayer|Rescaling|Normalization|BatchNormalization|LayerNormalization|GroupNormalization|UnitNormalization|"
     r"ZeroPadding2D|Cropping2D|Resizing|CenterCrop|Random\w+|AutoContrast|Equalization|Solarization|Posterization|"
     r"Pipeline|MixUp|CutMix|AugMix|RandAugment|Grayscale|Gaussian\w+|\w*Dropout\w*|Alpha\w+|Activation|ReLU|LeakyReLU|"
-    r"PReLU|ELU|Softmax|ActivityRegularization|Identity|Masking|Permute|Reshape|UpSampling2D|\w+Pooling2D|Concatenate|"
+    r"PReLU|ELU|Softmax|ActivityRegularization|Identity|Masking|Permute|Reshape|Flatten|UpSampling2D|\w+Pooling2D|Concatenate|"
     r"Add|Subtract|Multiply|Average|Maximum|Minimum|Lambda|TFOpLambda|TensorFlowOpLayer|SlicingOpLambda|Cast|"
     r"True[Dd]ivide|Divide|Negative|GetItem|Transpose|Flip|ExpandDims|Squeeze|Stack|Clip|Abs|Power|Sqrt|Square"
 )
@@ -256,9 +256,8 @@ def _text(item: Any, name: str) -> str | None:
     """A string attribute, or None."""
     if name not in item.attrs:
         return None
-    attribute = item.attrs.get_id(name)
-    if math.prod(attribute.shape or ()) != 1 or attribute.get_storage_size() > LARGEST_JSON:
-        raise ValueError(f"the attribute {name} is no single string of usual length")
+    if math.prod(item.attrs.get_id(name).shape or ()) != 1:
+        raise ValueError(f"the attribute {name} is no single string")
     value = item.attrs[name]
     value = value.item() if isinstance(value, np.ndarray | np.generic) else value
     value = value.decode() if isinstance(value, bytes) else value
@@ -276,8 +275,7 @@ def _names(item: Any, name: str) -> list[str] | None:
         return None
     found: list[str] = []
     for part in parts:
-        attribute = item.attrs.get_id(part)
-        if math.prod(attribute.shape or ()) > _MOST_NAMES or attribute.get_storage_size() > LARGEST_JSON:
+        if math.prod(item.attrs.get_id(part).shape or ()) > _MOST_NAMES:
             raise ValueError(f"the attribute {part} has more than {_MOST_NAMES:,} names")
         values = np.atleast_1d(item.attrs[part]).tolist()
         found += [value.decode() if isinstance(value, bytes) else str(value) for value in values]

@@ -16,10 +16,12 @@ _MAX_NAME = 1000
 _ORDERED = ("collections.OrderedDict", "collections.Counter")
 # What a pickle may name besides what its kind of file allows: plain containers and numbers.
 PLAIN = frozenset((*_ORDERED, "builtins.set", "builtins.bytearray", "builtins.complex", "_codecs.encode"))
+# The text opcodes of protocols 0 and 1, whose arguments are costly to decode; no later protocol writes them.
+_TEXT = {"INT", "LONG", "FLOAT", "STRING", "UNICODE", "GET", "PUT", "PERSID"}
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes if opcode.name not in _TEXT}
 # Opcodes that push their argument, and those that push a constant.
-_LITERALS = {"BININT", "BININT1", "BININT2", "INT", "LONG", "LONG1", "LONG4", "BINFLOAT", "FLOAT"}
-_LITERALS |= {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "UNICODE", "BINSTRING", "SHORT_BINSTRING", "STRING"}
-_LITERALS |= {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
+_LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINSTRING", "SHORT_BINSTRING"}
+_LITERALS |= {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 
 
@@ -103,7 +105,7 @@ def read_pickle(
         raise SourceError(f"{source} is damaged, or torch.save did not write it: it has {error}") from error
     # What pickletools raises on arguments cut off or badly encoded (UnicodeDecodeError is a ValueError), and a stack,
     # a mark or a memo that does not hold what an opcode takes from it.
-    except (ValueError, IndexError, KeyError, AssertionError) as error:
+    except (ValueError, IndexError, KeyError) as error:
         raise SourceError(f"{source} is cut off or damaged: a pickle in it cannot be read") from error
 
 
@@ -119,29 +121,29 @@ class _Machine:
         self.copied = 0  # pairs of OrderedDicts made from lists, which a pickle can ask for again and again
 
     def run(self, stream: BytesIO, limit: int) -> Any:
-        for count, (opcode, arg, _) in enumerate(pickletools.genops(stream)):
-            if count >= limit:
-                raise SourceError(f"{self.source} has a pickle of over {limit:,} opcodes; expected a state dict")
+        for _ in range(limit):
+            opcode = _OPCODES.get(code := stream.read(1))
+            if opcode is None:
+                raise Malformed(f"an opcode in its pickle, {code.hex() or 'none'}, that torch.save never writes")
+            arg = opcode.arg.reader(stream) if opcode.arg else None
             if opcode.name in _LITERALS:
                 if type(arg) is int and arg.bit_length() > _MAX_BITS:
                     raise Malformed("too long an integer")
                 self.stack.append(arg)
             elif opcode.name in _CONSTANTS:
                 self.stack.append(_CONSTANTS[opcode.name])
+            elif opcode.name == "STOP":
+                return self.stack.pop()
             else:
                 self.step(opcode.name, arg)
-        return self.stack.pop()
+        raise SourceError(f"{self.source} has a pickle of over {limit:,} opcodes; expected a state dict")
 
     def step(self, name: str, arg: Any) -> None:
         """Every opcode but those that push what they carry; the frequent ones first."""
         match name:
-            case "BINPUT" | "LONG_BINPUT" | "PUT" | "MEMOIZE":
-                index = len(self.memo) if name == "MEMOIZE" else arg
-                # Indices larger than any writer's could be chosen so that all of them collide in the memo.
-                if not 0 <= index < 1 << 32:
-                    raise Malformed("a memo index out of range")
-                self.memo[index] = self.stack[-1]
-            case "BINGET" | "LONG_BINGET" | "GET":
+            case "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                self.memo[len(self.memo) if name == "MEMOIZE" else arg] = self.stack[-1]
+            case "BINGET" | "LONG_BINGET":
                 self.stack.append(self.memo[arg])
             case "MARK":
                 self.below.append(self.stack)
@@ -198,10 +200,10 @@ class _Machine:
                 self.marked()
             case "DUP":
                 self.stack.append(self.stack[-1])
-            case "PROTO" | "FRAME" | "STOP":
+            case "PROTO" | "FRAME":
                 pass
             case _:
-                raise Malformed(f"the opcode {name}, which is for other programs' pickles")
+                raise Malformed(f"the opcode {name} in its pickle, which torch.save never writes")
 
     def marked(self) -> list[Any]:
         """Take off what was pushed since the last mark."""

@@ -14,7 +14,7 @@ from firstlight.inspection.findings import explain
 from firstlight.inspection.measures import FilterFaults, effective_rank, filter_faults, whitening_distance
 from firstlight.inspection.statistics import PatchStatistics, patch_statistics
 from firstlight.patches.basis import PatchBasis
-from firstlight.patches.spectra import mean_frequency, spectra
+from firstlight.patches.spectra import frequencies
 from firstlight.profile import EnergyProfile, energy_profile
 from firstlight.theory.fit import FormulaFit, fit_formula
 from firstlight.theory.null import RandomBanks, random_banks, spread
@@ -225,7 +225,7 @@ def inspect_bank(
         faults=filter_faults(weight, basis),
         rank=effective_rank(weight),
         whitening=whitening_distance(profile.energy, basis.variance),
-        frequency=mean_frequency(spectra(basis.images))[0],
+        frequency=frequencies(basis.images),
     )
 
 

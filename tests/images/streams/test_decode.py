@@ -134,17 +134,38 @@ def test_every_16_bit_level_is_rounded() -> None:
         np.testing.assert_array_equal(read(content, 1)[0], rounded(levels))
 
 
+def bare_tiff(width: int, height: int, bits: int, strip: bytes) -> bytes:
+    """A gray TIFF with a single strip, which may be too short."""
+    tags = [
+        (256, width),
+        (257, height),
+        (258, bits),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, 6),
+        (279, len(strip)),
+    ]
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II\x2a\x00" + struct.pack("<I", 8 + len(strip)) + strip + directory
+
+
 def test_12_bit_tiff() -> None:
-    # Rows of two samples in three bytes; tifffile writes these only with another package.
     values = noise(6, 8, dtype="uint16") >> 4
     packed = bytearray()
-    for first, second in values.reshape(-1, 2).tolist():
+    for first, second in values.reshape(-1, 2).tolist():  # two samples in three bytes
         packed += bytes([first >> 4, (first & 15) << 4 | second >> 8, second & 255])
-    tags = [(256, 8), (257, 6), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 6), (279, len(packed))]
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    content = b"II\x2a\x00" + struct.pack("<I", 8 + len(packed)) + bytes(packed)
-    content += struct.pack("<H", len(tags)) + entries + bytes(4)
+    content = bare_tiff(8, 6, 12, bytes(packed))
     np.testing.assert_array_equal(read(content, 1)[0], rounded(values, 4095))
+
+
+def test_missing_strips_are_not_taken_for_black() -> None:
+    assert read(bare_tiff(8, 6, 8, bytes(48))).shape == (3, 6, 8)
+    for height in (7, 8_000_000):
+        with pytest.raises(Undecodable, match="strips or tiles are missing"):
+            read(bare_tiff(8, height, 8, bytes(48)))
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "BMP", "PPM"])
