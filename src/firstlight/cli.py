@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -286,6 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Greek letters gets question marks
+    warnings.filterwarnings("ignore", module="PIL")  # what is wrong with an image is said in the summary
     logging.basicConfig(format="firstlight: %(message)s")
     logging.getLogger("firstlight").setLevel(logging.INFO)  # that a run goes on where it was, say
     try:

@@ -251,7 +251,7 @@ def test_an_unknown_byte_order_is_refused(tmp_path, order):
         (pickle.dumps(["0"], 2), "a list of storages that its tensors do not use"),
         (pickle.dumps([1], 2), "a list of storages that its tensors do not use"),
         (pickle.dumps(7, 2), "a list of storages that its tensors do not use"),
-        (b"", "a pickle in it cannot be read"),
+        (b"", "a pickle without an end"),
     ],
 )
 def test_the_list_of_storages_must_be_the_tensors_own(tmp_path, tail, says):

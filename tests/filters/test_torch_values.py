@@ -16,7 +16,7 @@ from firstlight.filters.torch_file import read_torch
 
 EIGHT = ("storage", torch.FloatStorage, "0", "cpu", 8)
 NO_HOOKS = OrderedDict()
-INT8 = ("storage", torch.QInt8Storage, "0", "cpu", 8)
+INT8 = ("storage", torch.QInt8Storage, "q", "cpu", 8)
 
 
 class Stored:
@@ -51,6 +51,7 @@ def archive(path, value):
     with zipfile.ZipFile(path, "w") as new:
         new.writestr("net/data.pkl", data)
         new.writestr("net/data/0", np.arange(8, dtype=np.float32).tobytes())
+        new.writestr("net/data/q", np.arange(-4, 4, dtype=np.int8).tobytes())
     return path
 
 

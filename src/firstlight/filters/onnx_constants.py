@@ -155,9 +155,9 @@ def dequantized(stored: Constant, scale: Constant, zero: Constant | None, axis: 
         The scale does not fit the values.
     """
     scales, zeros = _spread(stored.values, scale, zero, axis, block)
-    dtype = (
-        stored.dtype if stored.dtype in ("float16", "float32", "float64", "bfloat16") else f"quantized {stored.dtype}"
-    )
+    # Weights that the graph itself quantises first are stored as plain numbers.
+    plain = stored.dtype in ("float16", "float32", "float64", "bfloat16")
+    dtype = stored.dtype if plain else f"quantized {stored.dtype}"
     return replace(stored, values=(stored.values - zeros) * scales, dtype=dtype)
 
 
@@ -184,7 +184,7 @@ def _spread(
         length = values.shape[axis]
         if block > 0 and numbers.ndim == values.ndim:
             spread = np.repeat(numbers, block, axis=axis) if numbers.size * block <= LARGEST else numbers
-            spread = np.take(spread, range(min(length, spread.shape[axis])), axis=axis)
+            spread = np.take(spread, np.arange(min(length, spread.shape[axis])), axis=axis)
             if spread.shape == values.shape:
                 return spread
         elif numbers.size == length == max(numbers.shape):

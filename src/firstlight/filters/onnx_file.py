@@ -158,7 +158,7 @@ def _listed(constants: Constants, nodes: list[Node]) -> str:
 
 def _alternatives(constants: Constants, node: Node, rest: list[Node]) -> tuple[str, ...]:
     """Convolutions that the image meets as well, without those that share the weight."""
-    found = {constants.origin(_weight(other))[0]: other for other in reversed(rest)}
+    found = {constants.origin(_weight(other))[0]: other for other in reversed(rest[:16])}
     found.pop(constants.origin(_weight(node))[0], None)
     return tuple(_label(constants, other) for other in reversed(found.values()))
 

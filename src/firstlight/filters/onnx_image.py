@@ -61,9 +61,38 @@ def preparation(graph: Graph, constants: Constants, image: tuple[Input, ...], no
     list of str
         Sentences without a full stop; none where the image arrives as it is.
     """
-    known: dict[str, Pixels | None] = {put.name: _whole(put, channels) for put in image}
+    way = way_to(graph, node, {put.name for put in image})
+    last = node.op.startswith("Nhwc") or node.number("channels_last", 0) == 1
+    # Where its shape leaves open which axis of the image the channels are on, the guess that leads them to the axis
+    # where the layer takes them is right.
+    for channels_last in (True, False):
+        known = {put.name: _whole(put, channels, channels_last) for put in image}
+        known, others = _followed(graph, constants, known, way)
+        arrived = known.get(node.input(0))
+        if arrived is not None and arrived.axes.index("C") == (len(arrived.axes) - 1 if last else 1):
+            break
+    notes = _described(arrived)
+    if others:
+        more = f" and {len(others) - 6} more" if len(others) > 6 else ""
+        notes.append(f"the image goes through {', '.join(others[:6])}{more} before it reaches the layer")
+    return notes
+
+
+def _whole(image: Input, channels: int, channels_last: bool) -> Pixels | None:
+    unsure = image.shape is None or len(image.shape) == 4
+    axes = image.axes or (("NHWC" if channels_last else "NCHW") if unsure else "")
+    if not axes:
+        return None
+    count = (image.shape[axes.index("C")] if image.shape is not None else None) or channels
+    return Pixels(axes, np.arange(count), np.ones(count), np.zeros(count)) if count <= _MOST_CHANNELS else None
+
+
+def _followed(
+    graph: Graph, constants: Constants, known: dict[str, Pixels | None], way: list[Node]
+) -> tuple[dict[str, Pixels | None], list[str]]:
+    """All tensors on the way of the image, and the nodes there that do what they do not tell."""
     others = []
-    for step in way_to(graph, node, set(known)):
+    for step in way:
         try:
             results, plain = _step(step, known, graph, constants)
         except (SourceError, ValueError, IndexError, OverflowError):  # what cannot be followed is named instead
@@ -71,19 +100,7 @@ def preparation(graph: Graph, constants: Constants, image: tuple[Input, ...], no
         known.update((name, results[i] if i < len(results) else None) for i, name in enumerate(step.outputs))
         if not plain:
             others.append(str(step))
-    notes = _described(known.get(node.input(0)))
-    if others:
-        more = f" and {len(others) - 6} more" if len(others) > 6 else ""
-        notes.append(f"the image goes through {', '.join(others[:6])}{more} before it reaches the layer")
-    return notes
-
-
-def _whole(image: Input, channels: int) -> Pixels | None:
-    axes = image.axes or ("NCHW" if image.shape is None or len(image.shape) == 4 else "")
-    if not axes:
-        return None
-    count = (image.shape[axes.index("C")] if image.shape is not None else None) or channels
-    return Pixels(axes, np.arange(count), np.ones(count), np.zeros(count)) if count <= _MOST_CHANNELS else None
+    return known, others
 
 
 def _step(

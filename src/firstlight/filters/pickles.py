@@ -124,8 +124,10 @@ class _Machine:
         for _ in range(limit):
             opcode = _OPCODES.get(code := stream.read(1))
             if opcode is None:
-                raise Malformed(f"an opcode in its pickle, {code.hex() or 'none'}, that torch.save never writes")
-            arg = opcode.arg.reader(stream) if opcode.arg else None
+                raise Malformed(f"the opcode {code.hex()} in its pickle" if code else "a pickle without an end")
+            # pickletools would undo escapes in names, which pickle itself does not.
+            is_name = opcode.name in ("GLOBAL", "INST")
+            arg = (_line(stream), _line(stream)) if is_name else opcode.arg and opcode.arg.reader(stream)
             if opcode.name in _LITERALS:
                 if type(arg) is int and arg.bit_length() > _MAX_BITS:
                     raise Malformed("too long an integer")
@@ -158,7 +160,7 @@ class _Machine:
             case "BINPERSID":
                 self.stack.append(self.persistent(self.stack.pop()))
             case "GLOBAL":
-                self.name(*arg.split(" ", 1))
+                self.name(*arg)
             case "STACK_GLOBAL":
                 self.name(*self.popped(2))
             case "EMPTY_DICT":
@@ -189,7 +191,7 @@ class _Machine:
                 self.call(*rest)
             case "INST":
                 args = self.marked()
-                self.name(*arg.split(" ", 1))
+                self.name(*arg)
                 self.call(self.stack.pop(), tuple(args))
             case "OBJ":
                 function, *args = self.marked()
@@ -203,7 +205,7 @@ class _Machine:
             case "PROTO" | "FRAME":
                 pass
             case _:
-                raise Malformed(f"the opcode {name} in its pickle, which torch.save never writes")
+                raise Malformed(f"the opcode {name} in its pickle")
 
     def marked(self) -> list[Any]:
         """Take off what was pushed since the last mark."""
@@ -263,6 +265,13 @@ class _Machine:
                 if self.copied <= MAX_OPCODES and all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs):
                     return Mapping([part for pair in pairs for part in pair])
         raise Malformed("an OrderedDict of something else")
+
+
+def _line(stream: BytesIO) -> str:
+    line = stream.readline(_MAX_NAME)
+    if not line.endswith(b"\n"):
+        raise Malformed("a name without an end")
+    return line[:-1].decode()
 
 
 def _refusal(source: str, found: Global, whole: bool) -> str:

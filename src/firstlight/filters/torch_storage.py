@@ -155,7 +155,7 @@ def readable(source: str) -> Iterator[None]:
 
 def read_exactly(file: io.FileIO, position: int, count: int) -> bytes | None:
     """So many bytes from there on; None, with nothing allocated, when the file ends before."""
-    if position + count > os.fstat(file.fileno()).st_size:
+    if not 0 <= position <= os.fstat(file.fileno()).st_size - count:
         return None
     file.seek(position)
     data = file.read(count)

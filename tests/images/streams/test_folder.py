@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from firstlight.images.streams.encoded import Encoded
-from firstlight.images.streams.folder import ImageFiles, files_below, printable
+from firstlight.images.streams.folder import ImageFiles, files_below
 from firstlight.images.streams.geometry import Undecodable
 
 from .files import write
@@ -86,4 +86,3 @@ def test_names_are_one_line(tmp_path: Path) -> None:
     for name in (b"caf\xe9.png", "é.png".encode(), b"two\nlines.png", b"\x1b[31m.png"):
         (tmp_path / os.fsdecode(name)).touch()
     assert set(names(tmp_path)) == {"caf\\udce9.png", "é.png", "two\\nlines.png", "\\x1b[31m.png"}
-    assert printable("plain name.png") == "plain name.png"

@@ -16,7 +16,7 @@ from firstlight.images.imageset import ImageSet
 from firstlight.images.sources import load_images
 from firstlight.images.streams.decode import SUFFIXES
 from firstlight.images.streams.encoded import EncodedImages, EncodedSource
-from firstlight.images.streams.folder import ImageFiles, printable
+from firstlight.images.streams.folder import ImageFiles
 from firstlight.images.streams.geometry import Geometry
 from firstlight.images.streams.memory import ArrayImages, PythonImages, as_array
 from firstlight.images.streams.stream import Images, ImageStream
@@ -27,6 +27,7 @@ from firstlight.images.streams.tables import (
     parquet_folder,
     saved_dataset,
 )
+from firstlight.images.streams.text import printable
 
 # Past so many, threads wait for the interpreter's lock more than they decode.
 _MOST_WORKERS = 16

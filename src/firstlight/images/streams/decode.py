@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from firstlight.images.streams.geometry import Geometry, Undecodable
+from firstlight.images.streams.text import first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -120,8 +121,7 @@ def _reasons() -> Iterator[None]:
     except (Undecodable, UnidentifiedImageError):
         raise
     except Exception as error:  # damaged files make Pillow's parsers raise anything: struct.error, TypeError, ...
-        text = str(error).splitlines()
-        raise Undecodable(text[0][:200] if text and text[0] else type(error).__name__) from None
+        raise Undecodable(first_line(error)) from None
 
 
 def _unidentified(start: bytes) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from firstlight.images.streams.decode import SUFFIXES
 from firstlight.images.streams.encoded import Encoded
+from firstlight.images.streams.text import printable
 
 
 class ImageFiles:
@@ -86,8 +87,3 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads to itself
         return False
-
-
-def printable(name: str) -> str:
-    """A file's name as one line of text, whatever bytes it is made of."""
-    return name if name.isprintable() else ascii(name)[1:-1]

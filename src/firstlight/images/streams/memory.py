@@ -13,6 +13,7 @@ from firstlight.images.streams.decode import decoders, planes
 from firstlight.images.streams.encoded import Decoded
 from firstlight.images.streams.geometry import Geometry, Undecodable
 from firstlight.images.streams.stacks import pieces
+from firstlight.images.streams.text import first_line
 
 _KEYS = ("image", "pixel_values", "img", "images")
 _RED, _GREEN, _BLUE, _HALF = 19595, 38470, 7471, 32768  # ITU-R 601 in 1/65536, as Pillow has it
@@ -108,7 +109,7 @@ class PythonImages:
         """
         for index, item in self._items():
             if isinstance(item, Exception):
-                yield Decoded(f"item {index}", None, _first_line(item))
+                yield Decoded(f"item {index}", None, first_line(item))
                 continue
             for image in _images(item):
                 yield from self._decode(image, f"item {index}")
@@ -199,7 +200,3 @@ def as_array(image: Any, place: str, layout: str | None) -> np.ndarray:
 def _is_pil(image: Any) -> bool:
     # Without importing PIL: nothing else has all of these.
     return hasattr(image, "getbands") and hasattr(image, "mode") and hasattr(image, "tobytes")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

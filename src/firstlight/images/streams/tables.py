@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.encoded import Encoded
-from firstlight.images.streams.folder import files_below, printable
+from firstlight.images.streams.folder import files_below
+from firstlight.images.streams.text import first_line, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -172,7 +173,7 @@ def _json(path: Path) -> dict[str, Any]:
             text = file.read(_MOST_JSON + 1)
         found = json.loads(text) if len(text) <= _MOST_JSON else None
     except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{path} cannot be read: {_first_line(error)}") from None
+        raise SourceError(f"{path} cannot be read: {first_line(error)}") from None
     if not isinstance(found, dict):
         raise SourceError(f"{path} is damaged; expected a small JSON object")
     return found
@@ -202,7 +203,7 @@ def _table(path: Path) -> Iterator[tuple["pa.Schema", int, Any]]:
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
-        raise SourceError(f"{path} cannot be read as a table: {_first_line(error)}") from None
+        raise SourceError(f"{path} cannot be read as a table: {first_line(error)}") from None
 
 
 def _record_batches(source: Any) -> tuple["pa.Schema", Iterator["pa.RecordBatch"]]:
@@ -255,7 +256,3 @@ def _declared_images(metadata: dict[bytes, bytes] | None) -> set[str]:
         return {name for name, feature in features.items() if feature.get("_type") == "Image"}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return set()  # the types of the columns tell as well
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
