@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from firstlight.errors import FirstlightError, InputError, RunError, SourceError
     from firstlight.experiments import Claim
     from firstlight.filters import FilterBank, load_filters
-    from firstlight.images import ImageSet, load_images
+    from firstlight.images import ImageSet, ImageStream, image_stream, load_images
     from firstlight.inspection import Comparison, Inspection, compare, inspect
     from firstlight.models import build_model
     from firstlight.patches import PatchBasis, PatchMoments
@@ -39,6 +39,7 @@ _HOMES = {
     "FirstlightError": "errors",
     "FormulaFit": "theory",
     "ImageSet": "images",
+    "ImageStream": "images",
     "InputError": "errors",
     "Inspection": "inspection",
     "PatchBasis": "patches",
@@ -53,6 +54,7 @@ _HOMES = {
     "compare": "inspection",
     "energy_profile": "profile",
     "fit_formula": "theory",
+    "image_stream": "images",
     "inspect": "inspection",
     "linear_cnn_profile": "theory",
     "load_filters": "filters",
@@ -72,6 +74,7 @@ __all__ = [
     "FirstlightError",
     "FormulaFit",
     "ImageSet",
+    "ImageStream",
     "InputError",
     "Inspection",
     "PatchBasis",
@@ -87,6 +90,7 @@ __all__ = [
     "compare",
     "energy_profile",
     "fit_formula",
+    "image_stream",
     "inspect",
     "linear_cnn_profile",
     "load_filters",

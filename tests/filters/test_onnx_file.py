@@ -470,6 +470,12 @@ def test_an_image_of_unknown_size_with_its_channels_last(save: Callable[..., Pat
     assert bank.notes[:-1] == ("the graph normalises its input first: (x - mean) / std with mean 0, std 1 2 4",)
 
 
+@pytest.mark.parametrize("perm", [[0, 1, 2, 2], [0, 0, 2, 3], [0, 1], [0, 1, 2, -1], [0, 1, 2, 9]])
+def test_axes_that_are_lost_or_doubled_on_the_way_are_not_followed(save: Callable[..., Path], perm: list[int]):
+    bank = read(save([node("Transpose", "image", "t", perm=perm), node("Conv", "t w", "y")], [WEIGHT]))
+    assert bank.notes == ("the image goes through Transpose t before it reaches the layer", FOLDED)
+
+
 def test_the_shape_of_the_image_is_not_the_image(save: Callable[..., Path]):
     nodes = [node("Shape", "image", "s"), node("Cast", "s", "f", to=1), node("MatMul", "f f", "m")]
     nodes += [node("Reshape", "image m", "r"), node("Conv", "r w", "y")]

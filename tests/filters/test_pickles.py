@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight.errors import SourceError
-from firstlight.filters.pickles import MAX_OPCODES, Call, Global, Mapping, read_pickle
+from firstlight.filters.pickle_values import Call, Global, Mapping
+from firstlight.filters.pickles import MAX_OPCODES, read_pickle
 
 KEYS = st.text(max_size=5) | st.integers() | st.booleans() | st.floats(allow_nan=False) | st.binary(max_size=5)
 VALUES = st.recursive(

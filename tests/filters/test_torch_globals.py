@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch._weights_only_unpickler import _get_allowed_globals
 
-from firstlight.filters.pickles import PLAIN, Global
+from firstlight.filters.pickle_values import Global
+from firstlight.filters.pickles import PLAIN
 from firstlight.filters.torch_globals import ELEMENT_SIZES, STORAGES, allowed, allowed_in_script
 
 TORCH = set(_get_allowed_globals())

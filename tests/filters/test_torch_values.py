@@ -63,7 +63,7 @@ def quantised(*quantizer, size=(2, 4)):
     return Rebuilt(_utils._rebuild_qtensor, Stored(INT8), 0, size, (4, 1), quantizer, False, NO_HOOKS)
 
 
-@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated:UserWarning")
+@pytest.mark.filterwarnings("ignore:TypedStorage:UserWarning", "ignore:torch.quantize_per:UserWarning")
 def test_what_these_helpers_write_is_what_torch_reads(tmp_path):
     weight = tensor(1, (3, 2), (2, 1))
     path = archive(tmp_path / "ckpt.pt", {"weight": weight, "q": quantised(torch.per_tensor_affine, 0.5, 1)})

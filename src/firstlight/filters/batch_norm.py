@@ -1,4 +1,4 @@
-"""The batch normalisation that follows a layer, found in a bare state dict by its name or its place."""
+"""The batch normalisation that follows a layer, found in a bare state dict by its name."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from firstlight.filters.tensors import TensorEntry, TensorFile
 
 # A state dict does not hold it: PyTorch's default. Some networks have 1e-3; it matters where variances are tiny.
 EPSILON = 1e-5
-_NORM = re.compile(r"^_?(bn|batch_?norm\w*|norm\w*|normalization|norm_layer)(\w*)$")
+_NORM = re.compile(r"batch_?norm(alization)?(_?2d)?|normalization|norm(_layer)?|bn")
+_CONV = re.compile(r"convolution|conv(_?2d)?")
 
 
 @dataclass(frozen=True)
@@ -24,46 +25,47 @@ class BatchNorm:
 def find_batch_norm(file: TensorFile, layer: str, filters: int) -> BatchNorm | None:
     """The batch normalisation over as many channels as the layer has filters that comes right after it, or None.
 
-    Names decide: the same parent and the next number (features.0, features.1), the same digits (conv1, bn1), or the
-    only one in that parent. Else, where the file is in the order of the layers, the next tensors do.
+    It is inside the layer (conv1.norm); or it has the same parent and the next number (features.0, features.1), the
+    same name but for the kind (conv1, bn1), the same digits, or is the only one there. The order of a file tells
+    nothing more: what comes next may belong to a branch, or normalise a sum.
     """
     norms = {}
     for entry in file.entries:
         if entry.name.endswith(".running_var") and entry.shape == (filters,):
             norms[entry.name.removesuffix(".running_var")] = entry
     parent, _, leaf = layer.rpartition(".")
-    beside = {name.rpartition(".")[2]: name for name in norms if name.rpartition(".")[0] == parent}
-    name = None
-    if leaf.isdigit():
-        name = beside.get(str(int(leaf) + 1))
-    elif named := [one for one in beside if _NORM.match(one)]:
-        same = [one for one in named if re.findall(r"\d+", one) == re.findall(r"\d+", leaf)]
-        if len(same or named) == 1:
-            name = beside[(same or named)[0]]
-    if name is None and file.ordered:
-        name = _next(file, layer, norms)
+    name = next((name for name in norms if name.rpartition(".")[0] == layer and _is_norm(name)), None)
+    if name is None:
+        beside = {name.rpartition(".")[2]: name for name in norms if name.rpartition(".")[0] == parent}
+        name = beside.get(_beside(leaf, list(beside)))
     if name is None:
         return None
     gammas = {entry.name: entry for entry in file.entries if entry.shape == (filters,)}
     return BatchNorm(name, norms[name], gammas.get(f"{name}.weight"))
 
 
-def scale_of(norm: BatchNorm) -> np.ndarray:
+def scale_of(norm: BatchNorm, epsilon: float = EPSILON) -> np.ndarray:
     """What a batch normalisation multiplies each channel by, shape (K,): gamma / sqrt(variance + epsilon)."""
     gamma = 1.0 if norm.gamma is None else norm.gamma.read()
     with np.errstate(invalid="ignore", divide="ignore"):
-        return gamma / np.sqrt(norm.variance.read() + EPSILON)
+        return gamma / np.sqrt(norm.variance.read() + epsilon)
 
 
-def _next(file: TensorFile, layer: str, norms: dict[str, TensorEntry]) -> str | None:
-    """The first normalisation behind the layer's own tensors and before the next weight of two or more axes."""
-    behind = False
-    for entry in file.entries:
-        own = entry.name == layer or entry.name.startswith(f"{layer}.")
-        if behind and not own:
-            if len(entry.shape) > 1:
-                return None
-            if (name := entry.name.rpartition(".")[0]) in norms:
-                return name
-        behind = behind or own
-    return None
+def _is_norm(name: str) -> bool:
+    return _NORM.search(name.rpartition(".")[2].lower()) is not None
+
+
+def _beside(leaf: str, norms: list[str]) -> str:
+    """The name, among those with the same parent, of what normalises the layer `leaf`; empty if none does."""
+    if leaf.isdecimal():
+        return str(int(leaf) + 1)
+    named = [name for name in norms if _is_norm(name)]
+    kindless = _CONV.sub("", leaf.lower())
+    for same in (
+        [name for name in named if _NORM.sub("", name.lower()) == kindless or name.startswith(f"{leaf}_")],
+        [name for name in named if re.findall(r"\d+", name) == re.findall(r"\d+", leaf)],
+        named,
+    ):
+        if same:
+            return same[0] if len(same) == 1 else ""
+    return ""

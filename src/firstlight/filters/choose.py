@@ -5,50 +5,23 @@ told, and what else would have fitted is listed. Where there is a graph or a mod
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from firstlight.errors import FirstlightError, InputError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.batch_norm import find_batch_norm, scale_of
-from firstlight.filters.tensors import TensorEntry, TensorFile
+from firstlight.filters.candidates import Candidate, also_fit, find_candidates, is_stem_name, layer_name, likely_first
+from firstlight.filters.reparametrised import effective_entries
+from firstlight.filters.scales import scaled_entries
+from firstlight.filters.tensors import TensorFile
 
-# Parts of names that tell what is not the network itself: state of an optimiser, a moving average, a helper network.
-_OPTIMISER = {"optimizer", "optimizers", "optimizer_states", "optimizer_state_dict", "optim", "optimizer_state"}
-_OPTIMISER |= {"exp_avg", "exp_avg_sq", "momentum_buffer", "max_exp_avg_sq", "grad", "gradients"}
-_AVERAGE = re.compile(r"(^|_)(ema|swa|averaged?|shadow)(_|$)")
-_HELPER = re.compile(
-    r"(^|_)(teacher|loss|criterion|perceptual|lpips|discriminator|aux|momentum_encoder|encoder_k)(_|$)"
+# What containers, and wrappers around a network, put in front of its own names.
+_WRAPPING = re.compile(
+    r"^((state_dict|model|module|net|network|params|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+"
 )
-# What first layers are called, as the last parts of their names.
-_STEM = re.compile(
-    r"(^|\.)("
-    r"_?conv_?stem|stem(\.\w+)*|conv_?(0|1|1_1|1a|2d_1a\w*|in|first|input|pre|0_0)|first_?conv|conv2d(_1)?|init_?conv\w*|"
-    r"init_?block(\.\w+)*|(features|layers|model|net|network|backbone|encoder|blocks|main|trunk)\.0(\.0|\.conv\w*)?|"
-    r"(conv|layer|block|downsample_layers|features)_?[01]?\.0(\.0)?|patch_?embed\w*(\.\w+)*|"
-    r"embedd\w*(\.\w+)*|to_patch_embedding\.\d|from_?rgb(\.\w+)*|input_blocks\.0\.0|0|(conv|conv1)\.conv|convolution"
-    r")$"
-)
-_KERNEL_LAST = {"kernel", "kernel:0", "w"}  # leaves of TensorFlow's and JAX's names, whose layout is (kh, kw, C, K)
-_IMAGE_CHANNELS = {3: 0, 1: 1, 4: 1, 2: 1}  # how likely an input has so many: RGB first
-_MOST_CHANNELS = 32  # of an unusual input, such as a multispectral one
 _SHOWN = 8
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    entry: TensorEntry
-    shape: tuple[int, int, int, int]  # K, C, kh, kw
-    layout: str  # how the stored axes become those: "", "hwio" or "linear"
-    position: int  # among the tensors with axes in space, in the file's order
-
-    @property
-    def layer(self) -> str:
-        return layer_name(self.entry.name)
-
-    def __str__(self) -> str:
-        return f"{self.layer} {' x '.join(map(str, self.shape))}"
 
 
 def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
@@ -57,8 +30,10 @@ def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
     Parameters
     ----------
     file : TensorFile
+        As a reader lists it; weights in parts and quantised ones are put together here.
     layer : str, optional
-        Name of the layer, or of its weight, to take instead of judging.
+        Name of the layer, or of its weight, to take instead of judging. The containers around the network, and any
+        part of the name that is not needed to tell the layer from others, may be left out.
 
     Returns
     -------
@@ -68,21 +43,24 @@ def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
     Raises
     ------
     InputError
-        `layer` is not there.
+        `layer` is not there, or is no two-dimensional convolution.
     SourceError
         Nothing looks like the first layer of a network on images; the message lists what there is.
     """
-    candidates = _candidates(file)
-    chosen = _named(file, candidates, layer) if layer is not None else _judged(file, candidates)
-    others: list[_Candidate] = []
-    if layer is None:
-        others = [one for one in candidates if one is not chosen and _fits(one, chosen)]
-    weight = _arranged(chosen, chosen.entry.read())
+    file = replace(file, entries=effective_entries(scaled_entries(file.entries)))
+    candidates = find_candidates(file)
+    if layer is not None:
+        chosen, others = _named(file, candidates, layer), []
+    else:
+        likely = likely_first(candidates, file.ordered)
+        if not likely or len(likely[0].shape) != 4:
+            raise SourceError(_refusal(file, candidates, likely))
+        chosen, others = likely[0], also_fit(likely[0], likely)
     bank = FilterBank(
-        weight,
+        _arranged(chosen, chosen.entry.read()),
         layer=chosen.layer,
         source=file.source,
-        stride=chosen.shape[2:] if chosen.layout == "linear" else None,
+        stride=(chosen.shape[2], chosen.shape[3]) if chosen.layout == "linear" else None,
         padding=(0, 0) if chosen.layout == "linear" else None,
         dtype=chosen.entry.dtype,
         alternatives=tuple(map(str, others)),
@@ -92,7 +70,7 @@ def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
 
 
 def with_batch_norm(bank: FilterBank, file: TensorFile) -> FilterBank:
-    """The bank, and the scale of the batch normalisation that the names, or the order, put behind its layer."""
+    """The bank, and the scale of the batch normalisation that the names put behind its layer."""
     norm = find_batch_norm(file, bank.layer, len(bank))
     if norm is None:
         return bank
@@ -102,134 +80,82 @@ def with_batch_norm(bank: FilterBank, file: TensorFile) -> FilterBank:
         return replace(bank, notes=(*bank.notes, f"the batch normalisation {norm.layer} cannot be read: {error}"))
 
 
-def layer_name(tensor: str) -> str:
-    """The layer that a tensor belongs to: its name without the last part, where that says "weight" or the like."""
-    for leaf in ("weight", "kernel", "kernel:0", "w", "weight_v", "weight_orig"):
-        for separator in "./":
-            if tensor.endswith(separator + leaf):
-                return tensor[: -len(leaf) - 1]
-    return tensor
+def _named(file: TensorFile, candidates: list[Candidate], layer: str) -> Candidate:
+    def names(one: Candidate) -> tuple[str, str]:
+        return one.entry.name, one.layer
 
-
-def _candidates(file: TensorFile) -> list[_Candidate]:
-    """The tensors that may be filters over images, in the file's order."""
-    found, position = [], 0
-    for entry in file.entries:
-        parts = set(re.split(r"[./]", entry.name.lower()))
-        if parts & _OPTIMISER or 0 in entry.shape:
-            continue
-        if len(entry.shape) == 4:
-            layout = "hwio" if _kernel_last(entry) else ""
-            shape = tuple(entry.shape[axis] for axis in (3, 2, 0, 1)) if layout else entry.shape
-            found.append(_Candidate(entry, shape, layout, position))  # type: ignore[arg-type]  # four, as asked
-        elif len(entry.shape) == 2 and (side := _patch_side(entry)):
-            found.append(_Candidate(entry, (entry.shape[0], 3, side, side), "linear", position))
-        position += len(entry.shape) >= 3
-    return found
-
-
-def _kernel_last(entry: TensorEntry) -> bool:
-    """Whether the axes are (kh, kw, C, K): by the name that TensorFlow and JAX give, else where nothing else fits."""
-    if re.split(r"[./]", entry.name)[-1] in _KERNEL_LAST:
-        return True
-    rows, columns, channels, filters = entry.shape
-    return rows == columns <= _MOST_CHANNELS and channels in (1, 3, 4) and filters >= 8 and columns not in (1, 3, 4)
-
-
-def _patch_side(entry: TensorEntry) -> int:
-    """Side of the patches that a linear embedding of RGB patches takes, or 0.
-
-    Only of the naming whose flattening is known: ``to_patch_embedding``, with "(row column channel)".
-    """
-    side = round((entry.shape[1] / 3) ** 0.5)
-    return side if "to_patch_embedding" in entry.name and 3 * side * side == entry.shape[1] else 0
-
-
-def _named(file: TensorFile, candidates: list[_Candidate], layer: str) -> _Candidate:
     for same in (
-        lambda one: layer in (one.entry.name, one.layer),
-        lambda one: (
-            one.layer.endswith((f".{layer}", f"/{layer}")) or one.entry.name.endswith((f".{layer}", f"/{layer}"))
-        ),
+        lambda one: layer in names(one),
+        lambda one: layer in (_WRAPPING.sub("", name) for name in names(one)),
+        lambda one: any(name.endswith(("." + layer, "/" + layer)) for name in names(one)),
     ):
         matches = [one for one in candidates if same(one)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
+        if len(matches) > 1:
             raise InputError(
                 f"layer is {layer!r}, which {file.source} has more than once: {_list(matches)}; give it in full"
             )
+        if matches:
+            return _usable(matches[0], layer)
     if other := [entry for entry in file.entries if layer in (entry.name, layer_name(entry.name))]:
-        shape = " x ".join(map(str, other[0].shape))
+        shape = " x ".join(map(str, other[0].shape)) or "of a single number"
         raise InputError(
-            f"layer is {layer!r}, which has the shape {shape}; expected filters, K x C x kh x kw; {_list(candidates)}"
+            f"layer is {layer!r}, which has the shape {shape}; expected filters, K x C x kh x kw; {_listed(candidates)}"
         )
-    raise InputError(f"layer is {layer!r}, which {file.source} does not have; {_list(candidates)}")
+    raise InputError(f"layer is {layer!r}, which {file.source} does not have; {_listed(candidates)}")
 
 
-def _judged(file: TensorFile, candidates: list[_Candidate]) -> _Candidate:
-    likely = [one for one in candidates if _rank(one, file.ordered)[1] < 3]
+def _usable(one: Candidate, layer: str) -> Candidate:
+    if len(one.shape) != 4:
+        what = "a three-dimensional convolution"
+    elif one.transposed:
+        what = "by its bias a transposed convolution, which has no input patches"
+    else:
+        return one
+    raise InputError(f"layer is {layer!r}, {one}, {what}; expected an ordinary two-dimensional one, K x C x kh x kw")
+
+
+def _refusal(file: TensorFile, candidates: list[Candidate], likely: list[Candidate]) -> str:
+    """Why no first layer was chosen, and what there is instead."""
+    start = f"{file.source}: no tensor looks like the first layer of a network on images, K x C x kh x kw"
     if likely:
-        return min(likely, key=lambda one: _rank(one, file.ordered))
-    what = _list(candidates)
-    if not candidates:
-        others = [entry for entry in file.entries if len(entry.shape) in (2, 3, 5)]
-        stems = [entry for entry in others if _STEM.search(layer_name(entry.name).replace("/", "."))] or others
-        shown = "; ".join(f"{entry.name} {' x '.join(map(str, entry.shape))}" for entry in stems[:_SHOWN])
-        what = f"it has {len(file.entries)} tensors and none with four axes" + (f", such as {shown}" if shown else "")
-        if any(len(entry.shape) == 2 and "patch" in entry.name.lower() for entry in stems):
-            what += "; of a linear patch embedding it is not known in which order it flattens pixels"
-    raise SourceError(
-        f"{file.source}: no tensor looks like the first layer of a network on images, K x C x kh x kw with 1 to 4 "
-        f"channels; {what}" + ("; name the layer with --layer (layer=)" if candidates else "")
-    )
+        what = f"{likely[0]} is a three-dimensional convolution, of videos or volumes"
+        return f"{start}; {what}" + ("; name another layer with --layer (layer=)" if len(candidates) > 1 else "")
+    linear = [e for e in file.entries if len(e.shape) == 2 and re.search(r"patch.*(embed|proj)", e.name.lower())]
+    if linear:
+        name, shape = linear[0].name, " x ".join(map(str, linear[0].shape))
+        return f"{start}; of the linear patch embedding {name}, {shape}, it is not known in which order it takes pixels"
+    if candidates:
+        return f"{start} with 1 to 4 channels; {_listed(candidates)}; name the layer with --layer (layer=)"
+    others = [entry for entry in file.entries if len(entry.shape) in (2, 3)]
+    stems = [entry for entry in others if is_stem_name(layer_name(entry.name))] or others
+    shown = "; ".join(f"{entry.name} {' x '.join(map(str, entry.shape))}" for entry in stems[:_SHOWN])
+    return f"{start}; it has {len(file.entries)} tensors, none with four axes" + (f", such as {shown}" if shown else "")
 
 
-def _rank(candidate: _Candidate, ordered: bool) -> tuple[int, int, bool, bool, int, int, str]:
-    """Lower is likelier: the network itself, image channels, more than one pixel, a stem's name, early in the file."""
-    name = candidate.layer.replace("/", ".").lower()
-    stem = _STEM.search(name) is not None
-    channels = candidate.shape[1]
-    rank = _IMAGE_CHANNELS.get(channels, 3)
-    first = ordered and candidate.position == 0
-    if channels == 1 and not (first or stem):
-        rank = 3  # more often a depthwise convolution in the middle
-    elif rank == 3 and channels <= _MOST_CHANNELS and (stem or first):
-        rank = 2
-    parts = name.split(".")
-    role = 2 * any(_HELPER.search(part) for part in parts) + any(_AVERAGE.search(part) for part in parts)
-    pointwise = candidate.shape[2:] == (1, 1)
-    depth = 0 if ordered else len(parts)
-    return role, rank, pointwise, not stem, depth, candidate.position if ordered else 0, name
-
-
-def _fits(other: _Candidate, chosen: _Candidate) -> bool:
-    """Whether a reader should know that this one could be meant as well."""
-    return other.shape[1] == chosen.shape[1] and (other.shape[1] > 1 or _STEM.search(other.layer.lower()) is not None)
-
-
-def _arranged(candidate: _Candidate, weight: np.ndarray) -> np.ndarray:
-    if candidate.layout == "hwio":
+def _arranged(chosen: Candidate, weight: np.ndarray) -> np.ndarray:
+    if chosen.layout == "hwio":
         return weight.transpose(3, 2, 0, 1)
-    if candidate.layout == "linear":
-        filters, channels, rows, columns = candidate.shape
+    if chosen.layout == "linear":
+        filters, channels, rows, columns = chosen.shape
         return weight.reshape(filters, rows, columns, channels).transpose(0, 3, 1, 2)
     return weight
 
 
-def _notes(chosen: _Candidate) -> list[str]:
+def _notes(chosen: Candidate) -> list[str]:
     notes = []
     if chosen.layout == "hwio":
         notes.append("the weight was read as (rows, columns, channels, filters), by its name or shape")
     if chosen.layout == "linear":
         notes.append("a linear embedding of patches, flattened as (row, column, channel)")
-    if _AVERAGE.search(chosen.entry.name.lower().replace(".", "_")):
+    if chosen.averaged:
         notes.append("these are averaged weights (EMA or SWA)")
     return notes
 
 
-def _list(candidates: list[_Candidate]) -> str:
-    if not candidates:
-        return "it has no tensors with four axes"
+def _listed(candidates: list[Candidate]) -> str:
+    return f"its candidates are {_list(candidates)}" if candidates else "it has no tensors with four axes"
+
+
+def _list(candidates: list[Candidate]) -> str:
     more = f"; and {len(candidates) - _SHOWN} more" if len(candidates) > _SHOWN else ""
-    return f"its candidates are {'; '.join(map(str, candidates[:_SHOWN]))}{more}"
+    return "; ".join(map(str, candidates[:_SHOWN])) + more

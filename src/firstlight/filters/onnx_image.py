@@ -127,6 +127,8 @@ def _step(
         return [x], step.op in _SAME
     if step.op == "Transpose":
         order = step.ints("perm") or tuple(reversed(range(len(x.axes))))
+        if sorted(order) != list(range(len(x.axes))):
+            return [], False
         return [replace(x, axes="".join(x.axes[i] for i in order))], True
     if step.op == "Unsqueeze":
         axes = list(x.axes)

@@ -1,12 +1,12 @@
 """Pickles as inert data: what a file says is recorded, and nothing that it names is imported or called."""
 
 import pickletools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
 from firstlight.errors import SourceError
+from firstlight.filters.pickle_values import Call, Global, Malformed, Mapping, printable
 
 # A ResNet-50 with its optimizer takes 25,000 opcodes. A million keep both time and memory in bounds.
 MAX_OPCODES = 1_000_000
@@ -23,42 +23,6 @@ _OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opco
 _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINSTRING", "SHORT_BINSTRING"}
 _LITERALS |= {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
-
-
-class Malformed(Exception):
-    """What follows "it has": something that no writer of such files puts there."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Global:
-    """The name of a class or function. It stays a name."""
-
-    module: str
-    name: str
-    path: str = field(init=False)  # as in source code
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", f"{self.module}.{self.name}")
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Call:
-    """A call or construction that the pickle asks for, not made, and the state that the result was to be given."""
-
-    function: Global
-    args: tuple
-    state: Any = None
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Mapping:
-    """A dict, OrderedDict or Counter as keys and values in turn: no key of the file's choice is ever hashed."""
-
-    flat: list = field(default_factory=list)
-
-    def items(self) -> Iterator[tuple[Any, Any]]:
-        """Keys with their values, in the order of the file."""
-        return zip(self.flat[::2], self.flat[1::2], strict=True)
 
 
 def no_persistent_ids(_: Any) -> None:
@@ -286,9 +250,3 @@ def _refusal(source: str, found: Global, whole: bool) -> str:
         f"{source} {problem}; only files that torch.load(weights_only=True) accepts are read: save the state dict "
         "alone, torch.save(model.state_dict(), path), or pass weights as .safetensors"
     )
-
-
-def printable(text: str, limit: int = 200) -> str:
-    """Text of a file's choice as a message may show it: short, on one line, without control characters."""
-    text = text if len(text) <= limit else f"{text[:limit]}..."
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -10,7 +10,8 @@ import numpy as np
 
 from firstlight.errors import SourceError
 from firstlight.filters.dtypes import item_size, to_float64
-from firstlight.filters.pickles import Call, Malformed, Mapping, printable, read_pickle
+from firstlight.filters.pickle_values import Call, Malformed, Mapping, printable
+from firstlight.filters.pickles import read_pickle
 from firstlight.filters.tensors import LARGEST, TensorEntry, TensorFile
 from firstlight.filters.torch_globals import ELEMENT_SIZES, allowed, allowed_in_script, is_script
 from firstlight.filters.torch_storage import (

@@ -1,6 +1,6 @@
 """The classes, functions and number formats that a PyTorch pickle may name: those of torch.load(weights_only=True)."""
 
-from firstlight.filters.pickles import Global
+from firstlight.filters.pickle_values import Global
 
 _KINDS = {
     "Double": "float64",

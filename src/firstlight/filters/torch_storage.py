@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from firstlight.errors import SourceError
-from firstlight.filters.pickles import printable
+from firstlight.filters.pickle_values import printable
 from firstlight.filters.torch_values import Storage
 
 # Bytes of the longest list of a zip archive's records: over 100,000 tensors.

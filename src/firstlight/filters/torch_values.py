@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from firstlight.filters.pickles import Call, Global, Malformed, Mapping, printable
+from firstlight.filters.pickle_values import Call, Global, Malformed, Mapping, printable
 from firstlight.filters.torch_globals import ELEMENT_SIZES, STORAGES, TENSOR_CLASSES, is_script
 
 _MAX_DEPTH = 100

@@ -1,0 +1,47 @@
+"""One target under atheris, in a process of its own: `python -m fuzz.child TARGET FOLDER [libFuzzer options]`."""
+
+import sys
+import warnings
+from pathlib import Path
+
+import atheris
+
+from fuzz.seeds import targets
+
+with atheris.instrument_imports(include=["firstlight.filters"]):
+    import firstlight.filters.choose
+    import firstlight.filters.exported
+    import firstlight.filters.files
+    import firstlight.filters.numpy_file
+    import firstlight.filters.onnx_file
+    import firstlight.filters.safetensors_file
+    import firstlight.filters.torch_file  # noqa: F401
+from firstlight.errors import FirstlightError
+from firstlight.filters import load_filters
+
+LONGEST = 2000  # characters of a message
+
+
+def main() -> None:
+    """Fuzz until libFuzzer's limits."""
+    name, folder = sys.argv.pop(1), Path(sys.argv.pop(1))
+    target = targets(folder)[name]
+    path = folder / f"input{target.suffix}"
+    warnings.simplefilter("error")
+
+    def one(data: bytes) -> None:
+        path.write_bytes(target.wrap(data))
+        message = ""
+        try:
+            load_filters(path)
+        except FirstlightError as error:
+            message = str(error)
+        assert "\n" not in message, "the message has several lines"
+        assert len(message) < LONGEST, "the message is too long"
+
+    atheris.Setup(sys.argv, one)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()

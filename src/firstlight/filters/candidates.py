@@ -1,0 +1,188 @@
+"""Which tensors of a bare state dict may be a first layer over images, and how likely each is."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from firstlight.filters.tensors import TensorEntry, TensorFile
+
+# Leaves of TensorFlow's and JAX's names, whose layout is (rows, columns, channels, filters).
+_KERNEL_LAST = {"kernel", "kernel:0", "w"}
+_LEAVES = ("weight", *_KERNEL_LAST)
+# Parts of names that are never a network's own filters: what an optimiser keeps, low-rank updates.
+_FOREIGN = re.compile(r"(^|_)(optim\w*|lora|exp_avg|square_avg|momentum_buffer)(_|$)")
+_NO_FILTERS = re.compile(r"(bias|mask|depthwise_kernel)(:0)?$")
+# Parts of names that say: there is a network that matters more.
+_HELPER = re.compile(
+    r"(^|_)(teacher|target|discriminator|decoder|loss|criterion|perceptual|lpips|aux|audio|momentum_encoder|encoder_k)"
+    r"(_|$)"
+)
+_AVERAGE = re.compile(r"(^|_)(ema|swa|averaged?|shadow)(_|$)")
+# What first layers are called: a word somewhere in the name, or the end of it, such as conv1, conv1_1, 0 or 0.conv.
+_STEM = re.compile(
+    r"stem|first|init|patch|embed|from_?rgb|conv(2d)?_?(1a\w*|in|pre|[01](_[01])?)(\.conv)?$|(^|\.)0(\.conv)?$"
+)
+_IMAGE_CHANNELS = {3: 0, 1: 1, 4: 1, 2: 1}  # how likely an input has so many: RGB first
+_MOST_CHANNELS = 32  # of an unusual input, such as a multispectral one
+_LARGEST_KERNEL = 64
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A tensor that could be the weight of a convolution, or of a linear embedding of patches.
+
+    Attributes
+    ----------
+    entry : TensorEntry
+    shape : tuple of int
+        (K, C, kh, kw), or with one axis more for a three-dimensional convolution.
+    layout : str
+        How the stored axes become those: "", "hwio" or "linear".
+    position : int
+        Its place among the tensors that have axes in space.
+    transposed : bool
+        Whether it is a transposed convolution, as far as its bias tells.
+    """
+
+    entry: TensorEntry
+    shape: tuple[int, ...]
+    layout: str = ""
+    position: int = 0
+    transposed: bool = False
+
+    @cached_property
+    def layer(self) -> str:
+        return layer_name(self.entry.name)
+
+    @cached_property
+    def averaged(self) -> bool:
+        """Whether its name tells of a moving average of weights."""
+        return any(_AVERAGE.search(part) for part in _parts(self.entry.name))
+
+    def __str__(self) -> str:
+        return f"{self.layer} {' x '.join(map(str, self.shape))}"
+
+
+def layer_name(tensor: str) -> str:
+    """The layer that a tensor belongs to: its name without the last part, where that says "weight" or the like."""
+    for leaf in _LEAVES:
+        if tensor.endswith(("." + leaf, "/" + leaf)):
+            return tensor[: -len(leaf) - 1]
+    return tensor
+
+
+def is_stem_name(layer: str) -> bool:
+    """Whether a layer is called as first layers are."""
+    return _STEM.search(".".join(_parts(layer))) is not None
+
+
+def find_candidates(file: TensorFile) -> list[Candidate]:
+    """The tensors that may be filters, in the file's order, likely or not."""
+    found, position = [], 0
+    biases = {re.sub(r"[./]bias(:0)?$", "", entry.name): entry.shape for entry in file.entries if len(entry.shape) == 1}
+    for entry in file.entries:
+        parts = _parts(entry.name)
+        if 0 in entry.shape or _NO_FILTERS.search(parts[-1]) or any(_FOREIGN.search(part) for part in parts):
+            continue
+        if len(entry.shape) in (4, 5):
+            layout = "hwio" if _kernel_last(entry) else ""
+            shape = (*entry.shape[:-3:-1], *entry.shape[:-2]) if layout else entry.shape
+            transposed = biases.get(layer_name(entry.name)) == (shape[1],) != (shape[0],)
+            found.append(Candidate(entry, shape, layout, position, transposed))
+        elif side := _patch_side(entry):
+            found.append(Candidate(entry, (entry.shape[0], 3, side, side), "linear", position))
+        position += len(entry.shape) >= 3
+    return found
+
+
+def likely_first(candidates: list[Candidate], ordered: bool) -> list[Candidate]:
+    """Those that fit the first layer of a network on images, likeliest first.
+
+    Three channels and more than one pixel are evidence enough. Other numbers of channels are as usual in the middle
+    of a network (depthwise and grouped convolutions), and need a stem's name, the first place in an ordered file, or,
+    for one channel, that no other layer has one. Numbered layers with an earlier one of other channels come later.
+    """
+    possible = [one for one in candidates if _is_possible(one)]
+    gray = sum(one.shape[1] == 1 for one in possible)
+    earliest: dict[str, Candidate] = {}
+    for one in sorted(candidates, key=lambda one: _natural(one.layer)):
+        earliest.setdefault(_unnumbered(one.layer), one)
+
+    def fits(one: Candidate) -> bool:
+        if is_stem_name(one.layer) or (ordered and one.position == 0):
+            return True
+        channels = one.shape[1]
+        if earliest[_unnumbered(one.layer)].shape[1] != channels:
+            return False
+        return channels == 3 or (channels == 1 and gray == 1)
+
+    def rank(one: Candidate) -> tuple:
+        parts = _parts(one.layer)
+        role = 2 * any(_HELPER.search(part) for part in parts) + one.averaged
+        pointwise = max(one.shape[2:]) == 1
+        stem = is_stem_name(one.layer)
+        place = one.position if ordered else len(parts)
+        return role, _IMAGE_CHANNELS.get(one.shape[1], 2), pointwise, not stem, place, _natural(one.layer)
+
+    return sorted(filter(fits, possible), key=rank)
+
+
+def also_fit(chosen: Candidate, likely: list[Candidate]) -> list[Candidate]:
+    """Of the likely ones, those that a reader of the result should know of.
+
+    They have as many channels as the chosen one, or as many as images or latents have. With one channel, that is said
+    of every depthwise convolution; so such a one must have the chosen shape, or be the only one.
+    """
+    gray = sum(one.shape[1] == 1 for one in likely) == 1
+
+    def fits(one: Candidate) -> bool:
+        channels = one.shape[1]
+        if channels == 1:
+            return one.shape == chosen.shape or gray
+        return channels == chosen.shape[1] or (channels in _IMAGE_CHANNELS and max(one.shape[2:]) > 1)
+
+    return [one for one in likely if one is not chosen and fits(one)]
+
+
+def _is_possible(one: Candidate) -> bool:
+    """Whether the shape is one that a first layer may have."""
+    filters, channels, *kernel = one.shape
+    if one.transposed or filters == 1 or channels > _MOST_CHANNELS or max(kernel) > _LARGEST_KERNEL:
+        return False
+    return max(kernel) > 1 or channels == 3
+
+
+def _parts(name: str) -> list[str]:
+    return re.split(r"[./]", name.lower())
+
+
+def _unnumbered(name: str) -> str:
+    return re.sub(r"\d+", "0", name)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts numbers in names by their value: conv2 before conv10."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _kernel_last(entry: TensorEntry) -> bool:
+    """Whether the axes are (rows, columns, channels, filters): by the name, unless the shape says otherwise.
+
+    The kernels of a first layer are nearly always square; so one pair of equal axes outweighs a name.
+    """
+    front, back = entry.shape[0] == entry.shape[1], entry.shape[-1] == entry.shape[-2]
+    if re.split(r"[./]", entry.name)[-1] in _KERNEL_LAST:
+        return front or not back
+    channels, filters = entry.shape[-2:]
+    return front and not back and entry.shape[0] <= _LARGEST_KERNEL and channels in (1, 3, 4) and filters >= 8
+
+
+def _patch_side(entry: TensorEntry) -> int:
+    """Side of the patches that a linear embedding of RGB patches takes, or 0.
+
+    Only of the naming whose flattening is known: ``to_patch_embedding``, with "(row column channel)".
+    """
+    if len(entry.shape) != 2 or "to_patch_embedding" not in entry.name:
+        return 0
+    side = round((entry.shape[1] / 3) ** 0.5)
+    return side if 3 * side * side == entry.shape[1] else 0
