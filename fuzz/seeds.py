@@ -35,7 +35,9 @@ def targets(folder: Path) -> dict[str, Target]:
     import torch
     from safetensors.torch import save
 
-    net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.ReLU()).eval()
+    conv = torch.nn.Conv2d(3, 4, 3)
+    net = torch.nn.Sequential(conv, torch.nn.BatchNorm2d(4), torch.nn.ReLU()).eval()
+    weight = conv.weight.detach().numpy()
     state = {"state_dict": {f"module.{name}": tensor for name, tensor in net.state_dict().items()}, "epoch": 3}
     zipped, legacy = _saved(state), _saved(state, _use_new_zipfile_serialization=False)
     script = io.BytesIO()
@@ -44,8 +46,8 @@ def targets(folder: Path) -> dict[str, Target]:
     torch.export.save(torch.export.export(net, (torch.zeros(1, 3, 8, 8),)), exported)
     index = {"weight_map": {"conv1.weight": "a.safetensors", "fc.weight": "b.safetensors"}}
     npy, npz = io.BytesIO(), io.BytesIO()
-    np.save(npy, net[0].weight.detach().numpy())
-    np.savez(npz, **{"conv1.weight": net[0].weight.detach().numpy(), "bias": np.ones(4)})
+    np.save(npy, weight)
+    np.savez(npz, **{"conv1.weight": weight, "bias": np.ones(4)})
     keras, h5 = folder / "seed.keras", folder / "seed.h5"
     environment = {**os.environ, "KERAS_BACKEND": "torch"}
     subprocess.run([sys.executable, "-W", "ignore", "-c", KERAS, keras, h5], check=True, env=environment)
