@@ -2,12 +2,14 @@
 
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-import atheris
-
+from firstlight.errors import FirstlightError
 from fuzz.seeds import targets
 
+atheris: Any = import_module("atheris")  # only installed where somebody fuzzes
 with atheris.instrument_imports(include=["firstlight.filters"]):
     import firstlight.filters.choose
     import firstlight.filters.exported
@@ -15,9 +17,7 @@ with atheris.instrument_imports(include=["firstlight.filters"]):
     import firstlight.filters.numpy_file
     import firstlight.filters.onnx_file
     import firstlight.filters.safetensors_file
-    import firstlight.filters.torch_file  # noqa: F401
-from firstlight.errors import FirstlightError
-from firstlight.filters import load_filters
+    import firstlight.filters.torch_file
 
 LONGEST = 2000  # characters of a message
 
@@ -33,7 +33,7 @@ def main() -> None:
         path.write_bytes(target.wrap(data))
         message = ""
         try:
-            load_filters(path)
+            firstlight.filters.load_filters(path)
         except FirstlightError as error:
             message = str(error)
         assert "\n" not in message, "the message has several lines"

@@ -21,7 +21,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firstlight.errors import FirstlightError, InputError, NonFiniteWeights, SourceError
-from firstlight.filters.keras_file import _Graph, read_in_process, read_keras
+from firstlight.filters.keras_file import read_keras
+from firstlight.filters.keras_graph import KerasGraph
+from firstlight.filters.keras_model import read_in_process
 
 # Writes the models with Keras itself, in a process of its own: it changes global state and warns a lot.
 MAKE = """
@@ -511,7 +513,7 @@ def test_the_first_convolution_of_any_graph_has_a_way_from_the_input(layers: lis
         *(node(f"n{n}", kind, *(f"n{one}" for one in feeding)) for n, (kind, feeding) in enumerate(layers)),
         inputs="n0",
     )
-    graph = _Graph(model, "net.keras")
+    graph = KerasGraph(model, "net.keras")
 
     def reachable(index: int, seen: frozenset[int]) -> bool:
         """Whether the input comes here through layers that pass it on, going backwards by definition."""

@@ -631,6 +631,11 @@ REFUSED = {
         [*LINEAR, WEIGHT],
         "c cannot be computed by Reshape c: its shapes do not fit",
     ),
+    "no axes": (
+        [node("Unsqueeze", "w", "c"), node("Conv", "image c", "y")],
+        [WEIGHT],
+        "c is computed by Unsqueeze, which is not followed",
+    ),
     "growing": (
         [node("Mul", "left right", "c"), node("Conv", "image c", "y")],
         [constant("left", np.zeros((5000, 1, 1, 1))), constant("right", np.zeros((1, 5000, 1, 1)))],

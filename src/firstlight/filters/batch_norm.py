@@ -26,7 +26,7 @@ def find_batch_norm(file: TensorFile, layer: str, filters: int) -> BatchNorm | N
     """The batch normalisation over as many channels as the layer has filters that comes right after it, or None.
 
     It is inside the layer (conv1.norm); or it has the same parent and the next number (features.0, features.1), the
-    same name but for the kind (conv1, bn1), the same digits, or is the only one there. The order of a file tells
+    same name but for the kind (conv1, bn1), the same digits, or is the only one there and has no other digits. The order of a file tells
     nothing more: what comes next may belong to a branch, or normalise a sum.
     """
     norms = {}
@@ -44,7 +44,7 @@ def find_batch_norm(file: TensorFile, layer: str, filters: int) -> BatchNorm | N
     return BatchNorm(name, norms[name], gammas.get(f"{name}.weight"))
 
 
-def scale_of(norm: BatchNorm, epsilon: float = EPSILON) -> np.ndarray:
+def scale_of(norm: BatchNorm, epsilon: float) -> np.ndarray:
     """What a batch normalisation multiplies each channel by, shape (K,): gamma / sqrt(variance + epsilon)."""
     gamma = 1.0 if norm.gamma is None else norm.gamma.read()
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -57,14 +57,14 @@ def _is_norm(name: str) -> bool:
 
 def _beside(leaf: str, norms: list[str]) -> str:
     """The name, among those with the same parent, of what normalises the layer `leaf`; empty if none does."""
-    if leaf.isdecimal():
+    if re.fullmatch("[0-9]{1,9}", leaf):
         return str(int(leaf) + 1)
     named = [name for name in norms if _is_norm(name)]
-    kindless = _CONV.sub("", leaf.lower())
+    kindless, digits = _CONV.sub("", leaf.lower()), re.findall(r"\d+", leaf)
     for same in (
         [name for name in named if _NORM.sub("", name.lower()) == kindless or name.startswith(f"{leaf}_")],
-        [name for name in named if re.findall(r"\d+", name) == re.findall(r"\d+", leaf)],
-        named,
+        [name for name in named if re.findall(r"\d+", name) == digits],
+        [name for name in named if not (digits and re.search(r"\d", name))],
     ):
         if same:
             return same[0] if len(same) == 1 else ""

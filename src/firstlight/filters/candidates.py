@@ -11,7 +11,7 @@ _KERNEL_LAST = {"kernel", "kernel:0", "w"}
 _LEAVES = ("weight", *_KERNEL_LAST)
 # Parts of names that are never a network's own filters: what an optimiser keeps, low-rank updates.
 _FOREIGN = re.compile(r"(^|_)(optim\w*|lora|exp_avg|square_avg|momentum_buffer)(_|$)")
-_NO_FILTERS = re.compile(r"(bias|mask|depthwise_kernel)(:0)?$")
+_NO_FILTERS = re.compile(r"(bias|mask|depthwise_kernel|weight_g|original0)(:0)?$")
 # Parts of names that say: there is a network that matters more.
 _HELPER = re.compile(
     r"(^|_)(teacher|target|discriminator|decoder|loss|criterion|perceptual|lpips|aux|audio|momentum_encoder|encoder_k)"
@@ -55,6 +55,10 @@ class Candidate:
         return layer_name(self.entry.name)
 
     @cached_property
+    def has_stem_name(self) -> bool:
+        return is_stem_name(self.layer)
+
+    @cached_property
     def averaged(self) -> bool:
         """Whether its name tells of a moving average of weights."""
         return any(_AVERAGE.search(part) for part in _parts(self.entry.name))
@@ -79,19 +83,20 @@ def is_stem_name(layer: str) -> bool:
 def find_candidates(file: TensorFile) -> list[Candidate]:
     """The tensors that may be filters, in the file's order, likely or not."""
     found, position = [], 0
-    biases = {re.sub(r"[./]bias(:0)?$", "", entry.name): entry.shape for entry in file.entries if len(entry.shape) == 1}
+    biases = {entry.name: entry.shape for entry in file.entries if len(entry.shape) == 1}
     for entry in file.entries:
-        parts = _parts(entry.name)
-        if 0 in entry.shape or _NO_FILTERS.search(parts[-1]) or any(_FOREIGN.search(part) for part in parts):
+        side = _patch_side(entry)
+        if (len(entry.shape) < 3 and not side) or 0 in entry.shape or _is_foreign(entry.name):
             continue
         if len(entry.shape) in (4, 5):
             layout = "hwio" if _kernel_last(entry) else ""
             shape = (*entry.shape[:-3:-1], *entry.shape[:-2]) if layout else entry.shape
-            transposed = biases.get(layer_name(entry.name)) == (shape[1],) != (shape[0],)
+            bias = re.sub(r"(?<=[./])(weight|kernel)(?=(:0)?$)", "bias", entry.name)
+            transposed = biases.get(bias) == (shape[1],) != (shape[0],)
             found.append(Candidate(entry, shape, layout, position, transposed))
-        elif side := _patch_side(entry):
+        elif side:
             found.append(Candidate(entry, (entry.shape[0], 3, side, side), "linear", position))
-        position += len(entry.shape) >= 3
+        position += 1
     return found
 
 
@@ -109,7 +114,7 @@ def likely_first(candidates: list[Candidate], ordered: bool) -> list[Candidate]:
         earliest.setdefault(_unnumbered(one.layer), one)
 
     def fits(one: Candidate) -> bool:
-        if is_stem_name(one.layer) or (ordered and one.position == 0):
+        if one.has_stem_name or (ordered and one.position == 0):
             return True
         channels = one.shape[1]
         if earliest[_unnumbered(one.layer)].shape[1] != channels:
@@ -119,10 +124,10 @@ def likely_first(candidates: list[Candidate], ordered: bool) -> list[Candidate]:
     def rank(one: Candidate) -> tuple:
         parts = _parts(one.layer)
         role = 2 * any(_HELPER.search(part) for part in parts) + one.averaged
-        pointwise = max(one.shape[2:]) == 1
-        stem = is_stem_name(one.layer)
-        place = one.position if ordered else len(parts)
-        return role, _IMAGE_CHANNELS.get(one.shape[1], 2), pointwise, not stem, place, _natural(one.layer)
+        channels = one.shape[1]
+        likeness = _IMAGE_CHANNELS.get(channels, 2), max(one.shape[2:]) == 1, not one.has_stem_name
+        place = (one.position,) if ordered else (channels, len(parts))
+        return role, likeness, place, _natural(one.layer)
 
     return sorted(filter(fits, possible), key=rank)
 
@@ -152,6 +157,11 @@ def _is_possible(one: Candidate) -> bool:
     return max(kernel) > 1 or channels == 3
 
 
+def _is_foreign(tensor: str) -> bool:
+    parts = _parts(tensor)
+    return _NO_FILTERS.search(parts[-1]) is not None or any(_FOREIGN.search(part) for part in parts)
+
+
 def _parts(name: str) -> list[str]:
     return re.split(r"[./]", name.lower())
 
@@ -162,7 +172,8 @@ def _unnumbered(name: str) -> str:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """A key that sorts numbers in names by their value: conv2 before conv10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+    parts = re.split(r"0*(\d+)", name)  # text and numbers in turn; numbers by length, as they may have many digits
+    return [*((len(part) * (place % 2), part) for place, part in enumerate(parts)), (0, name)]
 
 
 def _kernel_last(entry: TensorEntry) -> bool:

@@ -5,13 +5,15 @@ told, and what else would have fitted is listed. Where there is a graph or a mod
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
 from firstlight.errors import FirstlightError, InputError, SourceError
 from firstlight.filters.bank import FilterBank
-from firstlight.filters.batch_norm import find_batch_norm, scale_of
+from firstlight.filters.batch_norm import EPSILON, find_batch_norm, scale_of
 from firstlight.filters.candidates import Candidate, also_fit, find_candidates, is_stem_name, layer_name, likely_first
 from firstlight.filters.reparametrised import effective_entries
 from firstlight.filters.scales import scaled_entries
@@ -22,6 +24,7 @@ _WRAPPING = re.compile(
     r"^((state_dict|model|module|net|network|params|_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+"
 )
 _SHOWN = 8
+_MOST_ALTERNATIVES = 16
 
 
 def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
@@ -63,19 +66,30 @@ def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
         stride=(chosen.shape[2], chosen.shape[3]) if chosen.layout == "linear" else None,
         padding=(0, 0) if chosen.layout == "linear" else None,
         dtype=chosen.entry.dtype,
-        alternatives=tuple(map(str, others)),
+        alternatives=tuple(map(str, others[:_MOST_ALTERNATIVES])),
         notes=(*file.notes, *_notes(chosen)),
     )
     return with_batch_norm(bank, file)
 
 
-def with_batch_norm(bank: FilterBank, file: TensorFile) -> FilterBank:
-    """The bank, and the scale of the batch normalisation that the names put behind its layer."""
+def with_batch_norm(
+    bank: FilterBank, file: TensorFile, epsilons: Mapping[str, float] = MappingProxyType({})
+) -> FilterBank:
+    """The bank, and the scale of the batch normalisation that the names put behind its layer.
+
+    Parameters
+    ----------
+    bank : FilterBank
+    file : TensorFile
+        With the parameters and running statistics of the same network.
+    epsilons : mapping of str to float, optional
+        What each normalisation adds to the variance, by its name; PyTorch's default for all others.
+    """
     norm = find_batch_norm(file, bank.layer, len(bank))
     if norm is None:
         return bank
     try:
-        return replace(bank, batch_norm=norm.layer, scale=scale_of(norm))
+        return replace(bank, batch_norm=norm.layer, scale=scale_of(norm, epsilons.get(norm.layer, EPSILON)))
     except FirstlightError as error:
         return replace(bank, notes=(*bank.notes, f"the batch normalisation {norm.layer} cannot be read: {error}"))
 
@@ -99,7 +113,8 @@ def _named(file: TensorFile, candidates: list[Candidate], layer: str) -> Candida
     if other := [entry for entry in file.entries if layer in (entry.name, layer_name(entry.name))]:
         shape = " x ".join(map(str, other[0].shape)) or "of a single number"
         raise InputError(
-            f"layer is {layer!r}, which has the shape {shape}; expected filters, K x C x kh x kw; {_listed(candidates)}"
+            f"layer is {layer!r}, a tensor of shape {shape}; expected the weight of a convolution, K x C x kh x kw; "
+            f"{_listed(candidates)}"
         )
     raise InputError(f"layer is {layer!r}, which {file.source} does not have; {_listed(candidates)}")
 
@@ -147,6 +162,8 @@ def _notes(chosen: Candidate) -> list[str]:
         notes.append("the weight was read as (rows, columns, channels, filters), by its name or shape")
     if chosen.layout == "linear":
         notes.append("a linear embedding of patches, flattened as (row, column, channel)")
+    if re.search(r"parametrizations|weight_orig$", chosen.entry.name):
+        notes.append("the layer computes its weight from these numbers in a way that the file does not tell")
     if chosen.averaged:
         notes.append("these are averaged weights (EMA or SWA)")
     return notes

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firstlight.errors import FirstlightError, SourceError
+from firstlight.filters.archives import open_archive
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.choose import bank_of
+from firstlight.filters.messages import listed
 from firstlight.filters.tensors import TensorFile
 
 _HDF5, _NPY, _ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK"
@@ -92,9 +94,9 @@ def _reader(path: Path, source: str, start: bytes) -> Callable[[str | None], Fil
 
 def _zip_reader(path: Path, source: str) -> Callable[[str | None], FilterBank]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError) as error:
+    except zipfile.BadZipFile as error:
         raise SourceError(f"{source} is a damaged or incomplete archive ({error}); copy or download it again") from None
     from firstlight.filters.exported import is_exported, read_exported
 
@@ -112,8 +114,8 @@ def _zip_reader(path: Path, source: str) -> Callable[[str | None], FilterBank]:
         from firstlight.filters.torch_file import read_torch
 
         return _choosing(read_torch, path, source)
-    shown = ", ".join(names[:4]) + (" and more" if len(names) > 4 else "")
-    raise SourceError(f"{source} is a .zip archive with {shown or 'nothing in it'}; expected {_FORMATS}")
+    shown = listed(names, most=4, separator=", ") or "nothing in it"
+    raise SourceError(f"{source} is a .zip archive with {shown}; expected {_FORMATS}")
 
 
 def _choosing(read: Callable[[Path, str], TensorFile], path: Path, source: str) -> Callable[[str | None], FilterBank]:

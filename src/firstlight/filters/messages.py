@@ -34,9 +34,8 @@ def refusing(source: str, expected: str) -> Iterator[None]:
     except DAMAGE as error:
         if isinstance(error, OSError) and error.strerror:  # the system's, not a parser's
             raise SourceError(f"{source}: cannot be read: {error.strerror}") from None
-        raise SourceError(
-            f"{source}: cannot be read as {expected} ({type(error).__name__}: {joined(error)}): it is damaged or cut off"
-        ) from None
+        cause = f"{type(error).__name__}: {joined(error)}"
+        raise SourceError(f"{source}: cannot be read as {expected} ({cause}): it is damaged or cut off") from None
 
 
 def joined(error: Exception) -> str:

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
+from firstlight.filters.messages import first_line, listed
 
 _CANDIDATES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 # What a convolution is called below autograd, and in inference mode, where it arrives undivided.
@@ -95,7 +96,7 @@ def filters_from_module(module: nn.Module, layer: str | None = None, example: to
             return _of_found(module, modules, found)
         except Exception as error:  # whatever somebody's forward() raises on input that it does not like
             # The first input has the network's own channels: what it says about that one helps most.
-            failure = failure or f"forward fails on an input of shape {tuple(tensor.shape)}: {_one_line(error)}"
+            failure = failure or f"forward fails on an input of shape {tuple(tensor.shape)}: {first_line(error)}"
         else:
             failure = f"a forward pass on an input of shape {tuple(tensor.shape)} executes no convolution"
             break
@@ -216,10 +217,4 @@ def _candidates(modules: dict[str, nn.Module]) -> str:
         ]
     if not found:
         return "it has no convolutions or linear layers"
-    shown = "; ".join(found[:8]) + (f"; and {len(found) - 8} more" if len(found) > 8 else "")
-    return f"its candidates are {shown}"
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+    return f"its candidates are {listed(found)}"

@@ -6,7 +6,6 @@ import stat
 import tokenize
 import warnings
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -17,15 +16,13 @@ import numpy as np
 from numpy.lib import format as npy
 
 from firstlight.errors import SourceError
-from firstlight.filters.safetensors_header import named
+from firstlight.filters.archives import open_archive
+from firstlight.filters.messages import DAMAGE, joined, named
 from firstlight.filters.tensors import TensorEntry, TensorFile
 
 _LARGEST_HEADER = 4096  # bytes; NumPy's own, of the numbers that weights are, have 128
-_LARGEST_DIRECTORY = 1 << 22  # bytes of an archive's list of members; they take ten times as much memory
 _MOST_ARRAYS = 5000
 _CHUNK = 1 << 20
-# What Python's reader of archives raises on damaged ones; RuntimeError stands for encrypted members.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, NotImplementedError)
 # What evaluating a damaged literal, or making a type of it, raises.
 _BAD_LITERAL = (ValueError, TypeError, SyntaxError, IndexError, KeyError, AttributeError, OverflowError)
 _BAD_LITERAL += (RecursionError, MemoryError, tokenize.TokenError)
@@ -80,7 +77,7 @@ def read_numpy(path: Path, source: str) -> TensorFile:
 
 def _archive(path: Path, source: str) -> TensorFile:
     entries: dict[str, TensorEntry] = {}
-    with _open_archive(path) as archive:
+    with open_archive(path) as archive:
         members = archive.infolist()
         if len(members) > _MOST_ARRAYS:
             raise SourceError(f"is an archive of {len(members):,} files; expected at most {_MOST_ARRAYS:,} arrays")
@@ -161,21 +158,6 @@ def _header(file: IO[bytes]) -> _Array:
     return _Array(shape, fortran, dtype, start.tell())
 
 
-class _Directory(io.BufferedReader):
-    """A file that refuses the read with which `zipfile` takes in a list of members that is too long to hold."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _LARGEST_DIRECTORY:
-            raise SourceError(f"is an archive whose list of files takes {size:,} bytes: no model has so many")
-        return super().read(size)
-
-
-@contextmanager
-def _open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    with _Directory(io.FileIO(path)) as file, zipfile.ZipFile(file) as archive:
-        yield archive
-
-
 @contextmanager
 def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
     # Python unpacks the other methods without a limit, and NumPy writes none of them.
@@ -187,7 +169,7 @@ def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[IO
 
 @contextmanager
 def _member(path: Path, info: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-    with _open_archive(path) as archive, _open_member(archive, info) as member:
+    with open_archive(path) as archive, _open_member(archive, info) as member:
         yield member
 
 
@@ -196,8 +178,8 @@ def _damage() -> Iterator[None]:
     try:
         yield
     except zipfile.BadZipFile as error:
-        raise SourceError(f"is damaged, or no NumPy file ({str(error)[:100]})") from None
+        raise SourceError(f"is damaged, or no NumPy file ({joined(error)})") from None
     except OSError as error:
         raise SourceError(f"cannot be read ({error.strerror or type(error).__name__})") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise SourceError(f"is damaged ({type(error).__name__})") from None

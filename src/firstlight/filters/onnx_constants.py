@@ -116,10 +116,10 @@ class Constants:
             shape = (int(size) for size in second.values.ravel()[:9])
             # A zero keeps the length that is there.
             return replace(first, values=values.reshape([size or values.shape[i] for i, size in enumerate(shape)]))
-        if op in ("Squeeze", "Unsqueeze"):
-            axes = self.numbers(node, "axes", 1)
-            change = np.expand_dims if op == "Unsqueeze" else np.squeeze
-            return replace(first, values=change(values, axes))  # type: ignore[arg-type]
+        if op == "Squeeze":
+            return replace(first, values=np.squeeze(values, self.numbers(node, "axes", 1)))
+        if op == "Unsqueeze" and (axes := self.numbers(node, "axes", 1)) is not None:
+            return replace(first, values=np.expand_dims(values, axes))
         if op in _ARITHMETIC and second is not None:
             if math.prod(np.broadcast_shapes(values.shape, second.values.shape)) > LARGEST:
                 raise SourceError(f"{node} makes more than {LARGEST:,} numbers: no first layer is so large")

@@ -8,9 +8,10 @@ from typing import Any, cast
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from firstlight.errors import InputError, SourceError
+from firstlight.filters.messages import listed, named
 from firstlight.filters.ranges import MissingFile, RemoteFile, Traffic
 from firstlight.filters.safetensors_file import join_shards, tensor_entries
-from firstlight.filters.safetensors_header import header_length, named, parse_index, parse_json
+from firstlight.filters.safetensors_header import header_length, parse_index, parse_json
 from firstlight.filters.tensors import TensorEntry, TensorFile
 from firstlight.filters.web import Web, origin
 from firstlight.images.download import Deadline
@@ -181,4 +182,4 @@ def _only_file(raw: bytes, source: str) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    return listed(names, most=12, separator=", ")

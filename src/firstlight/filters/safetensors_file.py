@@ -12,12 +12,12 @@ import numpy as np
 
 from firstlight.errors import SourceError
 from firstlight.filters.dtypes import numpy_dtype, to_float64
+from firstlight.filters.messages import named
 from firstlight.filters.safetensors_header import (
     LARGEST_HEADER,
     START,
     Stored,
     header_length,
-    named,
     parse_header,
     parse_index,
     shown,

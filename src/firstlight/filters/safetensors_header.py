@@ -2,8 +2,6 @@
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -45,15 +43,6 @@ class Stored(NamedTuple):
     shape: tuple[int, ...]
     begin: int
     end: int
-
-
-@contextmanager
-def named(source: str) -> Iterator[None]:
-    """Put a name before the message of any SourceError that passes."""
-    try:
-        yield
-    except SourceError as error:
-        raise SourceError(f"{source}: {error}") from None
 
 
 def header_length(start: bytes | bytearray, size: int | None) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Random pairs of banks for the null distribution.
 DRAWS = 1000
+_LONGEST = 32  # characters of a name in a figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +83,13 @@ class Comparison:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """The correlations as a heat map; returns the figure and its axes."""
-        from firstlight.style import axes_or_new, literal
+        from firstlight.style import axes_or_new, literal, new_figure
 
+        if ax is None:
+            side = 2.5 + 0.45 * len(self.labels)
+            ax = new_figure(width=side + 1.5, height=side)[1][0]
         fig, ax = axes_or_new(ax)
-        names = [literal(label) for label in self.labels]
+        names = [literal(label) for label in _short(self.labels)]
         picture = ax.imshow(self.correlations, vmin=-1, vmax=1, cmap="RdBu_r")
         places = range(len(self.labels))
         ax.set_xticks(places, names, rotation=45, ha="right", fontsize=8)
@@ -99,11 +103,11 @@ class Comparison:
 
     def plot_profiles(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """All profiles on one axis, each relative to its peak; returns the figure and its axes."""
-        from firstlight.style import SERIES, axes_or_new, component_axis, literal
+        from firstlight.style import SERIES, axes_or_new, component_axis, literal, new_figure
 
-        fig, ax = axes_or_new(ax)
+        fig, ax = axes_or_new(new_figure(width=7.5, height=3.6)[1][0] if ax is None else ax)
         numbers = np.arange(1, self.basis.size + 1)
-        for index, (label, profile) in enumerate(zip(self.labels, self.profiles, strict=True)):
+        for index, (label, profile) in enumerate(zip(_short(self.labels), self.profiles, strict=True)):
             colour, marker, line = SERIES[index % len(SERIES)]
             ax.plot(numbers, profile.normalized, color=colour, marker=marker, ls=line, ms=4, label=literal(label))
         component_axis(ax, self.basis.size)
@@ -216,6 +220,13 @@ def _chance(size: int, first: int, second: int) -> float:
     a, b = (profile - profile.mean(axis=1, keepdims=True) for profile in profiles)
     r = np.sum(a * b, axis=1) / np.sqrt(np.sum(a**2, axis=1) * np.sum(b**2, axis=1))
     return float(np.percentile(r, 95))
+
+
+def _short(labels: Sequence[str]) -> list[str]:
+    """The labels for a figure: of paths the last part, where that still tells them apart, and the end of long ones."""
+    ends = [label.rstrip("/").rpartition("/")[2] for label in labels]
+    names = ends if len(set(ends)) == len(ends) else labels
+    return [name if len(name) <= _LONGEST else f"…{name[-_LONGEST:]}" for name in names]
 
 
 def _distinct(names: list[str]) -> list[str]:
