@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from firstlight.filters import load_filters
+from firstlight.filters import FilterBank, load_filters
 from firstlight.filters.batch_norm import find_batch_norm
 from firstlight.filters.choose import bank_of
 from firstlight.filters.tensors import TensorEntry, TensorFile
@@ -42,6 +42,11 @@ def used(norm: nn.BatchNorm2d, seed: int = 0) -> nn.BatchNorm2d:
     return norm
 
 
+def scale_of(bank: FilterBank) -> np.ndarray:
+    assert bank.scale is not None
+    return bank.scale
+
+
 def applied_scale(norm: nn.BatchNorm2d) -> np.ndarray:
     """What the evaluated module multiplies each channel by, out of its own output for 0 and for 1."""
     double = norm.double().eval()
@@ -58,7 +63,7 @@ def test_the_scale_is_the_one_that_the_module_applies(affine: bool, ordered: boo
     net = nn.Sequential(OrderedDict(conv1=nn.Conv2d(3, 16, 3), bn1=norm, conv2=nn.Conv2d(16, 16, 3)))
     bank = bank_of(file_of(net, ordered))
     assert (bank.layer, bank.batch_norm) == ("conv1", "bn1")
-    np.testing.assert_allclose(bank.scale, applied_scale(norm), rtol=1e-12)
+    np.testing.assert_allclose(scale_of(bank), applied_scale(norm), rtol=1e-12)
 
 
 def test_folded_filters_give_what_the_two_layers_give_but_for_a_constant():
@@ -75,7 +80,7 @@ def test_a_network_in_memory_tells_its_own_epsilon():
     norm = used(nn.BatchNorm2d(8, eps=0.3))
     bank = load_filters(nn.Sequential(nn.Conv2d(3, 8, 3), norm))
     assert bank.batch_norm == "1"
-    np.testing.assert_allclose(bank.scale, applied_scale(norm), rtol=1e-12)
+    np.testing.assert_allclose(scale_of(bank), applied_scale(norm), rtol=1e-12)
 
 
 def test_a_state_dict_does_not_and_pytorch_s_default_is_taken():
@@ -83,7 +88,7 @@ def test_a_state_dict_does_not_and_pytorch_s_default_is_taken():
     bank = bank_of(file_of(nn.Sequential(nn.Conv2d(3, 8, 3), norm)))
     assert norm.running_var is not None
     expected = norm.weight.detach().double() / (norm.running_var.double() + 1e-5).sqrt()
-    np.testing.assert_allclose(bank.scale, expected.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(scale_of(bank), expected.numpy(), rtol=1e-12)
 
 
 def test_a_network_in_memory_that_is_compiled_has_it_too():
@@ -91,7 +96,7 @@ def test_a_network_in_memory_that_is_compiled_has_it_too():
     net = torch.compile(nn.Sequential(nn.Conv2d(3, 8, 3), norm), backend="eager")
     bank = load_filters(net)
     assert bank.batch_norm == "1"
-    np.testing.assert_allclose(bank.scale, applied_scale(norm), rtol=1e-12)
+    np.testing.assert_allclose(scale_of(bank), applied_scale(norm), rtol=1e-12)
 
 
 # Which one. Layer, all normalisations of as many channels, the one behind the layer: as the named projects have them.

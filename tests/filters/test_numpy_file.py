@@ -232,10 +232,6 @@ def test_archives_of_very_many_files(tmp_path: Path):
         for i in range(5001):
             archive.writestr(f"{i}.npy", b"")
     assert "an archive of 5,001 files; expected at most 5,000 arrays" in refusal(tmp_path / "a.npz")
-    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
-        for i in range(70):
-            archive.writestr(f"{i}" + "x" * 65000, b"")
-    assert "an archive whose list of files takes 4,5" in refusal(tmp_path / "b.npz")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")

@@ -248,7 +248,7 @@ def test_the_only_safetensors_file_is_found_in_the_listing(site: Site):
             "has no safetensors file, .* it has pytorch_model.bin, x.onnx: download",
         ),
         (listing(), "it has no files"),
-        (listing(*(f"{i}.bin" for i in range(99))), "11.bin and 87 more"),
+        (listing(*(f"{i}.bin" for i in range(99))), "11.bin, and 87 more"),
         (listing("../a.safetensors", "a\nb.safetensors", 3, None, "/etc/x.safetensors"), "it has no files"),
         (b"[]", "it has no files"),
         (b'{"siblings": [1, [], {"x": 2}]}', "it has no files"),

@@ -26,18 +26,17 @@ def find_batch_norm(file: TensorFile, layer: str, filters: int) -> BatchNorm | N
     """The batch normalisation over as many channels as the layer has filters that comes right after it, or None.
 
     It is inside the layer (conv1.norm); or it has the same parent and the next number (features.0, features.1), the
-    same name but for the kind (conv1, bn1), the same digits, or is the only one there and has no other digits. The order of a file tells
-    nothing more: what comes next may belong to a branch, or normalise a sum.
+    same name but for the kind (conv1, bn1), the same digits, or is the only one there and has no other digits. The
+    order of a file tells nothing more: what comes next may belong to a branch, or normalise a sum.
     """
     norms = {}
     for entry in file.entries:
         if entry.name.endswith(".running_var") and entry.shape == (filters,):
             norms[entry.name.removesuffix(".running_var")] = entry
     parent, _, leaf = layer.rpartition(".")
-    name = next((name for name in norms if name.rpartition(".")[0] == layer and _is_norm(name)), None)
-    if name is None:
-        beside = {name.rpartition(".")[2]: name for name in norms if name.rpartition(".")[0] == parent}
-        name = beside.get(_beside(leaf, list(beside)))
+    inside = [name for name in norms if layer and name.rpartition(".")[0] == layer and _is_norm(name)]
+    beside = {name.rpartition(".")[2]: name for name in norms if name.rpartition(".")[0] == parent}
+    name = inside[0] if len(inside) == 1 else beside.get(_beside(leaf, list(beside)))
     if name is None:
         return None
     gammas = {entry.name: entry for entry in file.entries if entry.shape == (filters,)}

@@ -14,10 +14,10 @@ import numpy as np
 from firstlight.errors import FirstlightError, InputError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.batch_norm import EPSILON, find_batch_norm, scale_of
-from firstlight.filters.candidates import Candidate, also_fit, find_candidates, is_stem_name, layer_name, likely_first
+from firstlight.filters.candidates import Candidate, also_fit, find_candidates, layer_name, likely_first, stem_level
 from firstlight.filters.reparametrised import effective_entries
 from firstlight.filters.scales import scaled_entries
-from firstlight.filters.tensors import TensorFile
+from firstlight.filters.tensors import TensorEntry, TensorFile
 
 # What containers, and wrappers around a network, put in front of its own names.
 _WRAPPING = re.compile(
@@ -56,7 +56,7 @@ def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
         chosen, others = _named(file, candidates, layer), []
     else:
         likely = likely_first(candidates, file.ordered)
-        if not likely or len(likely[0].shape) != 4:
+        if not likely or len(likely[0].shape) != 4 or (likely[0].shape[1] != 3 and _linear_embedding(file)):
             raise SourceError(_refusal(file, candidates, likely))
         chosen, others = likely[0], also_fit(likely[0], likely)
     bank = FilterBank(
@@ -132,19 +132,24 @@ def _usable(one: Candidate, layer: str) -> Candidate:
 def _refusal(file: TensorFile, candidates: list[Candidate], likely: list[Candidate]) -> str:
     """Why no first layer was chosen, and what there is instead."""
     start = f"{file.source}: no tensor looks like the first layer of a network on images, K x C x kh x kw"
-    if likely:
+    if likely and len(likely[0].shape) == 5:
         what = f"{likely[0]} is a three-dimensional convolution, of videos or volumes"
         return f"{start}; {what}" + ("; name another layer with --layer (layer=)" if len(candidates) > 1 else "")
-    linear = [e for e in file.entries if len(e.shape) == 2 and re.search(r"patch.*(embed|proj)", e.name.lower())]
-    if linear:
-        name, shape = linear[0].name, " x ".join(map(str, linear[0].shape))
+    if linear := _linear_embedding(file):
+        name, shape = linear.name, " x ".join(map(str, linear.shape))
         return f"{start}; of the linear patch embedding {name}, {shape}, it is not known in which order it takes pixels"
     if candidates:
         return f"{start} with 1 to 4 channels; {_listed(candidates)}; name the layer with --layer (layer=)"
     others = [entry for entry in file.entries if len(entry.shape) in (2, 3)]
-    stems = [entry for entry in others if is_stem_name(layer_name(entry.name))] or others
+    stems = [entry for entry in others if stem_level(layer_name(entry.name)) < 2] or others
     shown = "; ".join(f"{entry.name} {' x '.join(map(str, entry.shape))}" for entry in stems[:_SHOWN])
     return f"{start}; it has {len(file.entries)} tensors, none with four axes" + (f", such as {shown}" if shown else "")
+
+
+def _linear_embedding(file: TensorFile) -> TensorEntry | None:
+    """A linear layer that is called as an embedding of patches."""
+    named = (entry for entry in file.entries if re.search(r"patch.*(embed|proj)", entry.name.lower()))
+    return next((entry for entry in named if len(entry.shape) == 2), None)
 
 
 def _arranged(chosen: Candidate, weight: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from firstlight.filters.archives import open_archive
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.choose import bank_of
 from firstlight.filters.messages import listed
+from firstlight.filters.run_records import RECORDS, one_record
 from firstlight.filters.tensors import TensorFile
 
 _HDF5, _NPY, _ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK"
@@ -19,8 +20,6 @@ _FORMATS = (
 )
 # What a folder of weights may hold, in the order in which it is looked for.
 _IN_FOLDERS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "model.onnx", "model.keras")
-# Weights of our own runs: every record of the first layer, of which the last is taken.
-_RUN = "filters.safetensors"
 
 
 def filters_from_file(path: Path, source: str, layer: str | None = None) -> FilterBank:
@@ -76,7 +75,7 @@ def _reader(path: Path, source: str, start: bytes) -> Callable[[str | None], Fil
     if start[8:9] == b"{" and start[6:8] == b"\0\0":
         from firstlight.filters.safetensors_file import read_safetensors
 
-        return _choosing(read_safetensors, path, source)
+        return lambda layer: bank_of(one_record(read_safetensors(path, source), layer), layer)
     if path.name.endswith(".index.json"):
         from firstlight.filters.safetensors_file import read_safetensors_index
 
@@ -123,7 +122,7 @@ def _choosing(read: Callable[[Path, str], TensorFile], path: Path, source: str) 
 
 
 def _in_folder(folder: Path, source: str) -> Path:
-    for name in (*_IN_FOLDERS, _RUN):
+    for name in (*_IN_FOLDERS, RECORDS):
         if (folder / name).is_file():
             return folder / name
     raise SourceError(f"{source} is a folder without {', '.join(_IN_FOLDERS)}; name the file in it")

@@ -278,6 +278,14 @@ def _batch_norm(
                 notes.append(f"batch normalisation {shown(name)} follows, but its scale cannot be read: {error}")
                 return name, None
             epsilon = step.attribute("epsilon")
-            return name, gamma / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.f))
+            if gamma.shape != (count,) or variance.shape != (count,):
+                notes.append(f"batch normalisation {shown(name)} follows, but not over {count} channels")
+                return name, None
+            with np.errstate(invalid="ignore", divide="ignore"):
+                scale = gamma / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.f))
+            if not np.isfinite(scale).all():
+                notes.append(f"batch normalisation {shown(name)} follows, but its scale is not finite")
+                return name, None
+            return name, scale
     notes.append(_FOLDED)
     return "", None

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from firstlight.errors import SourceError
+from firstlight.filters.archives import open_archive
 from firstlight.filters.pickle_values import printable
 from firstlight.filters.torch_values import Storage
 
-# Bytes of the longest list of a zip archive's records: over 100,000 tensors.
-_MAX_DIRECTORY = 1 << 24
 # Bytes of the longest run that is read or unpacked at once.
 _MAX_READ = 1 << 28
 _LOCAL_HEADER = 30
@@ -60,11 +59,9 @@ class ZipArchive:
     def __init__(self, path: Path, source: str) -> None:
         self.path, self.source = path, source
         try:
-            with readable(source), _Bounded(path) as file, zipfile.ZipFile(file) as archive:
+            with readable(source), open_archive(path) as archive:
                 self.records = {record.filename: record for record in archive.infolist()}
-        # What zipfile raises where it takes fields for what they are not: names that are no UTF-8 and negative
-        # positions are ValueErrors, a format of the future is a NotImplementedError.
-        except (zipfile.BadZipFile, struct.error, ValueError, OverflowError, NotImplementedError) as error:
+        except zipfile.BadZipFile as error:
             raise SourceError(
                 f"{source} is cut off or damaged: it begins as a zip archive whose list of records cannot be read"
             ) from error
@@ -133,15 +130,6 @@ class LegacyStorages:
         if data is None:
             raise SourceError(f"{self.source} is cut off")
         return data
-
-
-class _Bounded(io.FileIO):
-    """A file for zipfile, which reads the whole list of records at once, however long the archive says it is."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is not None and size > _MAX_DIRECTORY:
-            raise ValueError(f"a list of records of {size:,} bytes")
-        return super().read(size)
 
 
 @contextmanager
