@@ -51,7 +51,7 @@ def axes_or_new(ax: "Axes | None") -> "tuple[Figure, Axes]":
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib shows as it is: no mathematics between dollars, no name hidden for its leading underscore."""
+    """Text that matplotlib shows as it is: no mathematics between dollars, no name hidden for an underscore."""
     return ("\u200b" if text.startswith("_") else "") + text.replace("$", r"\$")
 
 

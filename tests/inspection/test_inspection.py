@@ -57,9 +57,7 @@ def test_a_whitened_bank():
     assert found.profile.peak == 26
 
 
-@pytest.mark.parametrize(
-    "shape", [(64, 3, 3, 3), (16, 3, 3, 3), (64, 3, 7, 7), (32, 1, 5, 5), (8, 3, 2, 5)]
-)
+@pytest.mark.parametrize("shape", [(64, 3, 3, 3), (16, 3, 3, 3), (64, 3, 7, 7), (32, 1, 5, 5), (8, 3, 2, 5)])
 def test_random_filters_look_untrained_nineteen_times_in_twenty(shape: tuple[int, ...]):
     untrained = [
         said(fl.inspect(np.random.default_rng(seed).normal(size=shape)), "looks untrained") for seed in range(20)
@@ -208,7 +206,7 @@ def test_tables_and_figures():
     frame = found.to_frame()
     assert len(frame) == 27
     np.testing.assert_array_equal(frame["energy"], found.profile.energy)
-    assert frame["normalized"].max() == 1
+    assert np.max(frame["normalized"]) == 1
     fig, ax = found.plot()
     assert len(ax.lines) == 2
     assert fig is ax.get_figure()

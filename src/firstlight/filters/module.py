@@ -94,7 +94,7 @@ def filters_from_module(module: nn.Module, layer: str | None = None, example: to
                 module(tensor)
         except _Found as found:
             return _of_found(module, modules, found)
-        except Exception as error:  # whatever somebody's forward() raises on input that it does not like
+        except (Exception, SystemExit) as error:  # whatever somebody's forward() raises on input that it does not like
             # The first input has the network's own channels: what it says about that one helps most.
             failure = failure or f"forward fails on an input of shape {tuple(tensor.shape)}: {first_line(error)}"
         else:
