@@ -5,7 +5,6 @@ here: PEER_PYTHON names the interpreter that has it.
 """
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,15 @@ from firstlight.patches.shipped import shipped_moments, shipped_normalisation
 from firstlight.theory.null import random_banks
 
 REPEATS = 5
+# A process counts the memory of the one that started it as its own, so a small one starts those that are measured.
+LAUNCHER = """
+import os, subprocess, sys, time
+start = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(child.pid, 0)
+print(time.perf_counter() - start, usage.ru_maxrss)
+sys.exit(status != 0)
+"""
 PEER = os.environ.get("PEER_PYTHON", sys.executable)
 WHOLE = (
     "import sys, torch; state = torch.load(sys.argv[1], weights_only=True); "
@@ -101,14 +109,10 @@ def run() -> str:
 
 def _process(command: list[str]) -> tuple[float, float]:
     """Seconds and peak megabytes of a process, which must succeed."""
-    start = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        assert status == 0, process.stderr and process.stderr.read()
-        process.returncode = 0
-    assert isinstance(usage, resource.struct_rusage)
-    return seconds, usage.ru_maxrss / 1024
+    done = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    seconds, kilobytes = done.stdout.split()
+    return float(seconds), int(kilobytes) / 1024
 
 
 def _null() -> str:

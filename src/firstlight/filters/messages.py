@@ -43,7 +43,7 @@ def joined(error: Exception) -> str:
     return " ".join(str(error).split())[:_LONGEST]
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The kind of an error that somebody else's code raised, and the first line of what it says."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:_LONGEST]}" if lines else type(error).__name__
