@@ -49,6 +49,7 @@ def _training(found: "Inspection", untrained: bool) -> Iterable[str]:
         yield (
             f"looks untrained: its {what} is as even as that of random filters "
             f"(more uneven ones: {share:.0%} of random banks)"
+            + ("" if found.profile.change else "; what a short training adds to them shows with --initial")
         )
         return
     fit = found.fit
