@@ -44,10 +44,14 @@ def find_batch_norm(file: TensorFile, layer: str, filters: int) -> BatchNorm | N
 
 
 def scale_of(norm: BatchNorm, epsilon: float) -> np.ndarray:
-    """What a batch normalisation multiplies each channel by, shape (K,): gamma / sqrt(variance + epsilon)."""
-    gamma = 1.0 if norm.gamma is None else norm.gamma.read()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return gamma / np.sqrt(norm.variance.read() + epsilon)
+    """What a batch normalisation multiplies each channel by, shape (K,)."""
+    return multiplier(None if norm.gamma is None else norm.gamma.read(), norm.variance.read(), epsilon)
+
+
+def multiplier(gamma: np.ndarray | None, variance: np.ndarray, epsilon: float) -> np.ndarray:
+    """gamma / sqrt(variance + epsilon), gamma being 1 where there is none; not finite where the variance is damaged."""
+    with np.errstate(all="ignore"):
+        return (1.0 if gamma is None else gamma) / np.sqrt(variance + epsilon)
 
 
 def _is_norm(name: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from firstlight.errors import FirstlightError, InputError, SourceError
 from firstlight.filters.archives import open_archive
 from firstlight.filters.bank import FilterBank
+from firstlight.filters.batch_norm import multiplier
 from firstlight.filters.exported_archive import ExportedArchive, whole
 from firstlight.filters.exported_graph import ExportedGraph, Node
 from firstlight.filters.messages import listed, refusing
@@ -150,9 +151,7 @@ class _Program:
             return replace(bank, notes=(*bank.notes, "the batch normalisation that follows keeps no running variance"))
         gamma = self._weight(norm)
         epsilon = float(norm.settings.get("eps", norm.settings.get("epsilon", 1e-5)))
-        with np.errstate(all="ignore"):  # a damaged variance is told by the bank
-            deviation = np.sqrt(self.tensors.read(variance) + epsilon)
-            scale = (self.tensors.read(gamma) if gamma else np.ones(deviation.shape)) / deviation
+        scale = multiplier(self.tensors.read(gamma) if gamma else None, self.tensors.read(variance), epsilon)
         return replace(bank, batch_norm=variance.rpartition(".")[0], scale=scale)
 
     def _dequantized(self, value: str) -> tuple[np.ndarray, str]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from firstlight.errors import FirstlightError, SourceError
 from firstlight.filters.bank import FilterBank
+from firstlight.filters.batch_norm import multiplier
 from firstlight.filters.choose import bank_of
 from firstlight.filters.keras_graph import KerasGraph
 from firstlight.filters.keras_hdf5 import dtype_of, numbers_of, open_hdf5, text_of
@@ -119,9 +120,8 @@ def _normalised(bank: FilterBank, norm: KerasLayer, weights: Weights, source: st
     try:
         variance, gamma = weights.of(norm, ("moving_variance",)), weights.of(norm, ("gamma",))
         epsilon = float(norm.settings.get("epsilon", _EPSILON))
-        with np.errstate(all="ignore"):  # a damaged variance is told by the bank
-            deviation = np.sqrt(numbers_of(variance, source)[0] + epsilon)
-            scale = (1.0 if gamma is None else numbers_of(gamma, source)[0]) / deviation
+        values = None if gamma is None else numbers_of(gamma, source)[0]
+        scale = multiplier(values, numbers_of(variance, source)[0], epsilon)
         return replace(bank, batch_norm=norm.path, scale=scale)
     except FirstlightError as error:
         return replace(bank, notes=(*bank.notes, f"the batch normalisation {norm.path} cannot be used: {error}"))

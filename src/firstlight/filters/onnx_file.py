@@ -8,6 +8,7 @@ import numpy as np
 
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
+from firstlight.filters.batch_norm import EPSILON, multiplier
 from firstlight.filters.onnx_constants import Constants, dequantized
 from firstlight.filters.onnx_graph import CONVOLUTIONS, Graph, Met, Node, first_met
 from firstlight.filters.onnx_image import preparation
@@ -277,12 +278,11 @@ def _batch_norm(
             except SourceError as error:
                 notes.append(f"batch normalisation {shown(name)} follows, but its scale cannot be read: {error}")
                 return name, None
-            epsilon = step.attribute("epsilon")
             if gamma.shape != (count,) or variance.shape != (count,):
                 notes.append(f"batch normalisation {shown(name)} follows, but not over {count} channels")
                 return name, None
-            with np.errstate(invalid="ignore", divide="ignore"):
-                scale = gamma / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.f))
+            epsilon = step.attribute("epsilon")
+            scale = multiplier(gamma, variance, EPSILON if epsilon is None else epsilon.f)
             if not np.isfinite(scale).all():
                 notes.append(f"batch normalisation {shown(name)} follows, but its scale is not finite")
                 return name, None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from firstlight.errors import SourceError
+from firstlight.filters.batch_norm import EPSILON, multiplier
 from firstlight.filters.onnx_constants import Constants
 from firstlight.filters.onnx_graph import Graph, Input, Node, way_to
 
@@ -153,7 +154,7 @@ def _affine(step: Node, x: Pixels, known: dict[str, Pixels | None], graph: Graph
     if step.op == "BatchNormalization":
         gamma, beta, mean, variance = (vector(position, 1) for position in (1, 2, 3, 4))
         epsilon = step.attribute("epsilon")
-        scale = gamma / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.f))
+        scale = multiplier(gamma, variance, EPSILON if epsilon is None else epsilon.f)
         return x.shifted(-mean).scaled(scale).shifted(beta)
     if step.op == "DequantizeLinear":
         before = graph.producer.get(step.input(0))
