@@ -144,7 +144,7 @@ def theory(
     data_dir: DataDir = None,
     kernel_size: int = 3,
     lr: float = 0.01,
-    steps: Annotated[list[float] | None, Parameter(consume_multiple=True)] = None,
+    steps: Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())] = None,
     out: Path | None = None,
 ) -> None:
     """Print and plot eq. 3: the energy profile that a linear CNN learns, after several numbers of steps.
@@ -203,7 +203,7 @@ def show_run(name: str, *, out: Out = DEFAULT_OUT) -> None:
 def clean_runs(
     *names: str,
     out: Out = DEFAULT_OUT,
-    state: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
+    state: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Remove runs: those that are named, or else those that failed or are damaged.

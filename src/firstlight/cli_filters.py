@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,29 +14,72 @@ from firstlight.errors import InputError
 if TYPE_CHECKING:
     from firstlight.inspection.inspection import Failure
 
-DataDir = Annotated[Path | None, Parameter(help="Folder for data sets and statistics [env: FIRSTLIGHT_CACHE].")]
-Numbers = Annotated[list[float] | None, Parameter(consume_multiple=True)]
-Sizes = Annotated[list[int] | None, Parameter(consume_multiple=True)]
-Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]
+Numbers = Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())]
+Sizes = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
 Flag = Annotated[bool, Parameter(negative=())]
+Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]  # "-" is standard output
 FAILED = 2
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Looking:
+    """How `inspect` and `compare` look at networks.
+
+    Parameters
+    ----------
+    data
+        Whose patches to look with: a folder of images, a Hugging Face data set on disk, a .npy or .npz file of images
+        or of patch moments, cifar100 or photos. Default: the statistics of CIFAR-10 that come with the package.
+    layer
+        Name of the layer to take instead of the first.
+    mean
+        Mean of each channel that the networks were trained with, in 0..1. Default: that of the data.
+    std
+        Standard deviation of each channel, likewise.
+    fold_batch_norm
+        Multiply the filters by the scale of the batch normalisation that follows.
+    resize
+        Resize the images of a folder: one number for the shorter side, two for height and width.
+    crop
+        Crop their centre, height and width.
+    strict
+        Stop at the first image that cannot be read, instead of leaving it out.
+    data_dir
+        Folder for data sets and statistics [env: FIRSTLIGHT_CACHE].
+    """
+
+    data: str | None = None
+    layer: str | None = None
+    mean: Numbers = None
+    std: Numbers = None
+    fold_batch_norm: Flag = False
+    resize: Sizes = None
+    crop: Sizes = None
+    strict: Flag = False
+    data_dir: Path | None = None
+
+    def image_options(self) -> dict[str, Any]:
+        """Options for images that are read from files."""
+        options: dict[str, Any] = {"strict": self.strict}
+        for name, sizes in (("resize", self.resize), ("crop", self.crop)):
+            if sizes is not None:
+                if len(sizes) not in (1, 2):
+                    raise InputError(f"--{name} has {len(sizes)} numbers; expected height and width, or one for both")
+                options[name] = sizes[0] if len(sizes) == 1 else tuple(sizes)
+        return options
+
+
+AS_IT_IS = Looking()
 
 
 def inspect(
     *sources: str,
-    data: str | None = None,
-    layer: str | None = None,
+    looking: Looking = AS_IT_IS,
     initial: str | None = None,
-    mean: Numbers = None,
-    std: Numbers = None,
-    fold_batch_norm: Flag = False,
-    resize: Sizes = None,
-    crop: Sizes = None,
-    strict: Flag = False,
     json: Output = None,
     csv: Output = None,
     html: Output = None,
-    data_dir: DataDir = None,
 ) -> int:
     """Say what the first layers of trained networks have learnt.
 
@@ -47,23 +91,8 @@ def inspect(
     sources
         Files of PyTorch (.pt .pth .th .bin .ckpt, TorchScript, .pt2), .safetensors, .onnx, Keras (.keras .h5), .npy,
         .npz; hf:OWNER/NAME, https://...; timm:NAME, torchvision:NAME, module:PACKAGE.MODULE:FACTORY.
-    data
-        Whose patches to look with: a folder of images, a Hugging Face data set on disk, a .npy or .npz file of images
-        or of patch moments, cifar100 or photos. Default: the statistics of CIFAR-10 that come with the package.
-    layer
-        Name of the layer to take instead of the first.
     initial
         The same network at initialisation: the profile is then that of the change.
-    mean, std
-        The normalisation that the networks were trained with, a number a channel. Default: that of the data.
-    fold_batch_norm
-        Multiply the filters by the scale of the batch normalisation that follows.
-    resize
-        Resize the images of a folder: one number for the shorter side, two for height and width.
-    crop
-        Crop their centre, height and width.
-    strict
-        Stop at the first image that cannot be read, instead of leaving it out.
     json
         Write an object a source into this file; - prints it, and nothing else.
     csv
@@ -79,17 +108,17 @@ def inspect(
 
     if not sources:
         raise InputError("inspect was given no source; expected a file of weights, or several")
-    start = None if initial is None else load_filters(initial, layer)
-    if start is not None and fold_batch_norm:
+    start = None if initial is None else load_filters(initial, looking.layer)
+    if start is not None and looking.fold_batch_norm:
         start = start.folded()
     found = inspect_all(
-        load_banks(sources, layer, fold_batch_norm),
-        data,
-        mean=mean,
-        std=std,
+        load_banks(sources, looking.layer, looking.fold_batch_norm),
+        looking.data,
+        mean=looking.mean,
+        std=looking.std,
         initial=start,
-        data_dir=data_dir,
-        **_image_options(resize, crop, strict),
+        data_dir=looking.data_dir,
+        **looking.image_options(),
     )
     good = [one for one in found if isinstance(one, Inspection)]
     failures = [one for one in found if isinstance(one, Failure)]
@@ -114,18 +143,10 @@ def inspect(
 
 def compare(
     *sources: str,
-    data: str | None = None,
-    layer: str | None = None,
-    mean: Numbers = None,
-    std: Numbers = None,
-    fold_batch_norm: Flag = False,
-    resize: Sizes = None,
-    crop: Sizes = None,
-    strict: Flag = False,
+    looking: Looking = AS_IT_IS,
     json: Output = None,
     csv: Output = None,
     html: Output = None,
-    data_dir: DataDir = None,
 ) -> int:
     """Say how alike the first layers of several networks are: the correlation of their energy profiles, pair by pair.
 
@@ -135,20 +156,6 @@ def compare(
     ----------
     sources
         Two or more, as for inspect.
-    data
-        Whose patches to look with, as for inspect. Default: the statistics of CIFAR-10 that come with the package.
-    layer
-        Name of the layer to take instead of the first.
-    mean, std
-        The normalisation that the networks were trained with, a number a channel. Default: that of the data.
-    fold_batch_norm
-        Multiply the filters by the scale of the batch normalisation that follows.
-    resize
-        Resize the images of a folder: one number for the shorter side, two for height and width.
-    crop
-        Crop their centre, height and width.
-    strict
-        Stop at the first image that cannot be read, instead of leaving it out.
     json
         Write matrix and profiles into this file; - prints them, and nothing else.
     csv
@@ -167,7 +174,7 @@ def compare(
 
     if len(sources) < 2:
         raise InputError(f"compare was given {len(sources)} source; expected at least 2")
-    loaded = load_banks(sources, layer, fold_batch_norm)
+    loaded = load_banks(sources, looking.layer, looking.fold_batch_norm)
     failures = [one for one in loaded if isinstance(one, Failure)]
     banks = [one.ungrouped() for one in loaded if isinstance(one, FilterBank)]
     if len(banks) < 2:
@@ -175,9 +182,9 @@ def compare(
     channels = banks[0].weight.shape[1]
     smallest = np.zeros((1, channels, *(min(bank.weight.shape[axis] for bank in banks) for axis in (2, 3))))
     statistics = patch_statistics(
-        data, data_dir, channels=1 if channels == 1 else 3, **_image_options(resize, crop, strict)
+        looking.data, looking.data_dir, channels=1 if channels == 1 else 3, **looking.image_options()
     )
-    found = run(banks, statistics.basis(FilterBank(smallest), mean, std))
+    found = run(banks, statistics.basis(FilterBank(smallest), looking.mean, looking.std))
     if str(json) != "-":
         print_comparison(found, Console())
     if json is not None:
@@ -187,17 +194,6 @@ def compare(
     if html is not None:
         write_comparison_page(html, found, _command())
     return _told(failures)
-
-
-def _image_options(resize: Sequence[int] | None, crop: Sequence[int] | None, strict: bool) -> dict[str, Any]:
-    """Options for images that are read from files."""
-    options: dict[str, Any] = {"strict": strict}
-    for name, sizes in (("resize", resize), ("crop", crop)):
-        if sizes is not None:
-            if len(sizes) not in (1, 2):
-                raise InputError(f"--{name} has {len(sizes)} numbers; expected height and width, or one for both")
-            options[name] = sizes[0] if len(sizes) == 1 else tuple(sizes)
-    return options
 
 
 def _told(failures: "Sequence[Failure]") -> int:
