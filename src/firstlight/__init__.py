@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from firstlight.experiments import Claim
     from firstlight.filters import FilterBank, load_filters
     from firstlight.images import ImageSet, ImageStream, image_stream, load_images
-    from firstlight.inspection import Comparison, Inspection, compare, inspect
+    from firstlight.inspection import Comparison, Inspection, PatchStatistics, compare, inspect, patch_statistics
     from firstlight.models import build_model
     from firstlight.patches import PatchBasis, PatchMoments
     from firstlight.profile import EnergyProfile, energy_profile
@@ -44,6 +44,7 @@ _HOMES = {
     "Inspection": "inspection",
     "PatchBasis": "patches",
     "PatchMoments": "patches",
+    "PatchStatistics": "inspection",
     "Reproduction": "reproduction",
     "Run": "training",
     "RunError": "errors",
@@ -59,6 +60,7 @@ _HOMES = {
     "linear_cnn_profile": "theory",
     "load_filters": "filters",
     "load_images": "images",
+    "patch_statistics": "inspection",
     "recorded": "record",
     "reproduce": "reproduction",
     "train": "training",
@@ -79,6 +81,7 @@ __all__ = [
     "Inspection",
     "PatchBasis",
     "PatchMoments",
+    "PatchStatistics",
     "Reproduction",
     "Run",
     "RunError",
@@ -95,6 +98,7 @@ __all__ = [
     "linear_cnn_profile",
     "load_filters",
     "load_images",
+    "patch_statistics",
     "recorded",
     "reproduce",
     "train",

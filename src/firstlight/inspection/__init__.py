@@ -2,5 +2,6 @@
 
 from firstlight.inspection.comparison import Comparison, compare
 from firstlight.inspection.inspection import Inspection, inspect
+from firstlight.inspection.statistics import PatchStatistics, patch_statistics
 
-__all__ = ["Comparison", "Inspection", "compare", "inspect"]
+__all__ = ["Comparison", "Inspection", "PatchStatistics", "compare", "inspect", "patch_statistics"]
