@@ -162,6 +162,20 @@ def test_a_dilated_layer_is_refused_as_it_does_not_see_these_patches():
         energy_profile(FilterBank(WEIGHT, dilation=(2, 2)), BASIS)
 
 
+def test_a_dilated_layer_is_measured_in_patches_of_its_dilation_only():
+    images = np.random.default_rng(2).integers(0, 256, (4, 3, 20, 20), dtype=np.uint8)
+    apart = PatchMoments(3, 3, dilation=2).update(images).basis()
+    dilated = FilterBank(WEIGHT, dilation=(2, 2))
+    # The filters' responses to the image, dilated, have the energy that the profile and the variance say.
+    profile = energy_profile(dilated, apart)
+    patches = np.lib.stride_tricks.sliding_window_view(images / 255, (5, 5), axis=(2, 3))[..., ::2, ::2]
+    responses = np.einsum("ncyxij,kcij->nyxk", patches, WEIGHT)
+    np.testing.assert_allclose(profile.energy**2 @ apart.variance, np.mean(responses**2), rtol=1e-10)
+    for other in ((1, 1), (1, 2), (2, 1), (3, 3)):
+        with pytest.raises(InputError, match=rf"dilation \({other[0]}, {other[1]}\); expected \(2, 2\)"):
+            energy_profile(FilterBank(WEIGHT, dilation=other), apart)
+
+
 def test_initial_filters_of_another_shape_are_refused_rather_than_broadcast():
     with pytest.raises(InputError, match=r"initial filters are 1 x 3 x 3 x 3; expected 8 x 3 x 3 x 3"):
         energy_profile(WEIGHT, BASIS, initial=WEIGHT[:1])

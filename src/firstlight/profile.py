@@ -175,10 +175,12 @@ def energy_profile(
             f"filters are {_shape(weight.shape[1:])}; expected {_shape(expected)}, the shape of the patches: "
             f"compute PatchMoments with channels={weight.shape[1]} and the layer's kernel size"
         )
-    if bank.dilation != (1, 1):
+    # Of a single row or column of taps, the dilation across it says nothing.
+    if any(d != basis.dilation for d, side in zip(bank.dilation, weight.shape[2:], strict=True) if side > 1):
         raise InputError(
-            f"the layer {bank.layer} has dilation {bank.dilation}: it sees pixels that lie apart; "
-            "expected dilation (1, 1), as the patches of the basis were read"
+            f"the layer {bank.layer} has dilation {bank.dilation}; expected ({basis.dilation}, {basis.dilation}), as "
+            f"the patches of the basis were read: compute PatchMoments with the layer's dilation, the same in both "
+            "directions"
         )
     if initial is not None:
         start = FilterBank.of(initial).ungrouped().weight

@@ -128,6 +128,42 @@ def test_images_smaller_than_the_kernel_are_named():
         patch_statistics(IMAGES).basis(bank(4, 3, 11, 11))
 
 
+def test_a_dilated_layer_gets_patches_of_its_dilation_from_images(tmp_path: Path):
+    dilated = bank(4, 3, 3, 3, dilation=(2, 2))
+    with pytest.raises(InputError, match=r"has dilation 2; the shipped statistics of cifar10.*give --data"):
+        patch_statistics().basis(dilated)
+    statistics = patch_statistics(IMAGES, tmp_path)
+    statistics.prepare([dilated, bank(4, 3, 3, 3)])  # both in one pass, and apart from one another
+    expected = PatchMoments(3, 3, dilation=2).update(IMAGES)
+    assert statistics.moments(3, 3, 3, 2) == expected
+    assert statistics.moments(3, 3, 3) == PatchMoments(3, 3).update(IMAGES)
+    assert statistics.basis(dilated).dilation == 2
+    assert len(list((tmp_path / "moments").iterdir())) == 3
+    assert patch_statistics(IMAGES.copy(), tmp_path).moments(3, 3, 3, 2) == expected  # from the cache
+    assert fl.energy_profile(dilated, statistics.basis(dilated)).energy.shape == (27,)
+
+
+def test_dilations_that_patches_cannot_follow_are_named():
+    with pytest.raises(InputError, match=r"dilation \(1, 2\); expected the same in both directions"):
+        patch_statistics(IMAGES).basis(bank(4, 3, 3, 3, dilation=(1, 2)))
+    with pytest.raises(InputError, match=r"smaller than the kernel, 13 x 13 \(with dilation 6\)"):
+        patch_statistics(IMAGES).basis(bank(4, 3, 3, 3, dilation=(6, 6)))
+    given = patch_statistics(PatchMoments(3).update(IMAGES))
+    with pytest.raises(InputError, match="has dilation 2; the moments moments are of patches of dilation 1"):
+        given.basis(bank(4, 3, 3, 3, dilation=(2, 2)))
+    # A kernel of one tap, or one row of them, has no dilation across.
+    assert given.basis(bank(4, 3, 1, 1, dilation=(5, 5))).size == 3
+    assert patch_statistics(IMAGES).basis(bank(4, 3, 1, 3, dilation=(1, 2))).dilation == 2
+
+
+def test_inspect_measures_a_dilated_layer_in_the_users_images():
+    weight = np.random.default_rng(3).normal(size=(8, 3, 3, 3))
+    found = fl.inspect(FilterBank(weight, layer="conv1", dilation=(2, 2)), data=IMAGES)
+    assert found.profile.energy.shape == (27,)
+    with pytest.raises(InputError, match=r"dilation 2.*give --data"):
+        fl.inspect(FilterBank(weight, layer="conv1", dilation=(2, 2)))
+
+
 def test_a_constant_channel_needs_a_given_deviation():
     flat = IMAGES.copy()
     flat[:, 1] = 7

@@ -22,8 +22,10 @@ RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 3, 11, 14), dtype=np.uint8)
 
 
-def patches_of(images: np.ndarray, kernel_size: int = 3, stride: int = 1) -> np.ndarray:
-    windows = sliding_window_view(images, (kernel_size, kernel_size), axis=(2, 3))[:, :, ::stride, ::stride]
+def patches_of(images: np.ndarray, kernel_size: int = 3, stride: int = 1, dilation: int = 1) -> np.ndarray:
+    extent = (kernel_size - 1) * dilation + 1
+    windows = sliding_window_view(images, (extent, extent), axis=(2, 3))[:, :, ::stride, ::stride]
+    windows = windows[..., ::dilation, ::dilation]
     return windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, images.shape[1] * kernel_size**2)
 
 
@@ -36,19 +38,20 @@ def patches_of(images: np.ndarray, kernel_size: int = 3, stride: int = 1) -> np.
     channels=st.integers(1, 4),
     kernel_size=st.integers(1, 6),
     stride=st.integers(1, 9),
+    dilation=st.integers(1, 4),
     sizes=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 12), st.integers(0, 12)), min_size=1, max_size=4),
 )
 def test_updates_of_any_sizes_add_up_to_the_sum_over_all_patches(
-    seed: int, channels: int, kernel_size: int, stride: int, sizes: list
+    seed: int, channels: int, kernel_size: int, stride: int, dilation: int, sizes: list
 ):
     rng = np.random.default_rng(seed)
-    stacks = [
-        rng.integers(0, 256, (n, channels, kernel_size + h, kernel_size + w), dtype=np.uint8) for n, h, w in sizes
-    ]
-    moments = PatchMoments(kernel_size, channels, stride)
+    extent = dilation * (kernel_size - 1) + 1
+    stacks = [rng.integers(0, 256, (n, channels, extent + h, extent + w), dtype=np.uint8) for n, h, w in sizes]
+    moments = PatchMoments(kernel_size, channels, stride, dilation)
+    assert moments.extent == extent
     for stack in stacks:
         moments.update(stack)
-    patches = np.concatenate([patches_of(stack, kernel_size, stride) for stack in stacks]).astype(np.int64)
+    patches = np.concatenate([patches_of(stack, kernel_size, stride, dilation) for stack in stacks]).astype(np.int64)
     assert moments.dtype == "uint8"
     assert moments.count == len(patches)
     assert moments.second.dtype == moments.first.dtype == np.int64
@@ -131,6 +134,7 @@ def test_equality_sees_every_part():
     assert base != PatchMoments(2, 1).update(IMAGES[::-1, :1, ::-1])
     assert base != PatchMoments(2, 1)
     assert PatchMoments(2, 1, 1) != PatchMoments(2, 1, 2)
+    assert PatchMoments(2, 1, 1, 1) != PatchMoments(2, 1, 1, 2)
     assert base != PatchMoments(2, 1).update(IMAGES[:, :1].astype(float))
     assert base != "moments"
     with pytest.raises(TypeError, match="unhashable"):
@@ -139,6 +143,7 @@ def test_equality_sees_every_part():
 
 def test_the_repr_names_settings_count_and_type():
     assert repr(PatchMoments(5, 1, 2)) == "PatchMoments(kernel_size=5, channels=1, stride=2: 0 patches of no images)"
+    assert repr(PatchMoments(3, 1, 1, 2)).startswith("PatchMoments(kernel_size=3, channels=1, stride=1, dilation=2: 0")
     moments = PatchMoments().update(IMAGES)
     assert repr(moments).endswith("1,296 patches of uint8 images)")
     assert moments.size == 27
@@ -147,7 +152,7 @@ def test_the_repr_names_settings_count_and_type():
 # Refusals: the message names the value, and nothing has changed
 
 
-@pytest.mark.parametrize("name", ["kernel_size", "channels", "stride"])
+@pytest.mark.parametrize("name", ["kernel_size", "channels", "stride", "dilation"])
 @pytest.mark.parametrize("value", [0, -1, 2.0, "3", None, True])
 def test_settings_other_than_positive_whole_numbers_are_refused(name: str, value: Any):
     with pytest.raises(InputError, match=f"{name} is {value!r}; expected"):
@@ -241,6 +246,7 @@ def test_floats_whose_squares_overflow_are_refused(value: float):
         (PatchMoments(kernel_size=5), "kernel_size 3 with 5"),
         (PatchMoments(channels=1), "channels 3 with 1"),
         (PatchMoments(stride=2), "stride 1 with 2"),
+        (PatchMoments(dilation=2), "dilation 1 with 2"),
         (PatchMoments().update(IMAGES / 255.0), "dtype uint8 with float64"),
     ],
 )
@@ -278,7 +284,21 @@ def test_sums_that_might_overflow_64_bits_are_refused():
     floats.update(IMAGES / 255.0)  # floats have no such limit
 
 
+def test_images_smaller_than_a_dilated_kernel_are_refused():
+    with pytest.raises(InputError, match=r"11 x 14 pixels; expected at least kernel size 3 with dilation 6, 13 x 13"):
+        PatchMoments(3, dilation=6).update(IMAGES)
+
+
 # The basis
+
+
+def test_a_basis_keeps_the_dilation_of_its_patches_gray_or_not():
+    moments = PatchMoments(3, 3, 2, 4).update(IMAGES)
+    patches = patches_of(IMAGES / 255, 3, 2, 4)
+    basis = moments.basis()
+    np.testing.assert_allclose(basis.variance, np.linalg.eigvalsh(patches.T @ patches / len(patches))[::-1], atol=1e-12)
+    assert (basis.dilation, basis.to_dict()["dilation"], moments.gray().dilation) == (4, 4, 4)
+    assert "dilation" not in PatchMoments().update(IMAGES).basis().to_dict()
 
 
 def brute_basis(images: np.ndarray, mean: Any, std: Any, center: bool, kernel_size: int = 3, stride: int = 1):
@@ -433,13 +453,14 @@ def test_a_basis_of_nothing_is_refused():
 
 @pytest.mark.parametrize("images", [IMAGES, IMAGES / 255.0, None], ids=["uint8", "float", "empty"])
 def test_saved_moments_come_back_whole(tmp_path: Path, images: np.ndarray | None):
-    moments = PatchMoments(2, 3, 2)
+    moments = PatchMoments(2, 3, 2, 4)
     if images is not None:
         moments.update(images)
     path = tmp_path / "folder" / "moments.any"  # the name is taken as it is
     moments.save(path, data="cifar10")
     loaded = PatchMoments.load(path)
     assert loaded == moments
+    assert loaded.dilation == 4
     assert loaded.update(IMAGES if images is None else images) == moments.update(IMAGES if images is None else images)
     assert [p.name for p in path.parent.iterdir()] == ["moments.any"]
 
@@ -455,7 +476,7 @@ def test_the_file_says_what_it_holds_and_where_it_came_from(tmp_path: Path):
     with np.load(tmp_path / "m.npz") as file:
         assert sorted(file.files) == ["first", "header", "second"]
         header = json.loads(str(file["header"]))
-    assert header["format"] == 1
+    assert header["format"] == 2
     assert header["provenance"]["data"] == "cifar10"
     assert "firstlight" in header["provenance"]
     assert datetime.fromisoformat(header["provenance"]["written"]).tzinfo is not None
@@ -523,10 +544,11 @@ class Fake:
 
     def write(self, **changes: Any) -> Path:
         header: dict[str, Any] = {
-            "format": 1,
+            "format": 2,
             "kernel_size": 2,
             "channels": 1,
             "stride": 1,
+            "dilation": 1,
             "count": self.moments.count,
             "dtype": "uint8",
             "provenance": {},
@@ -560,6 +582,9 @@ FLOATS = {"second": np.eye(4), "first": np.ones(4)}
         {"kernel_size": 400},  # claims 200 GB
         {"channels": 10**9},
         {"stride": None},
+        {"dilation": 0},
+        {"dilation": 2.0},
+        {"dilation": None},
         {"count": -1},
         {"count": 1.5},
         {"count": "many"},
@@ -587,15 +612,29 @@ def test_files_that_contradict_themselves_are_refused(fake: Fake, changes: dict)
         PatchMoments.load(fake.write(**changes))
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", "2", None, True, 1.0])
 def test_another_format_version_is_refused(fake: Fake, version: Any):
-    with pytest.raises(InputError, match=f"format {version!r}; expected 1"):
+    with pytest.raises(InputError, match=f"format {version!r}; expected 1 to 2"):
         PatchMoments.load(fake.write(format=version))
 
 
+def test_files_of_format_1_had_no_dilation_and_are_read_as_dilation_1(fake: Fake):
+    path = fake.write(format=1)
+    with np.load(path) as file:
+        header, second, first = json.loads(str(file["header"])), file["second"], file["first"]
+    del header["dilation"]
+    np.savez(path, header=np.array(json.dumps(header)), second=second, first=first)
+    assert PatchMoments.load(path) == fake.moments
+    assert PatchMoments.load(path).dilation == 1
+    header["format"] = 2  # which has to say it
+    np.savez(path, header=np.array(json.dumps(header)), second=second, first=first)
+    with pytest.raises(InputError, match="contradict"):
+        PatchMoments.load(path)
+
+
 def test_another_format_version_is_named_even_where_the_rest_is_strange(fake: Fake):
-    with pytest.raises(InputError, match="format 2; expected 1"):
-        PatchMoments.load(fake.write(format=2, kernel_size=[3, 3]))
+    with pytest.raises(InputError, match="format 3; expected 1 to 2"):
+        PatchMoments.load(fake.write(format=3, kernel_size=[3, 3]))
 
 
 def _other_keys(path: Path) -> None:

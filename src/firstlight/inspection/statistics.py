@@ -30,13 +30,13 @@ class PatchStatistics:
 
     data: str
 
-    def moments(self, rows: int, columns: int, channels: int) -> PatchMoments:
-        """Moments of patches that a kernel of that size fits into.
+    def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
+        """Moments of patches that a kernel of that size fits into, with that dilation.
 
         Raises
         ------
         InputError
-            There are none for that size, or for so many channels.
+            There are none for that size or dilation, or for so many channels.
         """
         raise NotImplementedError
 
@@ -68,7 +68,7 @@ class PatchStatistics:
             The data have no patches of that shape, or the normalisation does not fit.
         """
         _, channels, rows, columns = bank.ungrouped().weight.shape
-        moments = self.moments(rows, columns, channels)
+        moments = self.moments(rows, columns, channels, dilation_of(bank))
         usual: Any = self.normalisation(channels) if mean is None or std is None else (mean, std)
         window = None if (rows, columns) == (moments.kernel_size,) * 2 else (rows, columns)
         return moments.basis(
@@ -83,7 +83,12 @@ class ShippedStatistics(PatchStatistics):
 
     data = DATA
 
-    def moments(self, rows: int, columns: int, channels: int) -> PatchMoments:
+    def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
+        if dilation != 1:
+            raise InputError(
+                f"the layer has dilation {dilation}; the shipped statistics of {self.data} are of patches without: "
+                "give --data (data=), whose patches are then read as the layer does"
+            )
         size = shipped_size(rows, columns)
         if size is None:
             raise InputError(
@@ -110,12 +115,17 @@ class GivenStatistics(PatchStatistics):
     def __init__(self, moments: PatchMoments, data: str) -> None:
         self._moments, self.data = moments, data
 
-    def moments(self, rows: int, columns: int, channels: int) -> PatchMoments:
+    def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         size = self._moments.kernel_size
         if max(rows, columns) > size:
             raise InputError(
                 f"the kernel is {rows} x {columns}; the moments {self.data} are of patches of {size} x {size}: compute "
                 "some for a larger kernel size"
+            )
+        if max(rows, columns) > 1 and dilation != self._moments.dilation:
+            raise InputError(
+                f"the layer has dilation {dilation}; the moments {self.data} are of patches of dilation "
+                f"{self._moments.dilation}: compute some with PatchMoments(..., dilation={dilation})"
             )
         return _with_channels(self._moments, channels, self.data)
 
@@ -129,42 +139,44 @@ class ComputedStatistics(PatchStatistics):
     def __init__(self, stream: "ImageStream", data_dir: str | Path | None = None, strict: bool = False) -> None:
         self._stream, self.data, self._strict = stream, stream.name, strict
         self._data_dir = data_dir
-        self._known: dict[int, PatchMoments] = {}
+        self._known: dict[tuple[int, int], PatchMoments] = {}  # by kernel size and dilation
 
     def prepare(self, banks: Iterable[FilterBank]) -> None:
-        sizes = {1} | {max(bank.weight.shape[2:]) for bank in banks}
-        missing = sorted(size for size in sizes if size not in self._known and not self._cached(size))
+        kinds = {(1, 1)} | {(max(bank.weight.shape[2:]), dilation_of(bank)) for bank in banks if _is_square(bank)}
+        missing = sorted(kind for kind in kinds if kind not in self._known and not self._cached(*kind))
         if not missing:
             return
         stream = self._stream
-        found = {size: PatchMoments(size, stream.channels) for size in missing}
+        found = {(size, dilation): PatchMoments(size, stream.channels, dilation=dilation) for size, dilation in missing}
         for stack in stream:
-            for size, moments in found.items():
-                if min(stack.shape[2:]) >= size:
+            for moments in found.values():
+                if min(stack.shape[2:]) >= moments.extent:
                     moments.update(stack)
-        for size, moments in found.items():
+        for kind, moments in found.items():
             if moments.count == 0:
+                dilated = f" (with dilation {moments.dilation})" if moments.dilation > 1 else ""
                 raise InputError(
-                    f"all images of {self.data} are smaller than the kernel, {size} x {size}; give larger ones"
+                    f"all images of {self.data} are smaller than the kernel, {moments.extent} x {moments.extent}"
+                    f"{dilated}; give larger ones"
                 )
-            self._known[size] = moments
-            if path := self._path(size):
+            self._known[kind] = moments
+            if path := self._path(*kind):
                 moments.save(path, data=self.data, broken=str(stream.broken_count), summary=stream.summary())
 
-    def moments(self, rows: int, columns: int, channels: int) -> PatchMoments:
+    def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         size = max(rows, columns)
-        if size not in self._known:
-            self.prepare([FilterBank(np.zeros((1, channels, size, size)))])
-        return _with_channels(self._known[size], channels, self.data)
+        if (size, dilation) not in self._known:
+            self.prepare([FilterBank(np.zeros((1, channels, size, size)), dilation=(dilation, dilation))])
+        return _with_channels(self._known[size, dilation], channels, self.data)
 
     def normalisation(self, channels: int) -> Normalisation:
         return pixel_statistics(self.moments(1, 1, channels))
 
-    def _cached(self, size: int) -> bool:
+    def _cached(self, size: int, dilation: int) -> bool:
         """Take the moments from the cache, where they are whole and there."""
         from firstlight.images.download import note
 
-        path = self._path(size)
+        path = self._path(size, dilation)
         if path is None or not path.is_file():
             return False
         try:
@@ -176,16 +188,17 @@ class ComputedStatistics(PatchStatistics):
                 return False
             if size == 1:  # one of those that every call asks for, so that it is said once
                 note(f"statistics in the cache: {moments.provenance.get('summary')}")
-        self._known[size] = moments
+        self._known[size, dilation] = moments
         return True
 
-    def _path(self, size: int) -> Path | None:
+    def _path(self, size: int, dilation: int) -> Path | None:
         from firstlight.images.store import cache_dir
 
         fingerprint = self._stream.fingerprint  # hashed once a stream
         if fingerprint is None:
             return None
-        return cache_dir(self._data_dir) / "moments" / f"{fingerprint}-{self._stream.channels}-{size}.npz"
+        kind = f"{size}" if dilation == 1 else f"{size}-dilation-{dilation}"
+        return cache_dir(self._data_dir) / "moments" / f"{fingerprint}-{self._stream.channels}-{kind}.npz"
 
 
 def patch_statistics(
@@ -245,6 +258,32 @@ def pixel_statistics(moments: PatchMoments) -> Normalisation:
             f"channel {int(np.argmin(std))} has the same value in every pixel, hence no deviation: give --std (std=)"
         )
     return tuple((mean / unit).tolist()), tuple((std / unit).tolist())
+
+
+def dilation_of(bank: FilterBank) -> int:
+    """Pixels between the neighbouring taps of the filters, in both directions; 1 where there is one tap only.
+
+    Raises
+    ------
+    InputError
+        It differs between rows and columns.
+    """
+    if not _is_square(bank):
+        raise InputError(
+            f"the layer {bank.layer} has dilation {bank.dilation}; expected the same in both directions, as patches "
+            "are read"
+        )
+    return max(_dilations(bank))
+
+
+def _is_square(bank: FilterBank) -> bool:
+    return len(_dilations(bank)) == 1
+
+
+def _dilations(bank: FilterBank) -> set[int]:
+    """The different dilations in the directions in which there is more than one tap."""
+    taps = zip(bank.weight.shape[2:], bank.dilation, strict=True)
+    return {dilation for side, dilation in taps if side > 1} or {1}
 
 
 def _with_channels(moments: PatchMoments, channels: int, data: str) -> PatchMoments:

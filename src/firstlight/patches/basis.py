@@ -32,6 +32,8 @@ class PatchBasis:
         The normalisation ``(x - mean) / std`` per channel, on pixels in 0..1 for uint8 images.
     center : bool
         Whether the mean patch was subtracted.
+    dilation : int
+        Pixels between the neighbouring pixels of a patch; 1: they are neighbours in the image.
     """
 
     components: np.ndarray = field(repr=False)
@@ -44,6 +46,7 @@ class PatchBasis:
     std: tuple[float, ...]
     center: bool
     window: tuple[int, int] | None = None
+    dilation: int = 1
 
     @classmethod
     def from_matrix(cls, matrix: np.ndarray, **attributes: Any) -> "PatchBasis":
@@ -85,6 +88,7 @@ class PatchBasis:
             **({"window": list(self.window)} if self.window else {}),
             "channels": self.channels,
             "stride": self.stride,
+            **({"dilation": self.dilation} if self.dilation > 1 else {}),
             "count": self.count,
             "mean": list(self.mean),
             "std": list(self.std),

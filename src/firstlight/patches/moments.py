@@ -28,20 +28,28 @@ _LARGEST = 16_384
 class PatchMoments:
     """Accumulate the patches' moments: ``sum_n p_n p_n^T``, ``sum_n p_n`` and their number.
 
-    A patch is a window of `kernel_size` x `kernel_size` pixels in all channels, read without padding and flattened
-    in the order (channel, row, column), like the weight of a convolution. uint8 images are summed in exact
-    integers: the result does not depend on the machine, the order, or how the data were split, and ``+`` merges.
-    Normalisation comes afterwards, in :meth:`basis`. Floating-point images are summed in float64, with a rounding
-    error relative to the largest products in an image, not to each entry.
+    A patch is a window of `kernel_size` x `kernel_size` pixels, `dilation` apart, in all channels, read without padding
+    and flattened in the order (channel, row, column), like the weight of a convolution. uint8 images are summed in
+    exact integers: the result does not depend on the machine, the order, or how the data were split, and ``+`` merges.
+    Normalisation comes afterwards, in :meth:`basis`. Floating-point images are summed in float64.
+
+    Rounding of floating-point images: an entry of `second`, of channels c and d, differs from the exact sum by at
+    most ``32 g sqrt(E_c E_d)``, where E_c is the sum of the squares of all pixels of channel c, and
+    ``g = m u / (1 - m u)`` with ``u = 2**-53`` and m = 64 + 4 times the pixels (N H W) of a channel; an entry of
+    `first` by at most ``32 g`` times the sum of the magnitudes of channel c. This is relative to the whole images, not
+    to each entry, and holds unless numbers over- or underflow. Whole numbers stay exact while the sums of their
+    products' magnitudes are below 2**53.
 
     Parameters
     ----------
     kernel_size : int
-        Side of the square window, in pixels.
+        Pixels in each row and column of a patch.
     channels : int
         Channels of the images; 1 for gray, 3 for RGB.
     stride : int
         Step between windows, in pixels, in both directions.
+    dilation : int
+        Step between the pixels of a patch, in both directions; 1: they are neighbours.
 
     Attributes
     ----------
@@ -69,11 +77,13 @@ class PatchMoments:
     (72, (27, 27), dtype('int64'))
     """
 
-    def __init__(self, kernel_size: int = 3, channels: int = 3, stride: int = 1) -> None:
-        for name, value in (("kernel_size", kernel_size), ("channels", channels), ("stride", stride)):
+    def __init__(self, kernel_size: int = 3, channels: int = 3, stride: int = 1, dilation: int = 1) -> None:
+        settings = {"kernel_size": kernel_size, "channels": channels, "stride": stride, "dilation": dilation}
+        for name, value in settings.items():
             if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
                 raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
-        self.kernel_size, self.channels, self.stride = int(kernel_size), int(channels), int(stride)
+        self.kernel_size, self.channels = int(kernel_size), int(channels)
+        self.stride, self.dilation = int(stride), int(dilation)
         if self.size > _LARGEST:
             raise InputError(
                 f"kernel_size {self.kernel_size} with {self.channels} channels makes patches of {self.size:,} numbers; "
@@ -90,9 +100,19 @@ class PatchMoments:
         """Length D of a patch: channels * kernel_size**2."""
         return self.channels * self.kernel_size**2
 
+    @property
+    def extent(self) -> int:
+        """Pixels from the first to the last of a patch, in one direction: images must be as large."""
+        return (self.kernel_size - 1) * self.dilation + 1
+
+    @property
+    def _settings(self) -> tuple[int, int, int, int]:
+        return self.kernel_size, self.channels, self.stride, self.dilation
+
     def __repr__(self) -> str:
+        dilation = f", dilation={self.dilation}" if self.dilation > 1 else ""
         return (
-            f"PatchMoments(kernel_size={self.kernel_size}, channels={self.channels}, stride={self.stride}: "
+            f"PatchMoments(kernel_size={self.kernel_size}, channels={self.channels}, stride={self.stride}{dilation}: "
             f"{self.count:,} patches of {self.dtype or 'no'} images)"
         )
 
@@ -115,21 +135,21 @@ class PatchMoments:
             Wrong rank or type, no images, images smaller than the kernel, another number of channels,
             NaN or infinity, or a mixture of uint8 and floats. The moments are then unchanged.
         """
-        images = validate_images(images, self.channels, self.kernel_size)
+        images = validate_images(images, self.channels, self.kernel_size, self.dilation)
         dtype = "uint8" if images.dtype == np.uint8 else "float64"
         if self.dtype not in (None, dtype):
             raise InputError(
                 f"images are {images.dtype}, but these moments hold {self.dtype} images; their units differ: "
                 "accumulate them in separate PatchMoments"
             )
-        rows, columns = ((side - self.kernel_size) // self.stride + 1 for side in images.shape[2:])
+        rows, columns = ((side - self.extent) // self.stride + 1 for side in images.shape[2:])
         self._refuse_overflow(self.count + len(images) * rows * columns, dtype)
         from firstlight.patches.lags import patch_sums  # numba takes half a second to import
 
         with np.errstate(over="ignore", invalid="ignore"):
-            second, first, count = patch_sums(images, self.kernel_size, self.stride)
+            second, first, count = patch_sums(images, self.kernel_size, self.stride, self.dilation)
             second, first = second + self.second, first + self.first
-        if not np.isfinite(second).all():
+        if dtype == "float64" and not np.isfinite(second).all():
             raise InputError(
                 f"pixels reach {np.abs(images).max():.3g} and their squares overflow; expected smaller ones: rescale"
             )
@@ -149,11 +169,11 @@ class PatchMoments:
         """Merge: the moments of both sets of patches, exactly (uint8)."""
         if not isinstance(other, PatchMoments):
             return NotImplemented
-        for name in ("kernel_size", "channels", "stride", "dtype"):
+        for name in ("kernel_size", "channels", "stride", "dilation", "dtype"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs and not (name == "dtype" and None in (mine, theirs)):
                 raise InputError(f"cannot merge moments of {name} {mine} with {theirs}; expected the same")
-        total = PatchMoments(self.kernel_size, self.channels, self.stride)
+        total = PatchMoments(*self._settings)
         total.dtype = self.dtype or other.dtype
         total._refuse_overflow(self.count + other.count, total.dtype)
         total.second, total.first = self.second + other.second, self.first + other.first
@@ -164,15 +184,14 @@ class PatchMoments:
         """``0 + moments``, with which ``sum([...])`` begins."""
         if other != 0:
             return NotImplemented
-        return PatchMoments(self.kernel_size, self.channels, self.stride) + self
+        return PatchMoments(*self._settings) + self
 
     def __eq__(self, other: object) -> bool:
         """Same patches' moments, bit for bit."""
         if not isinstance(other, PatchMoments):
             return NotImplemented
-        names = ("kernel_size", "channels", "stride", "dtype", "count")
         return (
-            all(getattr(self, name) == getattr(other, name) for name in names)
+            (*self._settings, self.dtype, self.count) == (*other._settings, other.dtype, other.count)
             and np.array_equal(self.second, other.second)
             and np.array_equal(self.first, other.first)
         )
@@ -242,6 +261,7 @@ class PatchMoments:
             kernel_size=self.kernel_size,
             channels=self.channels,
             stride=self.stride,
+            dilation=self.dilation,
             mean=tuple(mean_per_channel.tolist()),
             std=tuple(std_per_channel.tolist()),
             center=center,
@@ -283,7 +303,9 @@ class PatchMoments:
         unit = 255 if self.dtype == "uint8" else 1
         mix = np.kron(np.array([LUMA]) / unit, np.eye(self.kernel_size**2))
         second, first = mix @ self.second.astype(np.float64) @ mix.T, mix @ self.first.astype(np.float64)
-        return PatchMoments.of_sums((second + second.T) / 2, first, self.count, self.kernel_size, 1, self.stride)
+        return PatchMoments.of_sums(
+            (second + second.T) / 2, first, self.count, self.kernel_size, 1, self.stride, self.dilation
+        )
 
     def _per_channel(self, name: str, value: float | Sequence[float]) -> np.ndarray:
         try:
@@ -310,6 +332,7 @@ class PatchMoments:
             "kernel_size": self.kernel_size,
             "channels": self.channels,
             "stride": self.stride,
+            "dilation": self.dilation,
             "count": self.count,
             "dtype": self.dtype,
             "provenance": {"firstlight": __version__, "written": written, **provenance},
@@ -318,10 +341,17 @@ class PatchMoments:
 
     @classmethod
     def of_sums(
-        cls, second: np.ndarray, first: np.ndarray, count: int, kernel_size: int, channels: int, stride: int
+        cls,
+        second: np.ndarray,
+        first: np.ndarray,
+        count: int,
+        kernel_size: int,
+        channels: int,
+        stride: int,
+        dilation: int = 1,
     ) -> "PatchMoments":
         """Moments of sums that were accumulated before: int64 of uint8 images, float64 of floats."""
-        moments = cls(kernel_size, channels, stride)
+        moments = cls(kernel_size, channels, stride, dilation)
         moments.second, moments.first, moments.count = second, first, count
         moments.dtype = "uint8" if second.dtype == np.int64 else "float64"
         return moments
@@ -336,7 +366,7 @@ class PatchMoments:
             The file is missing, damaged, of another format version, or not a file of moments.
         """
         header, second, first = read_moments(path)
-        moments = cls(header["kernel_size"], header["channels"], header["stride"])
+        moments = cls(header["kernel_size"], header["channels"], header["stride"], header["dilation"])
         moments.second, moments.first = second, first
         moments.count, moments.dtype = header["count"], header["dtype"]
         moments.provenance = header["provenance"]

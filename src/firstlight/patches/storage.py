@@ -11,7 +11,9 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.files import atomic_write
 
-FORMAT = 1
+# Format 1 had no dilation: it was 1.
+FORMAT = 2
+_READ = (1, FORMAT)
 # What NumPy's and Python's readers of .npz files raise on damaged ones.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, NotImplementedError, RuntimeError)
 _DAMAGE += (zipfile.BadZipFile, zlib.error, MemoryError, SyntaxError, AttributeError)
@@ -44,15 +46,17 @@ def read_moments(path: str | Path) -> tuple[dict[str, Any], np.ndarray, np.ndarr
             f"{path}: not a whole file of patch moments ({type(error).__name__}: {error}); "
             "expected one written by PatchMoments.save"
         ) from None
-    if version != FORMAT:
-        raise InputError(f"{path}: format {version!r}; expected {FORMAT}: compute the moments again")
+    if type(version) is not int or version not in _READ:  # type: True is 1
+        raise InputError(f"{path}: format {version!r}; expected {_READ[0]} to {FORMAT}: compute the moments again")
+    if version == 1:
+        header["dilation"] = 1
     if not _consistent(header, second, first):
         raise InputError(f"{path}: the moments contradict their header; the file is damaged: compute them again")
     return header, second, first
 
 
 def _consistent(header: dict[str, Any], second: np.ndarray, first: np.ndarray) -> bool:
-    for name, least in (("kernel_size", 1), ("channels", 1), ("stride", 1), ("count", 0)):
+    for name, least in (("kernel_size", 1), ("channels", 1), ("stride", 1), ("dilation", 1), ("count", 0)):
         number = header.get(name)
         if type(number) is not int or not least <= number < 2**63:  # type: a bool is no number
             return False

@@ -10,14 +10,14 @@ from firstlight.errors import InputError
 _PIECE = 1 << 24
 
 
-def validate_images(images: Any, channels: int, kernel_size: int) -> np.ndarray:
+def validate_images(images: Any, channels: int, kernel_size: int, dilation: int = 1) -> np.ndarray:
     """The images as an array of a type that the lag kernel reads.
 
     Parameters
     ----------
     images : array_like or Tensor, shape (N, C, H, W), uint8 or floating
-    channels, kernel_size : int
-        What C must be, and H and W at least.
+    channels, kernel_size, dilation : int
+        What C must be; H and W must hold the kernel's taps, `dilation` apart.
 
     Returns
     -------
@@ -51,10 +51,11 @@ def validate_images(images: Any, channels: int, kernel_size: int) -> np.ndarray:
         raise InputError(
             f"images have {images.shape[1]} channels, shape {images.shape}; expected {channels}, in (N, C, H, W){hint}"
         )
-    if min(images.shape[2:]) < kernel_size:
+    extent = (kernel_size - 1) * dilation + 1
+    if min(images.shape[2:]) < extent:
+        reason = "the kernel size" if dilation == 1 else f"kernel size {kernel_size} with dilation {dilation}"
         raise InputError(
-            f"images are {images.shape[2]} x {images.shape[3]} pixels; expected at least the kernel size, "
-            f"{kernel_size} x {kernel_size}"
+            f"images are {images.shape[2]} x {images.shape[3]} pixels; expected at least {reason}, {extent} x {extent}"
         )
     if images.dtype == np.uint8:
         return images
