@@ -168,7 +168,8 @@ def test_an_interruption_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr("firstlight.reproduction.reproduce", interrupt)
     assert cli.main(["reproduce"]) == 130
     assert (
-        capsys.readouterr().err == "firstlight: interrupted; a training goes on when the same command is given again\n"
+        capsys.readouterr().err
+        == "firstlight: interrupted; what takes long goes on where it was when the same command is given again\n"
     )
 
 

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from firstlight import __version__
 from firstlight.cli_filters import compare, inspect
+from firstlight.cli_moments import moments
 from firstlight.errors import FirstlightError, InputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ data_app = App(name="data", help="The data sets that firstlight knows, and where
 runs_app = App(name="runs", help="The trained runs in a folder of results.")
 app.command(inspect)
 app.command(compare)
+app.command(moments)
 app.command(data_app)
 app.command(runs_app)
 
@@ -299,7 +301,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"firstlight: error: {_one_line(error)}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("firstlight: interrupted; a training goes on when the same command is given again", file=sys.stderr)
+        print(
+            "firstlight: interrupted; what takes long goes on where it was when the same command is given again",
+            file=sys.stderr,
+        )
         return INTERRUPTED
     return result if isinstance(result, int) else 0
 

@@ -17,5 +17,9 @@ class SourceError(FirstlightError):
     """Images or filters could not be obtained from where they were asked for."""
 
 
+class EngineError(FirstlightError):
+    """Tasks cannot be run where they were sent, or not to their end; what was handed out before is good."""
+
+
 class RunError(FirstlightError):
     """A training run on disk, or a training in progress, cannot be used or continued."""

@@ -107,6 +107,15 @@ def test_a_file_of_moments_serves_kernels_that_fit_into_its_patches(tmp_path: Pa
         statistics.basis(bank(4, 3, 7, 7))
 
 
+@pytest.mark.parametrize("mean", ["[0.1, 0.2, 0.3]", "[0.1]", "nonsense", "3"])
+def test_the_normalisation_that_a_file_of_moments_tells_is_taken_where_it_fits(mean: str, tmp_path: Path):
+    moments = PatchMoments(3, 3).update(IMAGES)
+    moments.save(tmp_path / "m.npz", mean=mean, std="[0.5, 0.5, 0.25]")
+    found = patch_statistics(tmp_path / "m.npz").normalisation(3)
+    told = ((0.1, 0.2, 0.3), (0.5, 0.5, 0.25))
+    assert found == (told if mean == "[0.1, 0.2, 0.3]" else pixel_statistics(moments))
+
+
 def test_a_file_of_images_is_not_taken_for_moments(tmp_path: Path):
     np.savez(tmp_path / "i.npz", images=IMAGES)
     basis = patch_statistics(tmp_path / "i.npz", tmp_path / "cache").basis(bank(4, 3, 3, 3))

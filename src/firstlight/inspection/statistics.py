@@ -1,5 +1,6 @@
 """PatchStatistics: the patches that filters are looked at with; shipped, computed and cached by content, or given."""
 
+import json
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -130,6 +131,13 @@ class GivenStatistics(PatchStatistics):
         return _with_channels(self._moments, channels, self.data)
 
     def normalisation(self, channels: int) -> Normalisation:
+        """That of all pixels, where the file says it, as `firstlight moments` writes it; else of those in patches."""
+        try:
+            stored = [json.loads(self._moments.provenance[name]) for name in ("mean", "std")]
+        except (KeyError, ValueError, TypeError):
+            stored = []
+        if channels == self._moments.channels and all(_is_numbers(values, channels) for values in stored) and stored:
+            return tuple(stored[0]), tuple(stored[1])
         return pixel_statistics(_with_channels(self._moments, channels, self.data))
 
 
@@ -304,6 +312,10 @@ def _one_or_all(name: str, values: float | Sequence[float], channels: int) -> Se
             f"{name} has {len(values)} numbers; expected 1 or {channels}, one for each channel of the filters"
         )
     return values[0] if len(values) == 1 else values
+
+
+def _is_numbers(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(isinstance(value, float) for value in values)
 
 
 def _is_moments(path: Path) -> bool:

@@ -117,11 +117,11 @@ def image_stream(
 def _images(
     source: Any, split: str | None, layout: str | None, channels: int, geometry: Geometry, workers: int
 ) -> Images:
-    named = isinstance(source, str) and (source in _NAMES or _is_word(source))
+    named = isinstance(source, str) and (source in _NAMES or is_word(source))
     if named:
         source = load_images(source, split or "train")  # which also knows what to say of a name that is none
     elif isinstance(source, (str, os.PathLike)):
-        found = _find(Path(source).expanduser(), split, layout)
+        found = find_images(Path(source).expanduser(), split, layout)
         if isinstance(found, ArrayFile):
             return ArrayImages(found.name, found.images, channels, geometry)
         if channels not in (1, 3):
@@ -146,7 +146,7 @@ class ArrayFile(NamedTuple):
     images: np.ndarray
 
 
-def _find(path: Path, split: str | None, layout: str | None) -> "EncodedSource | ArrayFile":
+def find_images(path: Path, split: str | None, layout: str | None) -> "EncodedSource | ArrayFile":
     """What lies at a path.
 
     Raises
@@ -198,7 +198,7 @@ def _find_in_folder(folder: Path, split: str | None) -> EncodedSource:
     return files
 
 
-def _is_word(source: str) -> bool:
+def is_word(source: str) -> bool:
     path = Path(source)
     return path.name == source and not path.suffix and not path.exists() and not path.is_symlink()
 

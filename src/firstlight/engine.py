@@ -1,0 +1,245 @@
+"""Engines: where tasks run. Here, on a Dask cluster, or on any executor with a ``submit``.
+
+An engine hands out results as they come, each exactly once, with the index of its item; sums of integers do not
+depend on the order. Few tasks are under way at a time, so that memory does not grow with their number.
+"""
+
+import numbers
+import os
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
+
+from firstlight.errors import EngineError, InputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ENGINES = ("local", "dask")
+# Past so many, threads wait for the interpreter's lock more than they work.
+_MOST_THREADS = 16
+# How often to look whether there is room for more tasks, while none ends.
+_LOOK_SECONDS = 1.0
+
+
+class Executor(Protocol):
+    """What runs tasks: an executor of `concurrent.futures`, a Dask client, an MPI pool."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any:
+        """Let ``fn(*args)`` be run, and return a future that has add_done_callback, result and cancel."""
+        ...
+
+
+class Engine:
+    """Runs a function on items. Made by `open_engine` or `engine_of`.
+
+    Parameters
+    ----------
+    executor : Executor
+    workers : callable
+        How many tasks are worked on at a time now.
+    where : callable
+        What `describe` says.
+    loss : callable
+        What an exception says of the executor, such as that its workers are gone; None if it is the function's own.
+    stopping : threading.Event, optional
+        Set when a run is given up. Functions that run in threads of this process cannot be killed, and should end.
+    queued : int
+        Tasks that may be under way for each worker: some more than it works on, so that it need not wait.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        workers: Callable[[], int],
+        where: Callable[[], str],
+        loss: Callable[[BaseException], str | None],
+        stopping: threading.Event | None = None,
+        queued: int = 2,
+    ) -> None:
+        self._executor, self._workers, self._where, self._loss = executor, workers, where, loss
+        self.stopping, self._queued = stopping, queued
+
+    def __repr__(self) -> str:
+        return f"Engine({self.describe()})"
+
+    @property
+    def workers(self) -> int:
+        """How many tasks are worked on at a time, as last seen."""
+        return self._workers()
+
+    def describe(self) -> str:
+        """Where tasks run, in a few words."""
+        return self._where()
+
+    def run(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[tuple[int, Result]]:
+        """Call a function once for every item.
+
+        Parameters
+        ----------
+        function
+            Picklable, unless the tasks run in this process.
+        items
+            Drawn as there is room for them.
+
+        Yields
+        ------
+        (int, Result)
+            Index of the item, and its result, in the order in which they come; every index once, even if the executor
+            delivers twice. If the caller stops early, what is not begun is cancelled.
+
+        Raises
+        ------
+        EngineError
+            The workers, or the way to them, are lost.
+        Exception
+            What the function raised.
+        """
+        arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        under_way: dict[int, Any] = {}
+        numbered = enumerate(items)
+        more = True
+        if self.stopping:
+            self.stopping.clear()
+        try:
+            while True:
+                while more and len(under_way) < max(1, self._queued * self._ask(self._workers)):
+                    index, item = next(numbered, (-1, None))
+                    if more := index >= 0:
+                        under_way[index] = future = self._ask(self._executor.submit, function, item)
+                        # The index is a default, since a closure would see the next one.
+                        future.add_done_callback(lambda done, index=index: arrived.put((index, done)))
+                if not under_way:
+                    return
+                try:
+                    index, future = arrived.get(timeout=_LOOK_SECONDS)
+                except queue.Empty:  # more workers may have come meanwhile
+                    continue
+                if under_way.pop(index, None) is not None:
+                    yield index, self._ask(future.result)
+        finally:
+            if under_way and self.stopping:
+                self.stopping.set()
+            for future in under_way.values():
+                future.cancel()
+
+    def _ask(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call something of the executor's; if that is lost, say so in one line."""
+        try:
+            return function(*args)
+        except Exception as error:  # the function's own may be any, and is passed on
+            if (loss := self._loss(error)) is None:
+                raise
+        raise EngineError(loss)
+
+
+@contextmanager
+def open_engine(
+    kind: str = "local",
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    resources: Mapping[str, float] | None = None,
+) -> Iterator[Engine]:
+    """Open an engine for the length of a ``with`` block.
+
+    Parameters
+    ----------
+    kind : {"local", "dask"}
+        Threads of this process, since decoding of images and summing let go of the interpreter's lock; or Dask.
+    workers : int, optional
+        Number of threads, 1 for none beside the caller's; or of Dask's processes, if no scheduler is given. By default
+        one a core.
+    scheduler : str, optional
+        Address of a running Dask scheduler, such as ``tcp://node1:8786``. None: a cluster of `workers` processes is
+        started on this machine, and ends with the block.
+    resources : mapping, optional
+        What a task takes of a Dask worker's resources, such as ``{"GPU": 1}``.
+
+    Yields
+    ------
+    Engine
+
+    Raises
+    ------
+    InputError
+        An unknown kind, options that do not go with it, or Dask is not installed.
+    EngineError
+        No scheduler answers.
+
+    Examples
+    --------
+    >>> from firstlight.engine import open_engine
+    >>> with open_engine("local", workers=1) as engine:
+    ...     dict(engine.run(abs, [-1, -2]))
+    {0: 1, 1: 2}
+    """
+    if kind not in ENGINES:
+        raise InputError(f"engine is {kind!r}, expected one of {', '.join(ENGINES)}")
+    if workers is not None and (not isinstance(workers, numbers.Integral) or isinstance(workers, bool) or workers < 1):
+        raise InputError(f"workers is {workers!r}, expected a whole number of at least 1")
+    if kind == "local" and (scheduler is not None or resources):
+        raise InputError("a scheduler and resources are Dask's; expected them with the engine 'dask'")
+    if scheduler is not None and workers is not None:
+        raise InputError(f"the workers of {scheduler} are those that it has; leave workers={workers} out")
+    if kind == "dask":
+        from firstlight.dask_engine import open_dask
+
+        with open_dask(scheduler, workers or _cores(), dict(resources or {})) as parts:
+            yield Engine(*parts)
+        return
+    threads = int(workers or min(_cores(), _MOST_THREADS))
+    if threads == 1:
+        yield Engine(_Here(), lambda: 1, lambda: "this process", lambda _: None, queued=1)
+        return
+    stopping = threading.Event()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="firstlight-engine")
+    try:
+        yield Engine(pool, lambda: threads, lambda: f"{threads} threads of this process", lambda _: None, stopping)
+    except BaseException:
+        stopping.set()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def engine_of(executor: Executor, width: int = 32) -> Engine:
+    """An engine of any executor, which stays open: a process pool, an MPI pool, a Dask client of one's own.
+
+    Parameters
+    ----------
+    executor
+        Has ``submit(function, item)``, as those of `concurrent.futures`.
+    width : int
+        How many tasks may be under way at a time; some more than it has workers.
+    """
+    if not callable(getattr(executor, "submit", None)):
+        raise InputError(f"executor is a {type(executor).__name__}, expected an object with submit(function, item)")
+    name = type(executor).__name__
+    return Engine(executor, lambda: width, lambda: name, lambda error: _loss(name, error), queued=1)
+
+
+def _loss(name: str, error: BaseException) -> str | None:
+    if not isinstance(error, BrokenExecutor | CancelledError):
+        return None
+    return f"{name}: its workers are gone ({type(error).__name__}); open another, and start again"
+
+
+class _Here:
+    """An executor that works when it is asked to, in the caller's thread."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args))
+        except Exception as error:  # any: handed on by future.result()
+            future.set_exception(error)
+        return future
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
