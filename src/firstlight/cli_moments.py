@@ -235,7 +235,7 @@ def _cut(
 
 def _about(data: str, done: "Accumulated") -> dict[str, Any]:
     """What to know of the images; mean and std are missing where a channel is constant."""
-    from firstlight.inspection.statistics import pixel_statistics
+    from firstlight.inspection.normalisation import pixel_statistics
 
     path = Path(data).expanduser()
     about: dict[str, Any] = {"data": path.resolve().name if path.exists() else data}

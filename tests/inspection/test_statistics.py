@@ -8,7 +8,8 @@ import pytest
 import firstlight as fl
 from firstlight.errors import InputError, SourceError
 from firstlight.filters import FilterBank
-from firstlight.inspection.statistics import patch_statistics, pixel_statistics
+from firstlight.inspection.normalisation import pixel_statistics
+from firstlight.inspection.statistics import patch_statistics
 from firstlight.patches import PatchMoments
 from firstlight.patches.shipped import shipped_moments
 

@@ -1,6 +1,5 @@
 """PatchStatistics: the patches that filters are looked at with; shipped, computed and cached by content, or given."""
 
-import json
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -10,14 +9,13 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
+from firstlight.inspection.normalisation import Normalisation, one_or_all, pixel_statistics, told_normalisation
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import LUMA, PatchMoments
 from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_normalisation, shipped_size
 
 if TYPE_CHECKING:
     from firstlight.images.streams import ImageStream
-
-Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class PatchStatistics:
@@ -73,8 +71,8 @@ class PatchStatistics:
         usual: Any = self.normalisation(channels) if mean is None or std is None else (mean, std)
         window = None if (rows, columns) == (moments.kernel_size,) * 2 else (rows, columns)
         return moments.basis(
-            _one_or_all("mean", usual[0] if mean is None else mean, channels),
-            _one_or_all("std", usual[1] if std is None else std, channels),
+            one_or_all("mean", usual[0] if mean is None else mean, channels),
+            one_or_all("std", usual[1] if std is None else std, channels),
             window=window,
         )
 
@@ -131,13 +129,9 @@ class GivenStatistics(PatchStatistics):
         return _with_channels(self._moments, channels, self.data)
 
     def normalisation(self, channels: int) -> Normalisation:
-        """That of all pixels, where the file says it, as `firstlight moments` writes it; else of those in patches."""
-        try:
-            stored = [json.loads(self._moments.provenance[name]) for name in ("mean", "std")]
-        except (KeyError, ValueError, TypeError):
-            stored = []
-        if channels == self._moments.channels and all(_is_numbers(values, channels) for values in stored) and stored:
-            return tuple(stored[0]), tuple(stored[1])
+        told = told_normalisation(self._moments)
+        if told and channels == self._moments.channels:
+            return told
         return pixel_statistics(_with_channels(self._moments, channels, self.data))
 
 
@@ -249,25 +243,6 @@ def patch_statistics(
     return ComputedStatistics(image_stream(data, channels=channels, **options), data_dir, bool(options.get("strict")))
 
 
-def pixel_statistics(moments: PatchMoments) -> Normalisation:
-    """Mean and standard deviation per channel of the pixels in the patches, in 0..1 for uint8 images.
-
-    Of 1 x 1 patches these are the statistics of the images; of larger ones, pixels near a border count less often.
-    """
-    if moments.count == 0:
-        raise InputError("these moments hold no patches; expected at least one: call update(images) first")
-    unit = 255 if moments.dtype == "uint8" else 1
-    taps = moments.kernel_size**2
-    mean = moments.first.astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
-    square = np.diag(moments.second).astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
-    std = np.sqrt(np.maximum(square - mean**2, 0))
-    if not (std > 0).all():
-        raise InputError(
-            f"channel {int(np.argmin(std))} has the same value in every pixel, hence no deviation: give --std (std=)"
-        )
-    return tuple((mean / unit).tolist()), tuple((std / unit).tolist())
-
-
 def dilation_of(bank: FilterBank) -> int:
     """Pixels between the neighbouring taps of the filters, in both directions; 1 where there is one tap only.
 
@@ -303,19 +278,6 @@ def _with_channels(moments: PatchMoments, channels: int, data: str) -> PatchMome
         f"the filters see {channels} channels; the images of {data} have {moments.channels}: give --data (data=) with "
         "such images"
     )
-
-
-def _one_or_all(name: str, values: float | Sequence[float], channels: int) -> Sequence[float] | float:
-    values = list(np.atleast_1d(values))
-    if len(values) not in (1, channels):
-        raise InputError(
-            f"{name} has {len(values)} numbers; expected 1 or {channels}, one for each channel of the filters"
-        )
-    return values[0] if len(values) == 1 else values
-
-
-def _is_numbers(values: Any, count: int) -> bool:
-    return isinstance(values, list) and len(values) == count and all(isinstance(value, float) for value in values)
 
 
 def _is_moments(path: Path) -> bool:

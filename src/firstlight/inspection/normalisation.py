@@ -1,0 +1,56 @@
+"""How pixels are normalised before filters see them: what the data say, and what a user gives."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from firstlight.errors import InputError
+from firstlight.patches.moments import PatchMoments
+
+# Mean and standard deviation per channel, in 0..1 for uint8 images.
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def pixel_statistics(moments: PatchMoments) -> Normalisation:
+    """Mean and standard deviation per channel of the pixels in the patches, in 0..1 for uint8 images.
+
+    Of 1 x 1 patches these are the statistics of the images; of larger ones, pixels near a border count less often.
+    """
+    if moments.count == 0:
+        raise InputError("these moments hold no patches; expected at least one: call update(images) first")
+    unit = 255 if moments.dtype == "uint8" else 1
+    taps = moments.kernel_size**2
+    mean = moments.first.astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
+    square = np.diag(moments.second).astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
+    std = np.sqrt(np.maximum(square - mean**2, 0))
+    if not (std > 0).all():
+        raise InputError(
+            f"channel {int(np.argmin(std))} has the same value in every pixel, hence no deviation: give --std (std=)"
+        )
+    return tuple((mean / unit).tolist()), tuple((std / unit).tolist())
+
+
+def told_normalisation(moments: PatchMoments) -> Normalisation | None:
+    """That of all pixels of the images, where a file of moments says it, as `firstlight moments` writes it."""
+    try:
+        mean, std = (json.loads(moments.provenance[name]) for name in ("mean", "std"))
+    except (KeyError, ValueError, TypeError):
+        return None
+    fits = _is_numbers(mean, moments.channels) and _is_numbers(std, moments.channels)
+    return (tuple(mean), tuple(std)) if fits else None
+
+
+def one_or_all(name: str, values: float | Sequence[float], channels: int) -> Sequence[float] | float:
+    """What a user gave for the channels: one number for all of them, or one for each."""
+    values = list(np.atleast_1d(values))
+    if len(values) not in (1, channels):
+        raise InputError(
+            f"{name} has {len(values)} numbers; expected 1 or {channels}, one for each channel of the filters"
+        )
+    return values[0] if len(values) == 1 else values
+
+
+def _is_numbers(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(isinstance(value, float) for value in values)
