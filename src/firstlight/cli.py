@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from firstlight import __version__
 from firstlight.cli_filters import compare, inspect
 from firstlight.cli_moments import moments
-from firstlight.errors import FirstlightError, InputError
+from firstlight.errors import FirstlightError, InputError, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -298,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest of the buffer goes at exit
         return 0
     except (CycloptsError, FirstlightError, OSError) as error:
-        print(f"firstlight: error: {_one_line(error)}", file=sys.stderr)
+        print(f"firstlight: error: {one_line(error)}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print(
@@ -307,7 +307,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     return result if isinstance(result, int) else 0
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -5,6 +5,11 @@ class FirstlightError(Exception):
     """Base of every error that a caller or a user can mend; the command line prints it as one line."""
 
 
+def one_line(error: Exception) -> str:
+    """All that an error says, on one line."""
+    return " ".join(str(error).split())
+
+
 class InputError(FirstlightError, ValueError):
     """An argument, array or file is not what was expected."""
 

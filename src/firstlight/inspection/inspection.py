@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.errors import FirstlightError, InputError
+from firstlight.errors import FirstlightError, InputError, one_line
 from firstlight.filters import load_filters
 from firstlight.filters.bank import FilterBank
 from firstlight.inspection.findings import explain
@@ -243,7 +243,7 @@ class Failure:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields of `Inspection.to_dict`, empty but for the source and the error, which is the one finding."""
-        empty: dict[str, Any] = dict.fromkeys(field for field in _FIELDS)
+        empty: dict[str, Any] = dict.fromkeys(_FIELDS)
         lists = {name: [] for name in ("alternatives", "notes", "variance", "frequency", "energy")}
         return {**empty, **lists, "source": self.source, "findings": [self.error], "error": self.error}
 
@@ -265,7 +265,7 @@ def load_banks(
             bank = load_filters(source, layer)
             found.append(bank.folded() if fold_batch_norm else bank)
         except FirstlightError as error:
-            found.append(Failure(source, " ".join(str(error).split())))
+            found.append(Failure(source, one_line(error)))
     return found
 
 
@@ -294,5 +294,5 @@ def inspect_all(
         try:
             found.append(inspect_bank(bank, statistics, mean, std, initial))
         except FirstlightError as error:
-            found.append(Failure(bank.source, f"{bank.source}: {' '.join(str(error).split())}"))
+            found.append(Failure(bank.source, f"{bank.source}: {one_line(error)}"))
     return found

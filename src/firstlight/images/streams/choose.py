@@ -10,10 +10,9 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.images.arrays import check_images
-from firstlight.images.cifar import CIFAR
 from firstlight.images.files import read_array_file
 from firstlight.images.imageset import ImageSet
-from firstlight.images.sources import load_images
+from firstlight.images.sources import NAMES, load_images
 from firstlight.images.streams.decode import SUFFIXES
 from firstlight.images.streams.encoded import EncodedImages, EncodedSource
 from firstlight.images.streams.folder import ImageFiles
@@ -31,7 +30,6 @@ from firstlight.images.streams.text import printable
 
 # Past so many, threads wait for the interpreter's lock more than they decode.
 _MOST_WORKERS = 16
-_NAMES = (*CIFAR, "photos")
 _EXPECTED = (
     "a folder of images, an image file, .npy or .npz, Parquet or Arrow, the folder of a saved Hugging Face data set, "
     "an array, or a torch Dataset or DataLoader"
@@ -117,7 +115,7 @@ def image_stream(
 def _images(
     source: Any, split: str | None, layout: str | None, channels: int, geometry: Geometry, workers: int
 ) -> Images:
-    named = isinstance(source, str) and (source in _NAMES or is_word(source))
+    named = isinstance(source, str) and (source in NAMES or is_word(source))
     if named:
         source = load_images(source, split or "train")  # which also knows what to say of a name that is none
     elif isinstance(source, (str, os.PathLike)):
