@@ -54,3 +54,6 @@ def test_json_that_is_not_an_object_is_refused(tmp_path):
         read_json(path)
     with pytest.raises(RunError, match="cannot be read"):
         read_json(tmp_path / "b.json")
+    path.write_text("[" * 100_000)
+    with pytest.raises(RunError, match="cannot be read"):
+        read_json(path)

@@ -19,6 +19,7 @@ from filelock import FileLock
 from firstlight.errors import InputError, RunError
 from firstlight.training import Progress, Run, RunSpec, loop, record_steps, train
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
+from firstlight.training.files import read_tensors, write_tensors
 from firstlight.training.trainer import is_test_step
 
 from .sets import CLASSES, TEST, TRAIN, make_set, make_spec
@@ -249,6 +250,16 @@ def test_a_checkpoint_of_another_run_or_machine_is_not_used(unbroken, tmp_path, 
     checkpoint.save(tmp_path / other.hash, spec)
     assert train_here(other, tmp_path).environment["resumed"] == 0
     assert f"belongs to the run {spec.hash}: expected {other.hash}" in caplog.text
+
+
+def test_a_checkpoint_of_another_version_starts_over_to_the_same_bytes(unbroken, tmp_path, monkeypatch, caplog):
+    spec = unbroken.spec
+    folder = interrupt(spec, tmp_path, 6, monkeypatch)
+    tensors, values = read_tensors(folder / CHECKPOINT)
+    write_tensors(folder / CHECKPOINT, tensors, {name: values[name] for name in values if name != "tally"} | {"new": 1})
+    run = train_here(spec, tmp_path)
+    assert "holds other values ('tally')" in caplog.text
+    assert results(run) == results(unbroken)
 
 
 @pytest.mark.parametrize("name", ["spec.json", "filters.safetensors", "metrics.csv", "run.json"])

@@ -45,8 +45,8 @@ class TarImages:
         self.path, self.name = path, printable(path.name)
 
     def total(self) -> int:
-        """Number of images, for which the whole file is read."""
-        return sum(1 for _ in self.items())
+        """Number of images, for which every header is read, but no image."""
+        return sum(1 for _ in self._members())
 
     def items(self) -> Iterator[Encoded]:
         """The images, one of them in memory at a time.
@@ -56,13 +56,25 @@ class TarImages:
         SourceError
             The file is damaged or cut off; all images before that place have been handed out.
         """
+        for archive, member in self._members():
+            with self._named():
+                image = Encoded(printable(member.name), _content(archive, member))
+            yield image
+
+    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+        """The members that are images, each with the archive, which is at its place."""
+        with self._named(), self._open() as file, tarfile.open(fileobj=cast(IO[bytes], file), mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                # A list of all members would grow with the file.
+                archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
+                if os.path.splitext(member.name)[1].lower() in SUFFIXES and (member.isreg() or member.issparse()):
+                    yield archive, member
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say which file is damaged."""
         try:
-            with self._open() as file, tarfile.open(fileobj=cast(IO[bytes], file), mode="r:") as archive:
-                while (member := archive.next()) is not None:
-                    # A list of all members would grow with the file.
-                    archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
-                    if os.path.splitext(member.name)[1].lower() in SUFFIXES and (member.isreg() or member.issparse()):
-                        yield Encoded(printable(member.name), _content(archive, member))
+            yield
         except _DAMAGE as error:
             raise SourceError(f"{self.name} cannot be read as a tar file: {first_line(error)}") from None
 

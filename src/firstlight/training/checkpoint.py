@@ -79,10 +79,13 @@ class Checkpoint:
         tensors, values = read_tensors(path)
         if (other := values.pop("hash", None)) != spec.hash:
             raise RunError(f"{path} belongs to the run {other}: expected {spec.hash}")
-        filters = tensors.pop("filters")
-        model = {name.removeprefix(_MODEL): array for name, array in tensors.items()}
-        tally = Tally(**values.pop("tally"))
-        checkpoint = cls(model=model, filters=filters, tally=tally, **values)
+        try:
+            filters = tensors.pop("filters")
+            model = {name.removeprefix(_MODEL): array for name, array in tensors.items()}
+            tally = Tally(**values.pop("tally"))
+            checkpoint = cls(model=model, filters=filters, tally=tally, **values)
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{path} holds other values ({error}): expected those that this version of firstlight writes") from None
         done = [step for step in record_steps(spec.steps) if step <= checkpoint.step]
         if len(filters) != len(done) or [row["step"] for row in checkpoint.rows] != done:
             raise RunError(f"{path} has {len(filters)} records: expected {len(done)} at step {checkpoint.step}")
