@@ -1,41 +1,45 @@
 """Run benchmarks and write a dated table each: `python -m benchmarks [NAME ...]`.
 
-Names are patches, fit, autocorrelation, inspection and training. Where none is named all are run.
+Names are patches, peers, fit, autocorrelation, inspection, training and gpu. Where none is named all are run that need
+no GPU. peers and gpu take options (`python -m benchmarks peers --help`); what they then measure is only printed.
 """
 
 import datetime
+import importlib
 import platform
 import sys
 from pathlib import Path
 
-from benchmarks import autocorrelation, fit, inspection, patches, training
 from firstlight.files import write_text
 from firstlight.patches.lags import thread_count
 
-PARTS = {
-    "patches": patches.run,
-    "fit": fit.run,
-    "autocorrelation": autocorrelation.run,
-    "inspection": inspection.run,
-    "training": training.run,
-}
+# Imported only where they run: the machine with the GPU need not have what the others use.
+PARTS = ("patches", "peers", "fit", "autocorrelation", "inspection", "training", "gpu")
+WITH_OPTIONS = ("peers", "gpu")
 RESULTS = Path(__file__).parent / "results"
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run the named parts one after the other."""
-    unknown = [name for name in names if name not in PARTS]
-    if unknown:
+    first_option = next((i for i, word in enumerate(arguments) if word.startswith("-")), len(arguments))
+    names, options = arguments[:first_option], arguments[first_option:]
+    if unknown := [name for name in names if name not in PARTS]:
         print(f"no such benchmark: {unknown[0]!r}; expected some of {', '.join(PARTS)}", file=sys.stderr)
         return 2
+    if options and (len(names) != 1 or names[0] not in WITH_OPTIONS):
+        print(f"options go with one of {', '.join(WITH_OPTIONS)}; not {options[0]!r}", file=sys.stderr)
+        return 2
     today = datetime.date.today().isoformat()
-    for name in names or PARTS:
+    for name in names or PARTS[:-1]:
+        part = importlib.import_module(f"benchmarks.{name}")
+        measured = part.run(options) if options else part.run()
         text = (
             f"# {name}, {today}\n\n{cpu_name()}, {thread_count()} cores. Ratios were measured side by side in one run "
-            f"of `python -m benchmarks {name}`.\n\n{PARTS[name]()}"
+            f"of `python -m benchmarks {name}`.\n\n{measured}"
         )
         print(text, flush=True)
-        write_text(RESULTS / f"{today}-{name}.md", text)
+        if not options:
+            write_text(RESULTS / f"{today}-{name}.md", text)
     return 0
 
 

@@ -1,12 +1,8 @@
-"""Patch second moments of CIFAR-10, against the published way and against unfold + BLAS.
+"""The kernels of the patch moments, against the machine's limit and against one another.
 
-The published way unfolds 10,000 images to float64 patches and calls `torch.pca_lowrank`. The straightforward way
-unfolds chunks of images and multiplies matrices. Both get as many images as fit memory and patience; times are
-compared per image, and the trace of every way's second moment with ours on the same images.
-
-A second table has every kernel size to 16, on CIFAR-10 and on crops of photographs, by lag and unfolded in float64,
-both exact and compared in every number; a third, strides at which patches hardly overlap; a fourth, images in calls of
-their own.
+A first table has CIFAR-10 against what the machine can multiply and read at all. A second has every kernel size to 16,
+on CIFAR-10 and on crops of photographs, by lag and unfolded in float64, both exact and compared in every number; a
+third, strides at which patches hardly overlap; a fourth, images in calls of their own. `peers.py` has the other ways.
 """
 
 import math
@@ -16,17 +12,15 @@ from unittest.mock import patch
 
 import numpy as np
 
-from benchmarks.measure import Measurement, measure, table, timed
-from firstlight.images import load_images
-from firstlight.images.photos import PHOTOGRAPHS, require_photos
+from benchmarks.measure import table
+from benchmarks.pictures import cifar, photographs
 from firstlight.patches import PatchMoments, lags
 from firstlight.patches.dots import dot
 from firstlight.patches.lags import patch_sums, thread_count
 from firstlight.patches.unfolded import unfolded_sums
 
 KERNEL_SIZES = (3, 5, 7, 11)
-CHUNK = 250
-# Kernel sizes and strides of the third table.
+# Kernel sizes and strides.
 STRIDES = (
     (3, 3),
     (4, 4),
@@ -42,72 +36,6 @@ STRIDES = (
     (16, 8),
     (16, 16),
 )
-# Images for each way and kernel size: the published way holds all patches several times over in 24 GB.
-PUBLISHED_IMAGES = {3: 10_000, 5: 2_000, 7: 1_000, 11: 500}
-BLAS_IMAGES = {3: 10_000, 5: 5_000, 7: 2_500, 11: 1_000}
-
-
-def ours(kernel_size: int, count: int) -> dict[str, float]:
-    images = cifar(count)
-    patch_sums(images[:2], kernel_size, 1)  # compiled or read from numba's cache
-
-    def call() -> float:
-        second, _, patches = patch_sums(images, kernel_size, 1)
-        return float(np.trace(second)) / patches / 255**2
-
-    return timed(call, repeats=3)
-
-
-def published(kernel_size: int, count: int) -> dict[str, float]:
-    import torch
-
-    images = torch.tensor(np.array(load_images("cifar10").images[:count]))
-
-    def call() -> float:
-        patches = torch.nn.functional.unfold(images.double() / 255, kernel_size).transpose(1, 2)
-        patches = patches.reshape(-1, patches.shape[-1])
-        _, singular, _ = torch.pca_lowrank(patches, q=patches.shape[1])
-        mean = patches.mean(dim=0)
-        return float((singular**2).sum() / len(patches) + mean @ mean)
-
-    return timed(call, repeats=1)
-
-
-def blas(kernel_size: int, count: int, dtype: str) -> dict[str, float]:
-    import torch
-
-    images = torch.tensor(np.array(load_images("cifar10").images[:count]))
-    size = images.shape[1] * kernel_size**2
-
-    def call() -> float:
-        second, patches = torch.zeros(size, size, dtype=torch.float64), 0
-        for start in range(0, count, CHUNK):
-            chunk = images[start : start + CHUNK].to(getattr(torch, dtype)) / 255
-            columns = torch.nn.functional.unfold(chunk, kernel_size).transpose(0, 1).reshape(size, -1)
-            second += (columns @ columns.T).double()
-            patches += columns.shape[1]
-        return float(second.trace() / patches)
-
-    return timed(call, repeats=3)
-
-
-def cifar(count: int) -> np.ndarray:
-    """Images as most decoders leave them, channels last in memory."""
-    return np.array(load_images("cifar10").images[:count].transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-
-
-def photographs(count: int, rows: int = 224, columns: int = 224) -> np.ndarray:
-    """Crops at random places of the photographs in scikit-image, as large as they are or larger."""
-    from PIL import Image
-
-    folder, rng, crops = require_photos(), np.random.default_rng(0), []
-    scenes = [np.asarray(Image.open(folder / name).convert("RGB")) for name in PHOTOGRAPHS.values()]
-    scenes = [scene for scene in scenes if scene.shape[0] >= rows and scene.shape[1] >= columns]
-    for i in range(count):
-        scene = scenes[i % len(scenes)]
-        y, x = rng.integers(scene.shape[0] - rows + 1), rng.integers(scene.shape[1] - columns + 1)
-        crops.append(scene[y : y + rows, x : x + columns])
-    return np.stack(crops).transpose(0, 3, 1, 2)
 
 
 def best(call: Callable[[], object], repeats: int = 3) -> float:
@@ -229,54 +157,27 @@ def products(kernel_size: int, side: int = 32, channels: int = 3) -> int:
     return total
 
 
-def run() -> str:
-    """Measure everything and return the report."""
-    rows, limit_rows = [], []
+def against_limit() -> str:
+    """CIFAR-10 against what the machine can do at all."""
+    images, rows = cifar(50_000), []
     reads, macs = limits()
     for kernel_size in KERNEL_SIZES:
-        mine = measure("benchmarks.patches", "ours", kernel_size=kernel_size, count=50_000)
-        mine_each = mine.seconds / 50_000
-        rows.append([str(kernel_size), "firstlight, exact", "50,000", *_cells(mine, 50_000, mine)])
-        for name, function, count, tolerance, extra in (
-            ("unfold + BLAS, float32", "blas", BLAS_IMAGES[kernel_size], 1e-4, {"dtype": "float32"}),
-            ("unfold + BLAS, float64", "blas", BLAS_IMAGES[kernel_size], 1e-12, {"dtype": "float64"}),
-            ("pca_lowrank, float64", "published", PUBLISHED_IMAGES[kernel_size], 1e-9, {}),
-        ):
-            other = measure("benchmarks.patches", function, kernel_size=kernel_size, count=count, **extra)
-            same = measure("benchmarks.patches", "ours", kernel_size=kernel_size, count=count)
-            if not math.isclose(other.check, same.check, rel_tol=tolerance):
-                raise AssertionError(f"{name}, k = {kernel_size}: trace {other.check}, ours {same.check}")
-            rows.append([str(kernel_size), name, f"{count:,}", *_cells(other, count, mine)])
+        seconds = best(lambda kernel_size=kernel_size: patch_sums(images, kernel_size, 1))
         billions = 50_000 * products(kernel_size) / 1e9
-        multiply, read = 1e9 * billions / macs, 50_000 * 3072 / reads
-        limit_rows.append(
-            [
-                str(kernel_size),
-                f"{billions:.1f}",
-                f"{1e3 * multiply:.0f}",
-                f"{1e3 * read:.0f}",
-                f"{50_000 * mine_each / max(multiply, read):.1f}",
-            ]
-        )
-    header = ["k", "way", "images", "seconds", "µs an image", "times slower an image", "peak MB", "times the memory"]
+        multiply, read = 1e9 * billions / macs, images.nbytes / reads
+        rows.append([str(kernel_size), f"{1e3 * seconds:.0f}", f"{billions:.1f}", f"{1e3 * multiply:.0f}"])
+        rows[-1] += [f"{1e3 * read:.0f}", f"{seconds / max(multiply, read):.1f}"]
+    header = ["k", "ours, ms", "billion products", "at that rate, ms", "reading 154 MB, ms", "ours over the limit"]
     return (
-        table(header, rows)
-        + f"\nThe physical limit here: {macs / 1e9:.0f} billion byte multiply-adds a second (both cores, operands in "
-        f"the first cache), {reads / 1e9:.1f} GB read a second.\n\n"
-        + table(["k", "billion products", "at that rate, ms", "reading 154 MB, ms", "ours over the limit"], limit_rows)
-        + f"\nEvery kernel size, stride 1, both ways exact (float64 sums of bytes' products are).\n\n{curve()}"
-        + f"\nStrides, 224 x 224 photographs.\n\n{crossovers()}"
-        + f"\nA call for every image, as where sizes differ.\n\n{calls()}"
+        f"The physical limit here: {macs / 1e9:.0f} billion byte multiply-adds a second (all cores, operands in the "
+        f"first cache), {reads / 1e9:.1f} GB read a second.\n\n{table(header, rows)}"
     )
 
 
-def _cells(way: Measurement, count: int, ours: Measurement) -> list[str]:
-    """Seconds, microseconds an image, times ours, megabytes, times ours."""
-    each, ours_each = way.seconds / count, ours.seconds / 50_000
-    return [
-        f"{way.seconds:.3f}",
-        f"{1e6 * each:.1f}",
-        f"{each / ours_each:.1f}",
-        f"{way.megabytes:,.0f}",
-        f"{way.megabytes / max(ours.megabytes, 1):.1f}",
-    ]
+def run() -> str:
+    """Measure everything and return the report."""
+    return (
+        against_limit() + "\nEvery kernel size, stride 1, both ways exact (float64 sums of bytes' products are).\n\n"
+        f"{curve()}\nStrides, 224 x 224 photographs.\n\n{crossovers()}"
+        f"\nA call for every image, as where sizes differ.\n\n{calls()}"
+    )

@@ -8,6 +8,7 @@ from firstlight import cli
 from firstlight.experiments.schedule import SCHEDULES
 from firstlight.training import loop
 
-SCHEDULES["quick"] = TINY
-loop.CHECKPOINT_SECONDS = 0.0
-sys.exit(cli.main(sys.argv[1:]))
+if __name__ == "__main__":  # and not where Dask's processes import it
+    SCHEDULES["quick"] = TINY
+    loop.CHECKPOINT_SECONDS = 0.0
+    sys.exit(cli.main(sys.argv[1:]))

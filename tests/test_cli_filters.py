@@ -195,7 +195,7 @@ def test_compare_prints_the_matrix_and_writes_files(nets: Path):
     table = pd.read_csv(nets / "c.csv", index_col="source")
     np.testing.assert_allclose(table.to_numpy(), found["correlations"])
     page = (nets / "c.html").read_text()
-    assert page.count("<svg") == 2
+    assert page.count("<svg") >= 2
 
 
 def test_names_with_markup_in_them_are_shown_as_they_are(nets: Path):

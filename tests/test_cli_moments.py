@@ -17,8 +17,9 @@ from PIL import Image
 
 from firstlight import cli
 from firstlight.images import load_images
-from firstlight.patches import PatchMoments
+from firstlight.patches import ImageLags, PatchMoments
 from firstlight.patches.sampling_error import sampling_errors
+from firstlight.whitening import autocorrelation
 
 COUNT = 400
 CHILD = "import sys; from firstlight.cli import main; sys.exit(main())"
@@ -112,6 +113,27 @@ def test_all_kinds_of_data_give_the_same_bits(folder: Path, images: np.ndarray, 
         more = [["--images-per-shard", "7"], ["--workers", "1"], []][number]
         assert cli.main(["moments", str(source), "--kernel-size", "3", "--out", str(out), *more]) == 0
         assert PatchMoments.load(out) == expected
+
+
+def test_pairs_of_patches_give_the_curve_of_any_filters(folder: Path, images: np.ndarray, tmp_path: Path, capsys):
+    out, report = tmp_path / "lags.npz", tmp_path / "lags.json"
+    command = ["moments", str(folder), "--kernel-size", "3", "--max-distance", "9"]
+    assert cli.main([*command, "--out", str(out), "--json", str(report)]) == 0
+    pixels = images.transpose(0, 3, 1, 2)
+    assert ImageLags.load(out) == ImageLags(3, 3, 9).update(pixels)
+    assert PatchMoments.load(out) == by_hand(images, 3)
+    curve = autocorrelation(None, out)
+    np.testing.assert_allclose(curve.value, autocorrelation(None, pixels, 9).value, atol=0.01)  # but for the border
+    written = json.loads(report.read_text())
+    assert written["autocorrelation"] == {"distance": list(range(10)), "value": curve.value.tolist()}
+    assert written["max_distance"] == 9
+    text = " ".join(capsys.readouterr().out.split())
+    shown = ", ".join(f"{curve.value[d]:.3f}" for d in (1, 2, 4, 8, 9))
+    assert f"auto-correlation {shown} of the pixels at 1, 2, 4, 8, 9 pixels" in text
+    bank = np.random.default_rng(0).standard_normal((4, 3, 3, 3))
+    assert autocorrelation(bank, out).value[0] == 1
+    assert cli.main([*command, "--plan", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["result_bytes"] == 8 * 19 * 27 * 28
 
 
 def test_a_named_set_and_gray(tmp_path: Path):
@@ -226,6 +248,8 @@ def test_a_plan_of_tar_files_estimates_their_images(tmp_path: Path, images: np.n
         ("{folder} --out {tmp}/m.npz", "kernel-size"),
         ("{folder} --kernel-size 0 --out {tmp}/m.npz", "kernel_size is 0; expected a whole number of at least 1"),
         ("{folder} --kernel-size 3 --stride 0 --out {tmp}/there.npz", "stride is 0"),
+        ("{folder} --kernel-size 3 --stride 2 --max-distance 5 --out {tmp}/m.npz", "stride is 2 with max_distance 5"),
+        ("{folder} --kernel-size 3 --max-distance -1 --out {tmp}/m.npz", "max_distance is -1"),
         ("{folder} --kernel-size 3 --out {tmp}/m.txt", "ends in .npz"),
         ("{folder} --kernel-size 3 --out {folder}/0.npz/../0", "ends in .npz"),
         ("{tmp}/missing --kernel-size 3 --out {tmp}/new/there.npz", "does not exist"),

@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +19,16 @@ from firstlight.images.shards import shards_of
 from firstlight.patches import PatchMoments
 from firstlight.patches.accumulate import accumulate
 
+from .training.dask_cluster import SECONDS, Cluster, kill, wait_for
+
+HERE = Path(__file__).parent
+
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
-HERE = Path(__file__).parent
-SECONDS = 60
 # What a worker may take, beside what it has after its first shard: two stacks of 32 MB, what the kernel packs of them,
 # and what the allocator does not give back.
 WORKER_BYTES = 200 << 20
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def reads(folder: Path) -> list[tuple[int, int]]:
@@ -72,50 +66,6 @@ def same_as_in_one_process(folder: Path, tmp_path: Path, **options: object) -> N
     alone.mkdir()
     assert outcome(start(alone, "local", **options))[0] == 0
     assert PatchMoments.load(folder / "moments.npz") == PatchMoments.load(alone / "moments.npz")
-
-
-class Cluster:
-    """A scheduler and workers, one process each."""
-
-    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
-        self.folder, self._stack = folder, stack
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.address = f"tcp://127.0.0.1:{self.port}"
-        self.workers: list[subprocess.Popen[bytes]] = []
-        self.start_scheduler()
-
-    def start_scheduler(self) -> None:
-        options = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard", "--no-show"]
-        self.scheduler = self._process("scheduler", *options)
-
-    def start_workers(self, count: int) -> None:
-        options = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder)]
-        before = self.log().count("Register worker")
-        self.workers = [self._process("worker", self.address, *options) for _ in range(count)]
-        wait_for(lambda: self.log().count("Register worker") == before + count)
-
-    def log(self) -> str:
-        """What the scheduler has said."""
-        return (self.folder / "scheduler.log").read_text()
-
-    def _process(self, kind: str, *options: str) -> "subprocess.Popen[bytes]":
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}  # where the synthetic shards are
-        with (self.folder / f"{kind}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options],
-                stdout=log,
-                stderr=log,
-                env=environment,
-            )
-        self._stack.callback(kill, process)
-        return process
-
-
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    process.kill()
-    process.wait(SECONDS)
 
 
 @pytest.fixture

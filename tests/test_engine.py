@@ -54,6 +54,20 @@ def test_items_are_drawn_as_there_is_room_for_them():
         results.close()
 
 
+def test_only_as_many_as_are_worked_on_are_drawn_if_none_shall_wait():
+    drawn = []
+
+    def items():
+        for item in range(20):
+            drawn.append(item)
+            yield item
+
+    with open_engine("local", workers=2) as engine:
+        for taken, _ in enumerate(engine.run(abs, items(), queued=1), start=1):
+            assert len(drawn) <= taken + 1  # that taken is done with, and two are worked on
+    assert len(drawn) == 20
+
+
 def test_what_the_function_raises_is_passed_on_and_the_rest_is_not_begun():
     begun = []
 
@@ -140,6 +154,7 @@ def test_processes_that_die_are_an_error_of_one_line():
         ({"workers": True}, "workers is True, expected"),
         ({"scheduler": "tcp://node:1"}, "a scheduler and resources are Dask's"),
         ({"resources": {"GPU": 1}}, "a scheduler and resources are Dask's"),
+        ({"kind": "dask", "resources": {"GPU": 0}}, "of the resource GPU a task takes 0, expected a number above 0"),
         ({"kind": "dask", "scheduler": "tcp://node:1", "workers": 2}, "the workers of tcp://node:1 are those"),
     ],
 )

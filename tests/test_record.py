@@ -44,6 +44,7 @@ def test_a_record_rebuilds_every_claim_table_and_figure(made, tmp_path):
     found, folder = made
     again = record.recorded(results=folder / "results", console=QUIET)
     assert again.claims == found.claims
+    assert record.recorded(results=folder / "out", console=QUIET).claims == found.claims
     for before, after in zip(found.results, again.results, strict=True):
         assert list(before.tables) == list(after.tables)
         for name, table in before.tables.items():

@@ -1,6 +1,7 @@
 """`reproduce`, end to end: what it writes, that it resumes to the same bits, and what it refuses."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -140,6 +141,23 @@ def test_killed_in_mid_training_it_goes_on_to_the_same_bits(found, data, tmp_pat
     done = subprocess.run([*command, str(tmp_path / "out")], capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stderr
     assert sorted(Run.load(folder).environment["resumed"] for folder in runs.iterdir()) == [0, 0, 0, 1]
+    assert contents(tmp_path / "out") == contents(found.out)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_same_bits(found, data, tmp_path):
+    pytest.importorskip("distributed")
+    threads = Run.load(next((found.out / "runs").iterdir())).environment["threads"]
+    command = [sys.executable, str(CHILD), "reproduce", "formula", "--data", data.name, "--device", "cpu"]
+    done = subprocess.run(
+        [*command, "--engine", "dask", "--workers", "2", "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        cwd=data.parent,  # from which the workers find the data, wherever they are started
+        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+    )
+    assert done.returncode in (0, 1), done.stderr
+    assert "training 4 networks on Dask on this machine, workers with 2 threads" in done.stderr
     assert contents(tmp_path / "out") == contents(found.out)
 
 

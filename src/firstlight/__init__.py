@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from firstlight.patches import PatchBasis, PatchMoments
     from firstlight.profile import EnergyProfile, energy_profile
     from firstlight.record import recorded
+    from firstlight.report.report import Report
     from firstlight.reproduction import Reproduction, reproduce
     from firstlight.theory import FormulaFit, fit_formula, linear_cnn_profile
     from firstlight.training import Run, RunSpec, train
@@ -45,6 +46,7 @@ _HOMES = {
     "PatchBasis": "patches",
     "PatchMoments": "patches",
     "PatchStatistics": "inspection",
+    "Report": "report.report",
     "Reproduction": "reproduction",
     "Run": "training",
     "RunError": "errors",
@@ -82,6 +84,7 @@ __all__ = [
     "PatchBasis",
     "PatchMoments",
     "PatchStatistics",
+    "Report",
     "Reproduction",
     "Run",
     "RunError",

@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from firstlight import __version__
+from firstlight.cli_engine import HERE, Where
+from firstlight.cli_figures import figures
 from firstlight.cli_filters import compare, inspect
 from firstlight.cli_moments import moments
+from firstlight.cli_output import PLAIN, Flag, Json, Quiet, be_quiet, give_json, result_console
+from firstlight.cli_stores import DEFAULT_OUT, DataDir, data_app, runs_app
+from firstlight.console import stop_bars
 from firstlight.errors import FirstlightError, InputError, one_line
 
 if TYPE_CHECKING:
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
     from firstlight.reproduction import Reproduction
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 
 app = App(
     name="firstlight",
@@ -30,20 +35,12 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,  # main says how to go on
 )
-data_app = App(name="data", help="The data sets that firstlight knows, and where they are.")
-runs_app = App(name="runs", help="The trained runs in a folder of results.")
 app.command(inspect)
 app.command(compare)
 app.command(moments)
+app.command(figures)
 app.command(data_app)
 app.command(runs_app)
-
-DataDir = Annotated[
-    Path | None,
-    Parameter(help="Folder for data sets, or one that already holds the original CIFAR files [env: FIRSTLIGHT_CACHE]."),
-]
-Out = Annotated[Path, Parameter(help="Folder of results, whose runs/ holds the trained networks.")]
-DEFAULT_OUT = Path("firstlight-out")
 
 
 @app.command
@@ -54,9 +51,12 @@ def reproduce(
     data_dir: DataDir = None,
     device: str = "auto",
     jobs: int = 1,
+    where: Where = HERE,
     out: Path | None = None,
-    recorded: Annotated[bool, Parameter(negative=())] = False,
+    recorded: Flag = False,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> int:
     """Train networks, test the published claims on them, and write tables, figures and a report.
 
@@ -84,28 +84,42 @@ def reproduce(
     list_
         Show the experiments with their cost, and do nothing.
     """
-    from rich.console import Console
-
-    console = Console()
+    be_quiet(quiet)
+    console = result_console(json)
     if list_:
         from firstlight.report.terminal import experiments_table
         from firstlight.reproduction import chosen_experiments
 
-        console.print(experiments_table(chosen_experiments(experiments)))
+        chosen = chosen_experiments(experiments)
+        console.print(experiments_table(chosen))
+        keys = ("name", "question", "answers", "costs")
+        give_json(json, [{key: getattr(one, key) for key in keys} for one in chosen])
         return 0
     if recorded:
-        found = _rebuilt(experiments, preset, data, device, jobs, out)
+        found = _rebuilt(experiments, preset, data, device, jobs, where, out)
     else:
         from firstlight.reproduction import reproduce as run
 
         out = out or DEFAULT_OUT
-        found = run(experiments, preset=preset, data=data, data_dir=data_dir, device=device, jobs=jobs, out=out)
+        with where.open_elsewhere() as engine:
+            found = run(
+                experiments,
+                preset=preset,
+                data=data,
+                data_dir=data_dir,
+                device=device,
+                jobs=jobs,
+                engine=engine,
+                out=out,
+            )
     _print_claims(found, console)
+    claims = [claim.to_dict() for claim in found.claims]
+    give_json(json, {"claims": claims, "about": found.about, "summary": found.summary, "report": str(found.report)})
     return 0 if found.all_reproduced else 1
 
 
 def _rebuilt(
-    experiments: Sequence[str], preset: str, data: str | None, device: str, jobs: int, out: Path | None
+    experiments: Sequence[str], preset: str, data: str | None, device: str, jobs: int, where: Where, out: Path | None
 ) -> "Reproduction":
     """The recorded reproduction, written like one that was just made."""
     from dataclasses import replace
@@ -113,7 +127,13 @@ def _rebuilt(
     from firstlight.record import recorded
     from firstlight.reproduction import write_reproduction
 
-    given = {"preset": preset != "quick", "data": data, "device": device != "auto", "jobs": jobs != 1}
+    given = {
+        "preset": preset != "quick",
+        "data": data,
+        "device": device != "auto",
+        "jobs": jobs != 1,
+        "engine": where != HERE,
+    }
     if ignored := [name for name, value in given.items() if value]:
         raise InputError(f"--recorded was given with --{ignored[0]}: expected it alone, a record has its own; drop one")
     out = out or DEFAULT_OUT / "recorded"
@@ -135,8 +155,8 @@ def _print_claims(found: "Reproduction", console: "Console") -> None:
     for claim in found.claims:
         if claim.name.startswith("formula/") and claim.name.endswith("/correlation"):
             console.print(f"{claim.name}: {claim.measured}", highlight=False)
-    print(f"{found.summary}, preset {found.about['preset']}.")
-    print(f"Report: {found.report}")
+    console.print(f"{found.summary}, preset {found.about['preset']}.", **PLAIN)
+    console.print(f"Report: {found.report}", **PLAIN)
 
 
 @app.command
@@ -148,6 +168,8 @@ def theory(
     lr: float = 0.01,
     steps: Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())] = None,
     out: Path | None = None,
+    json: Json = None,
+    quiet: Quiet = False,
 ) -> None:
     """Print and plot eq. 3: the energy profile that a linear CNN learns, after several numbers of steps.
 
@@ -166,144 +188,40 @@ def theory(
     """
     from firstlight.report.theory import show_theory
 
-    show_theory(data, data_dir, kernel_size, lr, steps, out)
-
-
-@runs_app.command(name="list")
-def list_runs(*, out: Out = DEFAULT_OUT) -> None:
-    """List the trained networks, and whether each is finished, unfinished, failed or damaged."""
-    from rich.console import Console
-
-    from firstlight.report.runs import runs_table
-    from firstlight.training import stored_runs
-
-    runs = stored_runs(_store(out))
-    Console().print(runs_table(runs))
-    states = [run.state for run in runs]
-    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    print(f"{len(runs)} runs in {_store(out)}" + (f": {counts}" if counts else ""))
-
-
-@runs_app.command(name="show")
-def show_run(name: str, *, out: Out = DEFAULT_OUT) -> None:
-    """Show one run in full: what was trained, how well it learnt, on what machine.
-
-    Parameters
-    ----------
-    name
-        The run's hash, or as much of its beginning as no other run has.
-    """
-    from rich.console import Console
-
-    from firstlight.report.runs import run_details
-    from firstlight.training import find_run
-
-    Console().print(run_details(find_run(_store(out), name)))
-
-
-@runs_app.command(name="clean")
-def clean_runs(
-    *names: str,
-    out: Out = DEFAULT_OUT,
-    state: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
-) -> None:
-    """Remove runs: those that are named, or else those that failed or are damaged.
-
-    Parameters
-    ----------
-    names
-        Hashes, or as much of their beginnings as no other run has.
-    state
-        Instead: remove every run in these states: finished, unfinished, failed, damaged, refused.
-    dry_run
-        Only say what would be removed.
-    """
-    from firstlight.training import find_run, remove_runs, stored_runs
-    from firstlight.training.store import STATES
-
-    if names and state:
-        raise InputError(f"clean was given {names[0]!r} and --state {state[0]}: expected hashes or states; drop one")
-    removable = [one for one in STATES if one != "training"]
-    if unknown := [one for one in state or () if one not in removable]:
-        raise InputError(f"state is {unknown[0]!r}; expected some of {', '.join(removable)}")
-    store = _store(out)
-    wanted = state or ["failed", "damaged"]
-    runs = [find_run(store, name) for name in names] or [run for run in stored_runs(store) if run.state in wanted]
-    if not dry_run:
-        remove_runs(runs)
-    for run in runs:
-        print(f"{'would remove' if dry_run else 'removed'} {run.hash} ({run.state})")
-    if not runs:
-        print(f"nothing to remove in {store}: no run is {' or '.join(wanted)}")
-
-
-def _store(out: Path) -> Path:
-    from firstlight.reproduction import RUNS
-
-    return out.expanduser() / RUNS
-
-
-@data_app.command(name="list")
-def list_data(*, data_dir: DataDir = None) -> None:
-    """List the data sets, and whether they are there already."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    from firstlight.images import data_sets
-
-    table = Table()
-    for header in ("name", "what it is", "there?", "where"):
-        table.add_column(header, overflow="fold")
-    for info in data_sets(data_dir=data_dir):
-        table.add_row(
-            info.name,
-            f"{info.description}; {info.size}",
-            "yes" if info.present else "no",
-            escape(str(info.location or "-")),
-        )
-    Console().print(table)
-
-
-@data_app.command
-def fetch(name: str, *, data_dir: DataDir = None) -> None:
-    """Download a data set, check it, and print the folder that it is in.
-
-    Parameters
-    ----------
-    name
-        cifar10, cifar100 or photos.
-    """
-    from firstlight.images import fetch as run
-
-    print(run(name, data_dir=data_dir))
+    be_quiet(quiet)
+    found = show_theory(data, data_dir, kernel_size, lr, steps, out, result_console(json), hints=not quiet)
+    give_json(json, found)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
     0: done, and for `reproduce` every tested claim reproduced; 1: some claims were not; 2: bad input, told in
-    one line; 130: interrupted.
+    one line; 130: interrupted; 141: whoever read the output went away before its end, as `head` does.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Greek letters gets question marks
+    os.environ["MPLBACKEND"] = "agg"  # figures are drawn without one, and a wrong name would stop matplotlib
     warnings.filterwarnings("ignore", module="PIL")  # what is wrong with an image is said in the summary
     logging.basicConfig(format="firstlight: %(message)s")
-    logging.getLogger("firstlight").setLevel(logging.INFO)  # that a run goes on where it was, say
+    be_quiet(False)
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest of the buffer goes at exit
-        return 0
+        return BROKEN_PIPE
     except (CycloptsError, FirstlightError, OSError) as error:
         print(f"firstlight: error: {one_line(error)}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
+        stop_bars()
         print(
             "firstlight: interrupted; what takes long goes on where it was when the same command is given again",
             file=sys.stderr,
         )
         return INTERRUPTED
+    finally:
+        be_quiet(False)
     return result if isinstance(result, int) else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from firstlight.cli_output import Flag, Json, Output, Quiet, be_quiet, give_json, hint, result_console
 from firstlight.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 Numbers = Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())]
 Sizes = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
-Flag = Annotated[bool, Parameter(negative=())]
-Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]  # "-" is standard output
 FAILED = 2
 
 
@@ -77,9 +76,10 @@ def inspect(
     *sources: str,
     looking: Looking = AS_IT_IS,
     initial: str | None = None,
-    json: Output = None,
+    json: Json = None,
     csv: Output = None,
     html: Output = None,
+    quiet: Quiet = False,
 ) -> int:
     """Say what the first layers of trained networks have learnt.
 
@@ -93,21 +93,18 @@ def inspect(
         .npz; hf:OWNER/NAME, https://...; timm:NAME, torchvision:NAME, module:PACKAGE.MODULE:FACTORY.
     initial
         The same network at initialisation: the profile is then that of the change.
-    json
-        Write an object a source into this file; - prints it, and nothing else.
     csv
         Write a row a source and component into this file.
     html
         Write a page with the profiles and the filters into this file.
     """
-    from rich.console import Console
-
     from firstlight.filters import load_filters
     from firstlight.inspection.inspection import Failure, Inspection, inspect_all, load_banks
-    from firstlight.report.inspection import inspection_table, write_csv, write_inspection_page, write_json
+    from firstlight.report.inspection import inspection_table, write_csv, write_inspection_page
 
     if not sources:
         raise InputError("inspect was given no source; expected a file of weights, or several")
+    be_quiet(quiet)
     start = None if initial is None else load_filters(initial, looking.layer)
     if start is not None and looking.fold_batch_norm:
         start = start.folded()
@@ -123,17 +120,12 @@ def inspect(
     good = [one for one in found if isinstance(one, Inspection)]
     failures = [one for one in found if isinstance(one, Failure)]
     if good:
-        if str(json) != "-":
-            console = Console()
-            for one in good:
-                console.print(inspection_table(one))
-            console.print(
-                "tau = lr × steps of a linear CNN on pixels normalised as the patches were; filters are counted from 0",
-                style="dim",
-                highlight=False,
-            )
-        if json is not None:
-            write_json(json, [one.to_dict() for one in found])
+        console = result_console(json)
+        for one in good:
+            console.print(inspection_table(one))
+        about = "tau = lr × steps of a linear CNN on pixels normalised as the patches were; filters are counted from 0"
+        hint(console, about, quiet)
+        give_json(json, [one.to_dict() for one in found])
         if csv is not None:
             write_csv(csv, [one.to_frame() for one in good])
         if html is not None:
@@ -144,9 +136,10 @@ def inspect(
 def compare(
     *sources: str,
     looking: Looking = AS_IT_IS,
-    json: Output = None,
+    json: Json = None,
     csv: Output = None,
     html: Output = None,
+    quiet: Quiet = False,
 ) -> int:
     """Say how alike the first layers of several networks are: the correlation of their energy profiles, pair by pair.
 
@@ -156,24 +149,22 @@ def compare(
     ----------
     sources
         Two or more, as for inspect.
-    json
-        Write matrix and profiles into this file; - prints them, and nothing else.
     csv
         Write the matrix into this file.
     html
         Write a page with a heat map and all profiles on one axis into this file.
     """
     import numpy as np
-    from rich.console import Console
 
     from firstlight.filters.bank import FilterBank
     from firstlight.inspection.comparison import compare as run
     from firstlight.inspection.inspection import Failure, load_banks
     from firstlight.inspection.statistics import patch_statistics
-    from firstlight.report.inspection import print_comparison, write_comparison_page, write_json, write_matrix
+    from firstlight.report.inspection import print_comparison, write_comparison_page, write_matrix
 
     if len(sources) < 2:
         raise InputError(f"compare was given {len(sources)} source; expected at least 2")
+    be_quiet(quiet)
     loaded = load_banks(sources, looking.layer, looking.fold_batch_norm)
     failures = [one for one in loaded if isinstance(one, Failure)]
     banks = [one.ungrouped() for one in loaded if isinstance(one, FilterBank)]
@@ -185,10 +176,8 @@ def compare(
         looking.data, looking.data_dir, channels=1 if channels == 1 else 3, **looking.image_options()
     )
     found = run(banks, statistics.basis(FilterBank(smallest), looking.mean, looking.std))
-    if str(json) != "-":
-        print_comparison(found, Console())
-    if json is not None:
-        write_json(json, {"data": statistics.data, **found.to_dict()})
+    print_comparison(found, result_console(json))
+    give_json(json, {"data": statistics.data, **found.to_dict()})
     if csv is not None:
         write_matrix(csv, found)
     if html is not None:

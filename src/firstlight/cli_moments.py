@@ -5,15 +5,18 @@ import json as json_
 import os
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from firstlight.cli_filters import Flag, Output, Sizes
+from firstlight.cli_engine import HERE, Where
+from firstlight.cli_filters import Sizes
+from firstlight.cli_output import Flag, Json, Output, Quiet, be_quiet, give_json, hint, result_console
 from firstlight.errors import InputError
 
 if TYPE_CHECKING:
     from firstlight.filters.bank import FilterBank
     from firstlight.images.shard import Shard
     from firstlight.patches.accumulate import Accumulated
+    from firstlight.whitening.curve import AutocorrelationCurve
 
 _IMAGES_PER_SHARD, _SAMPLED_SHARD = 2048, 32
 # Fewer would leave workers idle at the end, and less of the work kept by a killed run; whatever the number of workers,
@@ -31,21 +34,21 @@ def moments(
     out: Output = None,
     stride: int = 1,
     dilation: int = 1,
+    max_distance: int | None = None,
     channels: int = 3,
     resize: Sizes = None,
     crop: Sizes = None,
     split: str | None = None,
     strict: Flag = False,
-    engine: Literal["local", "dask"] = "local",
-    scheduler: str | None = None,
-    workers: int | None = None,
+    where: Where = HERE,
     images_per_shard: int | None = None,
     plan: Flag = False,
     stderr: Flag = False,
     blocks: int = 32,
     filters: str | None = None,
-    json: Output = None,
+    json: Json = None,
     data_dir: Path | None = None,
+    quiet: Quiet = False,
 ) -> None:
     """Sum up the patches of a data set of any size, exactly, into one small file.
 
@@ -65,6 +68,9 @@ def moments(
         Pixels from one patch to the next.
     dilation
         Pixels from one pixel of a patch to the next.
+    max_distance
+        Sum up pairs of patches, too, that lie so many pixels apart and less, such as 10: the file then also gives the
+        auto-correlation of any filters (fl.autocorrelation).
     channels
         3, or 1 for gray.
     resize
@@ -75,12 +81,6 @@ def moments(
         Of a data set that has splits, such as train.
     strict
         Stop at the first image that cannot be read, instead of leaving it out.
-    engine
-        local: the cores of this machine. dask: a Dask cluster, whose workers see the same files.
-    scheduler
-        Address of a running Dask cluster, such as tcp://host:8786. Default: one is started here.
-    workers
-        How many work at once. Default: one a core.
     images_per_shard
         Images in one task, where the data are image files or an array. Default: 2048; fewer of small data sets.
     plan
@@ -92,74 +92,71 @@ def moments(
         How many blocks, at least 8.
     filters
         With --stderr: a network, as for inspect, for the standard error of the tau fitted to it.
-    json
-        Write the results into this file; - prints them, and nothing else.
     data_dir
         Folder for data sets [env: FIRSTLIGHT_CACHE].
     """
-    from rich.console import Console
-
-    from firstlight.engine import open_engine
     from firstlight.patches.accumulate import accumulate
-    from firstlight.patches.moments import PatchMoments
     from firstlight.patches.plan import make_plan
     from firstlight.patches.sampling_error import sampling_errors
-    from firstlight.report.inspection import write_json
+    from firstlight.patches.shard_sums import Window
     from firstlight.report.moments import errors_table, plan_rows, spectrum_rows, summary_table
 
     patches: dict[str, Any] = {"kernel_size": kernel_size, "channels": channels, "stride": stride, "dilation": dilation}
-    PatchMoments(**patches)  # which refuses what cannot be, before anything is read
-    if scheduler is not None and engine != "dask":
-        raise InputError(f"--scheduler is {scheduler!r}; expected --engine dask with it")
+    if max_distance is not None:
+        patches["max_distance"] = max_distance
+    Window(**patches).empty()  # which refuses what cannot be, before anything is read
+    where.check()
     bank = _bank(filters, stderr, blocks, patches)
     blocks = blocks if stderr else 0
     options = {"channels": channels, "split": split, "resize": _size("resize", resize), "crop": _size("crop", crop)}
-    console = Console(quiet=str(json) == "-")
+    be_quiet(quiet)
+    console = result_console(json)
     if plan:
         shards = _cut(data, data_dir, _SAMPLED_SHARD, 0, options)
-        width, where = _workers(engine, scheduler, workers)
+        width, place = _workers(where)
         found = make_plan(shards, **patches, workers=width, blocks=blocks)
-        console.print(summary_table(plan_rows(found, where), f"plan for {data}"))
-        if json is not None:
-            write_json(json, {"data": data, **patches, **found.to_dict()})
+        console.print(summary_table(plan_rows(found, place), f"plan for {data}"))
+        give_json(json, {"data": data, **patches, **found.to_dict()})
         return
 
     target = _target(out)
     shards = _cut(data, data_dir, images_per_shard, blocks, options)
     state = target.with_name(f"{target.name}.part")
-    with open_engine(engine, scheduler=scheduler, workers=workers) as running:
+    with where.open() as running:
         done = accumulate(shards, **patches, engine=running, state=state, blocks=blocks, strict=strict)
     about = _about(data, done)
     recorded = {name: value if isinstance(value, str) else json_.dumps(value) for name, value in about.items()}
-    done.moments.save(target, **recorded, options=json_.dumps({**options, "strict": strict}), **_versions())
+    recorded["options"] = json_.dumps({**options, "strict": strict})
+    (done.lags or done.moments).save(target, **recorded, **_versions())
     state.unlink(missing_ok=True)
     basis = done.moments.basis(about.get("mean"), about.get("std"))
-    console.print(summary_table([*_summary(about), *spectrum_rows(basis)], str(target)))
+    rows = [*_summary(about), *spectrum_rows(basis)]
     result = {
         **about,
         **patches,
         "out": str(target),
         "variance": basis.variance.tolist(),
     }
+    if curve := _curve(done):
+        rows.append(("auto-correlation", _curve_text(curve)))
+        result["autocorrelation"] = {"distance": curve.distance.tolist(), "value": curve.value.tolist()}
+    console.print(summary_table(rows, str(target)))
     if stderr:
         errors = sampling_errors(done.blocks, about.get("mean"), about.get("std"), bank)
         console.print(errors_table(errors))
         result["errors"] = errors.to_dict()
-    console.print(f"firstlight inspect NETWORK --data {target}", style="dim", highlight=False, markup=False)
-    if json is not None:
-        write_json(json, result)
+    hint(console, f"firstlight inspect NETWORK --data {target}", quiet)
+    give_json(json, result)
 
 
-def _workers(engine: str, scheduler: str | None, workers: int | None) -> tuple[int, str]:
+def _workers(where: Where) -> tuple[int, str]:
     """How many will work at once, and where; a cluster that would be started for the purpose is not."""
-    from firstlight.engine import open_engine
-
-    if scheduler is not None:
-        with open_engine(engine, scheduler=scheduler, workers=workers) as running:
+    if where.scheduler is not None:
+        with where.open() as running:
             return max(1, running.workers), running.describe()
-    with open_engine("local", workers=workers) as running:
-        width = workers or running.workers
-    return width, f"{engine}, {width} at once, cores and disks like those of this machine"
+    with Where(workers=where.workers).open() as running:
+        width = where.workers or running.workers
+    return width, f"{where.engine}, {width} at once, cores and disks like those of this machine"
 
 
 def _size(name: str, sizes: list[int] | None) -> int | tuple[int, ...] | None:
@@ -235,7 +232,7 @@ def _cut(
 
 def _about(data: str, done: "Accumulated") -> dict[str, Any]:
     """What to know of the images; mean and std are missing where a channel is constant."""
-    from firstlight.inspection.normalisation import pixel_statistics
+    from firstlight.patches.normalise import pixel_statistics
 
     path = Path(data).expanduser()
     about: dict[str, Any] = {"data": path.resolve().name if path.exists() else data}
@@ -254,6 +251,24 @@ def _summary(about: dict[str, Any]) -> list[tuple[str, str]]:
     for name in ("mean", "std"):
         rows.append((f"{name} of the pixels", ", ".join(f"{value:.4f}" for value in about.get(name, ())) or "constant"))
     return rows
+
+
+def _curve(done: "Accumulated") -> "AutocorrelationCurve | None":
+    """That of the pixels, if pairs were summed, of images that vary."""
+    if done.lags is None or done.lags.max_distance == 0:
+        return None
+    from firstlight.whitening import autocorrelation
+
+    with contextlib.suppress(InputError):  # a channel is constant
+        return autocorrelation(None, done.lags)
+
+
+def _curve_text(curve: "AutocorrelationCurve") -> str:
+    """C(d) / C(0) at doubling distances."""
+    last = len(curve.value) - 1
+    shown = [*(2**i for i in range(last.bit_length()) if 2**i < last), last]
+    values = ", ".join(f"{curve.value[d]:.3f}" for d in shown)
+    return f"{values} of the pixels at {', '.join(map(str, shown))} pixels"
 
 
 def _versions() -> dict[str, str]:

@@ -7,11 +7,16 @@ when as many workers as Dask's ``allowed-failures`` says (3) and one more have d
 import asyncio
 import contextlib
 import logging
+import pickle
+import platform
+import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from firstlight import __version__
 from firstlight.engine import Executor
 from firstlight.errors import EngineError, InputError
 from firstlight.images.download import note
@@ -50,9 +55,8 @@ def open_dask(scheduler: str | None, workers: int, resources: dict[str, float]) 
             ) from None
         try:
             tasks = _Tasks(client, resources, scheduler or "this machine")
-            if not tasks.threads():
-                note(f"{tasks.where()}: tasks wait until some are started with `dask worker {scheduler}`")
-            yield DaskParts(tasks, tasks.threads, tasks.where, tasks.loss)
+            tasks.width()
+            yield DaskParts(tasks, tasks.width, tasks.where, tasks.loss)
         finally:
             with contextlib.suppress(TimeoutError, OSError):
                 client.close(timeout=PATIENCE)
@@ -63,20 +67,53 @@ class _Tasks:
 
     def __init__(self, client: "Client", resources: dict[str, float], place: str) -> None:
         self._client, self._resources, self._place = client, resources, place
-        self._threads, self._looked = 0, float("-inf")
+        self._workers = self._threads = self._width = 0
+        self._looked, self._told = float("-inf"), ""
+        self._address: str = client.scheduler_info()["address"]
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any:
         """As an executor does it."""
-        # Not pure: equal shards count as often as they are given.
-        return self._client.submit(fn, *args, pure=False, resources=self._resources or None)
+        import cloudpickle
+        from dask.utils import funcname
 
-    def threads(self) -> int:
-        """Threads of all workers, asked for at most once a second: workers come and go."""
-        if not self._threads or time.monotonic() > self._looked + 1:
-            threads: Any = self._client.nthreads()  # a coroutine only of asynchronous clients
-            self._threads = sum(threads.values())
+        # Pickled by itself, so that a worker can look at the version before it reads the rest.
+        task = cloudpickle.dumps((fn, args))
+        # The name is what Dask's dashboard shows. Not pure: equal shards count as often as they are given.
+        options: dict[str, Any] = {"key": f"{funcname(fn)}-{uuid.uuid4().hex}", "pure": False}
+        return self._client.submit(_caller(), __version__, task, **options, resources=self._resources or None)
+
+    def width(self) -> int:
+        """Tasks that can be worked on at a time, asked for at most once a second: workers come and go."""
+        if not self._width or time.monotonic() > self._looked + 1:
+            scheduler: Any = self._client.scheduler
+            identity: Any = self._client.sync(scheduler.identity)
+            workers = identity["workers"].values()
+            self._workers = len(workers)
+            self._threads = sum(worker["nthreads"] for worker in workers)
+            self._width = sum(self._room(worker) for worker in workers)
             self._looked = time.monotonic()
-        return self._threads
+            self._tell()
+        return self._width
+
+    def _room(self, worker: dict[str, Any]) -> int:
+        """Tasks that a worker can work on at a time."""
+        has = worker.get("resources") or {}
+        return min([worker["nthreads"], *(int(has.get(name, 0) // need) for name, need in self._resources.items())])
+
+    def _tell(self) -> None:
+        """Say once for what tasks wait."""
+        need = " ".join(f"{name}={amount:g}" for name, amount in self._resources.items())
+        given = f' --resources "{need}"' if need else ""
+        waits = f"tasks wait until some are started with `dask worker {self._address}{given}`"
+        if self._width:
+            told = ""
+        elif not self._workers:
+            told = f"Dask on {self._place} has no workers: {waits}"
+        else:
+            told = f"Dask on {self._place} has {self._workers} workers, but none with {need}: {waits}"
+        if told and told != self._told:
+            note(told)
+        self._told = told
 
     def where(self) -> str:
         """Where tasks run, as last seen."""
@@ -89,14 +126,69 @@ class _Tasks:
         if isinstance(error, KilledWorker):
             return (
                 f"Dask on {self._place}: one task had several workers die under it, as they do when memory runs out; "
-                "give workers more memory, or make shards smaller, and start again"
+                "give workers more memory, or tasks that take less, and start again"
             )
-        if isinstance(error, ModuleNotFoundError):
-            return f"Dask on {self._place}: a worker says {first_line(error)}; install firstlight where workers run"
+        if isinstance(error, ImportError):
+            said = f"Dask on {self._place}: a worker says {first_line(error)}"
+            return f"{said}; install firstlight {__version__} where workers run"
         # An OSError that a task raised has a number; those by which Dask tells of lost connections have none.
         if isinstance(error, CancelledError) or (isinstance(error, OSError) and error.errno is None):
             return f"Dask on {self._place}: the scheduler does not answer any more; start it, and start again"
         return None
+
+
+def _caller() -> Callable[[str, bytes], Any]:
+    """`call`, pickled whole and not by its name: a worker that cannot import that would never answer."""
+
+    def task(version: str, pickled: bytes) -> Any:
+        from firstlight.dask_engine import call
+
+        return call(version, pickled)
+
+    return task
+
+
+def call(version: str, task: bytes) -> Any:
+    """On a worker: what `_Tasks.submit` was given, if it means the same there."""
+    if version != __version__:
+        raise EngineError(
+            f"worker {worker_name()} has firstlight {__version__}, expected {version} as here; "
+            "install the same version where workers run"
+        )
+    function, args = pickle.loads(task)
+    return function(*args)
+
+
+def worker_name() -> str:
+    """Who works on the task that asks: Dask's worker with its machine, or a process."""
+    if worker := _worker():
+        return f"{worker.address} ({platform.node()})"
+    return platform.node()
+
+
+def check_wanted() -> None:
+    """In a task of Dask that nobody waits for, or whose worker is about to end: give it up; elsewhere nothing.
+
+    Raises
+    ------
+    distributed.Reschedule
+        Another worker is given the task, if anybody still waits for it.
+    """
+    if (worker := _worker()) is None:
+        return
+    from distributed import Reschedule, Status
+
+    task = worker.state.tasks.get(worker.get_current_task())
+    if task is None or task.state == "cancelled" or worker.status not in (Status.running, Status.paused):
+        raise Reschedule
+
+
+def _worker() -> Any:
+    """The Dask worker on which this runs, or None."""
+    if distributed := sys.modules.get("distributed"):
+        with contextlib.suppress(ValueError):
+            return distributed.get_worker()
+    return None
 
 
 @contextlib.contextmanager

@@ -69,13 +69,15 @@ class Engine:
     @property
     def workers(self) -> int:
         """How many tasks are worked on at a time, as last seen."""
-        return self._workers()
+        return self._ask(self._workers)
 
     def describe(self) -> str:
         """Where tasks run, in a few words."""
         return self._where()
 
-    def run(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Generator[tuple[int, Result]]:
+    def run(
+        self, function: Callable[[Item], Result], items: Iterable[Item], queued: int | None = None
+    ) -> Generator[tuple[int, Result]]:
         """Call a function once for every item.
 
         Parameters
@@ -84,6 +86,9 @@ class Engine:
             Picklable, unless the tasks run in this process.
         items
             Drawn as there is room for them.
+        queued
+            Tasks that may be under way for each worker: 1 where they take so long that none should wait for one
+            worker while another is idle. By default that of the engine.
 
         Yields
         ------
@@ -101,12 +106,13 @@ class Engine:
         arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         under_way: dict[int, Any] = {}
         numbered = enumerate(items)
+        queued = queued or self._queued
         more = True
         if self.stopping:
             self.stopping.clear()
         try:
             while True:
-                while more and len(under_way) < max(1, self._queued * self._ask(self._workers)):
+                while more and len(under_way) < max(1, queued * self.workers):
                     index, item = next(numbered, (-1, None))
                     if more := index >= 0:
                         under_way[index] = future = self._ask(self._executor.submit, function, item)
@@ -183,6 +189,9 @@ def open_engine(
         raise InputError(f"workers is {workers!r}, expected a whole number of at least 1")
     if kind == "local" and (scheduler is not None or resources):
         raise InputError("a scheduler and resources are Dask's; expected them with the engine 'dask'")
+    for name, amount in (resources or {}).items():
+        if not isinstance(amount, numbers.Real) or not 0 < amount < float("inf"):
+            raise InputError(f"of the resource {name} a task takes {amount!r}, expected a number above 0")
     if scheduler is not None and workers is not None:
         raise InputError(f"the workers of {scheduler} are those that it has; leave workers={workers} out")
     if kind == "dask":

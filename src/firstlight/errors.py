@@ -2,7 +2,17 @@
 
 
 class FirstlightError(Exception):
-    """Base of every error that a caller or a user can mend; the command line prints it as one line."""
+    """Base of every error that a caller or a user can mend; the command line prints it as one line.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> try:
+    ...     fl.load_images("cifar11")
+    ... except fl.FirstlightError as error:
+    ...     print(type(error).__name__, str(error).split(";")[0])
+    InputError no data set is called 'cifar11'
+    """
 
 
 def one_line(error: Exception) -> str:

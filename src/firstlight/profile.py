@@ -63,6 +63,15 @@ class EnergyProfile:
         Where the filters came from.
     change : bool
         Whether the initial filters were subtracted: the profile of w(t) - w(0).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> profile = EnergyProfile(np.array([1.0, 4.0, 2.0]), filters=8)
+    >>> profile
+    EnergyProfile(filters: 8 filters, 3 components, peak at component 2, total energy 4.583)
+    >>> profile.normalized
+    array([0.25, 1.  , 0.5 ])
     """
 
     energy: np.ndarray = field(repr=False)

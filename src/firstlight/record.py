@@ -10,32 +10,18 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 
 from firstlight.errors import FirstlightError, InputError, RunError
-from firstlight.experiments import EXPERIMENTS, Context, Result
-from firstlight.experiments.context import Facts
-from firstlight.experiments.measurements import Measurements
+from firstlight.experiments import EXPERIMENTS
 from firstlight.files import PARTIAL, write_text
-from firstlight.images import SetFacts
+from firstlight.rebuild import FORMAT, KEPT, RECORD, context_of, load_runs, read_record, rebuild
 from firstlight.report.claims_pages import BEGIN, END, claims_table_markdown, reproducibility_page
-from firstlight.reproduction import (
-    ABOUT,
-    MEASUREMENTS,
-    RUNS,
-    Reproduction,
-    about_runs,
-    chosen_experiments,
-    run_experiments,
-)
+from firstlight.reproduction import ABOUT, MEASUREMENTS, RUNS, Reproduction
 from firstlight.training import Run
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC
-
-FORMAT = 1
-RECORD = "record.json"
-KEPT = ("preset", "data", "date", "command")
 
 
 def recorded_results() -> Path:
@@ -64,7 +50,7 @@ def recorded(
     experiments : sequence of str
         Their names; empty for all that are recorded.
     results : str or Path, optional
-        The record; the one that comes with firstlight by default.
+        The record, or a folder that `reproduce` wrote; the record that comes with firstlight by default.
     console : rich.console.Console, optional
         For progress; standard error by default.
 
@@ -79,75 +65,17 @@ def recorded(
         There is no such record, or it lacks an experiment that was asked for.
     RunError
         A file of the record is missing or damaged.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> for claim in fl.recorded("label-correlation").claims:
+    ...     print(claim.verdict, claim.measured)
+    reproduced 0.070 (1 data set)
+    not reproduced 0.324 (1 data set)
     """
-    chosen = chosen_experiments(experiments)
-    folder = Path(results) if results is not None else recorded_results()
-    record = _read(folder)
-    entries = record["experiments"]
-    if not experiments:
-        chosen = [experiment for experiment in chosen if experiment.name in entries]
-    for experiment in chosen:
-        if experiment.name not in entries:
-            raise InputError(f"experiment {experiment.name!r} is not recorded; expected one of {', '.join(entries)}")
-    contexts: dict[tuple[str, str], Context] = {}
-    found: list[Result] = []
-    console = console or Console(stderr=True)
-    for experiment in chosen:
-        key = entries[experiment.name]["preset"], entries[experiment.name]["data"]
-        context = contexts.setdefault(key, _context(folder, record, *key))
-        _load_runs(context, folder, [spec.hash for spec in experiment.plan(context)])
-        found += run_experiments([experiment], context, console)
-    return Reproduction(folder, tuple(found), _about(record, found))
-
-
-def _context(folder: Path, record: dict[str, Any], preset: str, data: str) -> Context:
-    facts: dict[str, Facts] = {
-        name: (SetFacts.from_dict(train), SetFacts.from_dict(test)) for name, (train, test) in record["sets"].items()
-    }
-
-    def load(name: str) -> NoReturn:
-        raise RunError(f"the record lacks a measurement on {name!r}")
-
-    measurements = Measurements(folder / MEASUREMENTS, recorded=True)
-    return Context(preset, data, facts, load, measurements, {}, record["failures"])
-
-
-def _load_runs(context: Context, folder: Path, hashes: Sequence[str]) -> None:
-    for key in hashes:
-        if key not in context.finished and key not in context.failures:
-            context.finished[key] = Run.load(folder / RUNS / key)
-
-
-def _about(record: dict[str, Any], results: Sequence[Result]) -> dict[str, Any]:
-    entries = {result.experiment: record["experiments"][result.experiment] for result in results}
-    first = next(iter(entries.values()))
-    train = SetFacts.from_dict(record["sets"][first["data"]][0])
-
-    def every(key: str) -> str:
-        return ", ".join(dict.fromkeys(entry[key] for entry in entries.values()))
-
-    return {
-        "command": "firstlight reproduce --recorded",
-        "preset": every("preset"),
-        "data": every("data"),
-        "date": max(entry["date"] for entry in entries.values()),
-        **about_runs(results, train),
-        "recorded": entries,
-    }
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    path = folder / RECORD
-    try:
-        record = json.loads(path.read_bytes())
-        version = record["format"]
-    except FileNotFoundError:
-        raise InputError(f"{folder} is not a record; expected a folder with {RECORD}") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise RunError(f"{path} cannot be read ({error}): restore the record") from None
-    if version != FORMAT:
-        raise RunError(f"{path} has format {version!r}; expected {FORMAT}: use the firstlight that wrote it")
-    return record
+    folder = Path(results).expanduser() if results is not None else recorded_results()
+    return rebuild(folder, experiments, command="firstlight reproduce --recorded", console=console)
 
 
 def add_to_record(out: Path, folder: Path) -> None:
@@ -166,7 +94,7 @@ def add_to_record(out: Path, folder: Path) -> None:
         raise InputError(f"{folder} is not a record; expected a new folder, or one that was recorded before")
     about = json.loads((out / ABOUT).read_text())
     empty: dict[str, Any] = {"format": FORMAT, "experiments": {}, "sets": {}, "failures": {}}
-    record = _read(folder) if (folder / RECORD).is_file() else empty
+    record = read_record(folder) if (folder / RECORD).is_file() else empty
     record["experiments"] |= {name: {key: about[key] for key in KEPT} for name in about["experiments"]}
     record["sets"] |= about["sets"]
     record["failures"] |= about["failures"]
@@ -190,7 +118,7 @@ def add_to_record(out: Path, folder: Path) -> None:
 
 def _copy_runs(experiment: str, record: dict[str, Any], sources: Sequence[Path], new: Path) -> None:
     entry = record["experiments"][experiment]
-    context = _context(new, record, entry["preset"], entry["data"])
+    context = context_of(new, record, entry["preset"], entry["data"])
     for spec in EXPERIMENTS[experiment].plan(context):
         target = new / RUNS / spec.hash
         if target.exists() or spec.hash in record["failures"]:
@@ -207,10 +135,10 @@ def _copy_runs(experiment: str, record: dict[str, Any], sources: Sequence[Path],
 
 def _drop_unused_measurements(folder: Path) -> None:
     used: set[str] = set()
-    record = _read(folder)
+    record = read_record(folder)
     for name, entry in record["experiments"].items():
-        context = _context(folder, record, entry["preset"], entry["data"])
-        _load_runs(context, folder, [spec.hash for spec in EXPERIMENTS[name].plan(context)])
+        context = context_of(folder, record, entry["preset"], entry["data"])
+        load_runs(context, folder, EXPERIMENTS[name])
         EXPERIMENTS[name].run(context)
         used |= context.measurements.used
     for path in (folder / MEASUREMENTS).iterdir():
@@ -220,17 +148,14 @@ def _drop_unused_measurements(folder: Path) -> None:
 
 def show(folder: Path, readme: Path, docs: Path) -> None:
     """Write the pages that show a record: its claims between the README's markers, and `docs/reproducibility.md`."""
+    from firstlight.pictures import write_pictures
+
     reproduction = recorded(results=folder)
     before, rest = readme.read_text().split(BEGIN)
     _, after = rest.split(END)
     write_text(readme, f"{before}{BEGIN}\n{claims_table_markdown(reproduction)}{END}{after}")
     write_text(docs / "reproducibility.md", reproducibility_page(reproduction))
-    # The figures that the pages show; tables, page and verdicts are rebuilt by `reproduce --recorded`.
-    shown = docs / "figures"
-    shutil.rmtree(shown, ignore_errors=True)
-    for result in reproduction.results:
-        for name, entry in result.figures.items():
-            write_text(shown / f"{result.experiment}_{name}.svg", entry.svg)
+    write_pictures(reproduction, docs / "figures")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from typing import Any, get_args
 import numpy as np
 from rich.console import Console
 
+from firstlight.console import progress_console
+from firstlight.engine import Engine
 from firstlight.errors import InputError, RunError, SourceError
 from firstlight.experiments import EXPERIMENTS, Claim, Context, Experiment, Preset, Result, claims_markdown
 from firstlight.experiments.context import Sets
@@ -46,6 +48,15 @@ class Reproduction:
         One an experiment.
     about : dict
         Preset, data, device, seeds, versions, date: how to repeat it.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> found = fl.recorded("label-correlation")
+    >>> found.summary, found.all_reproduced
+    ('1 of 2 claims reproduced on cifar10', False)
+    >>> found.results[0].experiment, list(found.results[0].tables)
+    ('label-correlation', ['energy', 'coefficients', 'permuted_labels'])
     """
 
     out: Path
@@ -86,6 +97,7 @@ def reproduce(
     device: str = "auto",
     out: str | Path = "firstlight-out",
     jobs: int = 1,
+    engine: Engine | None = None,
     console: Console | None = None,
 ) -> Reproduction:
     """Run experiments and write what they found.
@@ -108,6 +120,9 @@ def reproduce(
         images: what is there is not made again, and a training that was interrupted goes on.
     jobs : int
         How many networks are trained at once, each on its share of the CPU's cores.
+    engine : Engine, optional
+        Where networks are trained instead of here, from `firstlight.engine.open_engine`; its workers find `out` and the
+        data under the same paths.
     console : rich.console.Console, optional
         For progress; standard error by default.
 
@@ -124,16 +139,25 @@ def reproduce(
         The data cannot be had.
     RunError
         The results cannot be written, or a process that trains keeps dying.
+    EngineError
+        The engine's workers are lost, are of another version, or do not see `out`.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> found = fl.reproduce(["formula"], preset="quick", data="photos")  # doctest: +SKIP
+    >>> print(found.summary, found.report)  # doctest: +SKIP
     """
-    console = console or Console(stderr=True)
+    console = console or progress_console()
     chosen = chosen_experiments(experiments)
     if preset not in PRESETS:
         raise InputError(f"preset is {preset!r}; expected one of {', '.join(PRESETS)}")
     if jobs < 1:
         raise InputError(f"jobs is {jobs}; expected at least 1 training at a time")
-    from firstlight.training.machine import choose_device
+    if engine is None:
+        from firstlight.training.machine import choose_device
 
-    choose_device(device)  # before anything is loaded or written
+        choose_device(device)  # before anything is loaded or written
     out = Path(out).expanduser()
     _make_folders(out)
     main, *others = _images(data, data_dir, _wanted_data(chosen, preset), console)
@@ -152,6 +176,7 @@ def reproduce(
         out / RUNS,
         device=device,
         jobs=jobs,
+        engine=engine,
         sources={key: str(data) if data and key == name else key for key in sets},
         data_dir=data_dir,
         score=_score(context),

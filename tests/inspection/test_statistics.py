@@ -8,9 +8,9 @@ import pytest
 import firstlight as fl
 from firstlight.errors import InputError, SourceError
 from firstlight.filters import FilterBank
-from firstlight.inspection.normalisation import pixel_statistics
 from firstlight.inspection.statistics import patch_statistics
 from firstlight.patches import PatchMoments
+from firstlight.patches.normalise import pixel_statistics
 from firstlight.patches.shipped import shipped_moments
 
 RNG = np.random.default_rng(0)

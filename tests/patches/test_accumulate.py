@@ -15,7 +15,7 @@ from PIL import Image
 from firstlight.engine import engine_of, open_engine
 from firstlight.errors import EngineError, InputError, SourceError
 from firstlight.images.shards import shards_of
-from firstlight.patches import PatchMoments
+from firstlight.patches import ImageLags, PatchMoments
 from firstlight.patches import accumulate as accumulate_module
 from firstlight.patches.accumulate import accumulate
 from firstlight.patches.shard_sums import sum_shard
@@ -52,6 +52,50 @@ def test_sums_are_those_of_all_images_at_once(per_shard, kernel_size, stride, di
         assert sum(found.blocks, start=PatchMoments(kernel_size, channels, stride, dilation)) == whole
         first = np.concatenate([images[i : i + per_shard] for i in range(0, 23, per_shard * blocks)])
         assert found.blocks[0] == PatchMoments(kernel_size, channels, stride, dilation).update(first)
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    per_shard=st.integers(1, 30),
+    kernel_size=st.integers(1, 3),
+    max_distance=st.integers(0, 6),
+    channels=st.integers(1, 3),
+    blocks=st.integers(0, 3),
+)
+def test_lags_are_those_of_all_images_at_once(per_shard, kernel_size, max_distance, channels, blocks):
+    images = noise(channels=channels)
+    shards = shards_of(images, images_per_shard=per_shard, channels=channels, layout="NCHW")
+    found = accumulate(shards, kernel_size, channels, max_distance=max_distance, blocks=blocks, progress=False)
+    assert found.lags == ImageLags(kernel_size, channels, max_distance).update(images)
+    assert found.moments == PatchMoments(kernel_size, channels).update(images)
+    assert found.pixels == PatchMoments(1, channels).update(images)
+    assert not blocks or sum(found.blocks, start=PatchMoments(kernel_size, channels)) == found.moments
+
+
+def test_an_interrupted_run_of_lags_goes_on_to_the_same_bits(monkeypatch, tmp_path):
+    images, state = noise(), tmp_path / "state.npz"
+    shards = shards_of(images, images_per_shard=2)
+    run = Interrupting(monkeypatch)
+    options = {"max_distance": 4, "state": state, "blocks": 2, "progress": False}
+    with open_engine("local", workers=1) as engine:
+        with pytest.raises(KeyboardInterrupt):
+            accumulate(shards, 3, engine=engine, **options)
+        run.allowed = True
+        found = accumulate(shards, 3, engine=engine, **options)
+    assert run.read == [shard.name for shard in shards]
+    assert found.lags == ImageLags(3, 3, 4).update(images)
+    assert accumulate(shards, 3, **options).lags == found.lags  # all was done
+    for distance in (None, 5):
+        with pytest.raises(InputError, match=f"this state is of max_distance 4, expected {distance}"):
+            accumulate(shards, 3, **{**options, "max_distance": distance})
+
+
+def test_images_that_hold_no_pair_are_left_out(tmp_path):
+    for number, image in enumerate(noise(4).transpose(0, 2, 3, 1)):
+        Image.fromarray(image[: 6 if number == 3 else 9]).save(tmp_path / f"{number}.png")
+    found = accumulate(shards_of(tmp_path), 3, max_distance=4, progress=False)
+    assert found.lags == ImageLags(3, 3, 4).update(noise(4)[:3])
+    assert found.broken == [("3.png", "too small: 11 x 6 pixels, 7 x 7 needed")]
 
 
 class Reversed:
@@ -230,7 +274,7 @@ def test_broken_images_and_small_ones_are_counted_and_named(tmp_path):
     found = accumulate(shards, 3, state=tmp_path / "state.npz", progress=False)
     assert found.moments == PatchMoments(3).update(noise(8)[[0, 1, 2, 4, 6, 7]])
     assert (found.images, found.broken_count) == (6, 2)
-    assert found.broken[0] == ("3.png", "too small: 11 x 2 pixels, kernel 3")
+    assert found.broken[0] == ("3.png", "too small: 11 x 2 pixels, 3 x 3 needed")
     assert found.broken[1][0] == "5.png"
     with pytest.raises(SourceError, match=r"^shard images\[3:6\]: 3.png cannot be read \(too small"):
         accumulate(shards, 3, strict=True, progress=False)
@@ -272,6 +316,9 @@ def test_lost_workers_keep_the_state(tmp_path):
         ({"kernel_size": 0}, "kernel_size is 0"),
         ({"kernel_size": 3, "blocks": -1}, "blocks is -1, expected a whole number of at least 0"),
         ({"kernel_size": 3, "blocks": True}, "blocks is True, expected"),
+        ({"kernel_size": 3, "max_distance": -1}, "max_distance is -1; expected a whole number of at least 0"),
+        ({"kernel_size": 3, "max_distance": 2, "stride": 2}, "stride is 2 with max_distance 2; expected stride 1"),
+        ({"kernel_size": 3, "max_distance": 2, "dilation": 2}, "dilation is 2 with max_distance 2; expected"),
     ],
 )
 def test_options_that_are_none_are_refused(options, message):

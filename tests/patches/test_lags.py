@@ -163,6 +163,20 @@ def test_all_white_images_do_not_overflow_32_bit_partial_sums(shape: tuple, kern
     assert (second == 255**2 * count).all()
 
 
+@pytest.mark.parametrize(
+    ("side", "stride", "alone"), [(103, 1, False), (104, 1, True), (122, 2, False), (123, 2, True)]
+)
+def test_stacks_on_either_side_of_the_threshold_between_the_kernels(
+    side: int, stride: int, alone: bool, monkeypatch: pytest.MonkeyPatch
+):
+    images = np.random.default_rng(13).integers(0, 256, (9, 1, side, side), dtype=np.uint8)
+    expected = brute_force(images, 5, stride)
+    assert_same(patch_sums(images, 5, stride), expected)
+    # Which kernel it was: the other one is gone.
+    monkeypatch.setattr(lags, "_accumulate" if alone else "add_single", None)
+    assert_same(patch_sums(images, 5, stride), expected)
+
+
 @pytest.mark.parametrize("stride", [1, 6, 8, 11, 12, 16])
 @pytest.mark.parametrize("kernel_size", [7, 11, 16])
 def test_patches_that_hardly_overlap_are_summed_as_exactly_whichever_way_is_quicker(kernel_size: int, stride: int):

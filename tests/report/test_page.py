@@ -1,22 +1,38 @@
-"""The page: hostile texts stay texts, and figures do not share identifiers."""
+"""The pages: hostile texts stay texts, nothing is loaded, links lead somewhere, and figures keep apart."""
 
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import firstlight as fl
 from firstlight.experiments import Claim, FigureEntry, Result
-from firstlight.report.page import write_page
+from firstlight.filters import FilterBank
+from firstlight.inspection.inspection import Failure
+from firstlight.network_view import NetworkView, Snapshot
+from firstlight.patches.shipped import shipped_moments
+from firstlight.profile import EnergyProfile
+from firstlight.report.page import comparison_page, inspections_page, results_page, write_page
 from firstlight.style import new_figure, svg
 
-EVIL = "<img src=x onerror=alert(1)>"
+EVIL = "</script><img src=x onerror=alert(1)>\"'\n$x_y$ \u202e\u2028 \udcff\x01 &amp;</title>"
+BASIS = shipped_moments(3).basis((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
+SIZE = 6_000_000  # bytes
 
 
-def about() -> dict:
+def about(text: str = EVIL) -> dict:
     return {
-        "command": f"firstlight reproduce --data {EVIL}",
+        "command": f"firstlight reproduce --data {text}",
         "preset": "quick",
-        "data": EVIL,
+        "data": text,
         "data_fingerprint": "0" * 64,
         "mean": [0.5],
         "std": [0.2],
         "seeds": [0],
-        "device": [EVIL],
+        "device": [text],
         "threads": [2],
         "versions": {"firstlight": "0", "numpy": "0", "torch": "0", "python": "0"},
         "training_seconds": 1.0,
@@ -32,19 +48,141 @@ def figure(text: str) -> FigureEntry:
     return FigureEntry(fig, text, text)
 
 
-def test_hostile_names_are_shown_and_not_run(tmp_path):
-    claim = Claim("a/b/c", EVIL, EVIL, EVIL, EVIL, EVIL, (1.0,), "reproduced", EVIL)
-    result = Result("formula", (claim,), {}, {"one": figure(EVIL), "two": figure(EVIL)}, (), EVIL)
-    path = tmp_path / "report.html"
-    write_page([claim], [result], about(), path)
-    text = path.read_text()
-    assert "<img" not in text
-    assert "&lt;img src=x onerror=alert(1)&gt;" in text
+def view(energy: np.ndarray, name: str = EVIL, key: str = "", steps: int = 1) -> NetworkView:
+    profile = EnergyProfile(energy, 4, change=True)
+    snapshots = [Snapshot.of(profile, BASIS, step + 1) for step in range(steps)]
+    filters = np.random.default_rng(0).normal(size=(4, 3, 3, 3))
+    return NetworkView(name, BASIS, snapshots, filters, initial=0 * filters, units=name, key=key)
 
 
-def test_no_claims_and_no_figures_is_still_a_page(tmp_path):
+def bank(*shape: int, source: str = EVIL) -> FilterBank:
+    return FilterBank(np.random.default_rng(len(shape)).normal(size=shape), source=source)
+
+
+class Read(HTMLParser):
+    """What a browser would make of a page: its elements, and the text that it shows."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, attribute: str) -> list[str]:
+        return [found for _, attributes in self.elements if (found := attributes.get(attribute)) is not None]
+
+
+def pages() -> dict[str, str]:
+    """One of each kind, with hostile texts wherever there can be any."""
+    claim = Claim("formula/a/b", EVIL, EVIL, EVIL, EVIL, EVIL, (1.0,), "reproduced", EVIL, EVIL, "one")
+    other = replace(claim, name=f"formula/{EVIL}", figure="gone", verdict="not reproduced")
+    shown = {"one": figure(EVIL), "two": figure(EVIL)}
+    networks = (view(np.arange(27.0), key="1", steps=3), view(np.full(27, np.nan), "<b>nan</b>", key="2"))
+    result = Result("formula", (claim, other), {}, shown, (), EVIL, networks)
+    found = [fl.inspect(bank(8, 3, 3, 3)), fl.inspect(bank(1, 3, 5, 1))]
+    return {
+        "reproduction": results_page([claim, other], [result], about()),
+        "inspection": inspections_page(found, [Failure(EVIL, EVIL)], EVIL),
+        "comparison": comparison_page(fl.compare([bank(8, 3, 3, 3), bank(4, 3, 7, 7), bank(2, 3, 3, 3)], BASIS), EVIL),
+    }
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, str]:
+    return pages()
+
+
+@pytest.mark.parametrize("kind", ["reproduction", "inspection", "comparison"])
+def test_hostile_names_are_shown_and_not_run(made, kind):
+    page = made[kind]
+    read = Read(page)
+    assert not any(tag == "img" for tag, _ in read.elements)
+    assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
+    assert "<img src=x onerror=alert(1)>" in read.text
+    assert sum(tag == "script" for tag, _ in read.elements) == page.count("</script>") == 4
+    page.encode()  # no file name keeps a page from being written
+
+
+@pytest.mark.parametrize("kind", ["reproduction", "inspection", "comparison"])
+def test_nothing_is_loaded_and_every_link_leads_somewhere(made, kind):
+    page = made[kind]
+    read = Read(page)
+    names = read.all("id")
+    assert len(names) == len(set(names))
+    for address in [*read.all("src"), *read.all("href")]:
+        assert address.startswith("data:") or address[1:] in names, address
+    assert not re.search(r"@import|url\((?!#)", page.split("</style>")[0])
+    for name in [*read.all("for"), *read.all("aria-labelledby")]:
+        assert name in names
+    assert len(page.encode()) < SIZE
+
+
+@pytest.mark.parametrize("kind", ["reproduction", "inspection", "comparison"])
+def test_every_interactive_chart_has_a_static_figure_before_it(made, kind):
+    elements = Read(made[kind]).elements
+    roles = [attributes.get("data-role") for _, attributes in elements]
+    charts = {"reproduction": 1, "inspection": 1, "comparison": 3}[kind]
+    assert sum(role in ("profile-chart", "heat-map", "overlay") for role in roles) == charts
+    for number, role in enumerate(roles):
+        if role in ("profile-chart", "heat-map", "overlay"):
+            before = roles[:number][::-1].index("static")
+            assert ("svg", "img") in {(tag, a.get("role")) for tag, a in elements[number - before : number]}
+
+
+@pytest.mark.parametrize("kind", ["reproduction", "inspection", "comparison"])
+def test_the_explorer_has_all_its_parts(made, kind):
+    roles = set(Read(made[kind]).all("data-role"))
+    assert roles >= {"explorer", "network", "tau", "tau-value", "correlation", "best-fit", "play", "play-formula"}
+    assert roles >= {"profile-chart", "component-detail", "filter-detail", "theme", "static", "moment"}
+
+
+def test_a_claim_links_to_its_figure_where_there_is_one(made):
+    elements = Read(made["reproduction"]).elements
+    rows = [attributes["data-claim"] for tag, attributes in elements if "data-claim" in attributes]
+    assert [row and row.splitlines()[0] for row in rows] == ["formula/a/b", f"formula/{EVIL}".splitlines()[0]]
+    links = [attributes["href"] for _, attributes in elements if attributes.get("data-role") == "claim-figure"]
+    assert links == ["#figure-formula-one"]
+
+
+def test_the_data_names_every_network_under_its_experiment(made):
+    text = re.search(r'id="firstlight-data">(.*?)</script>', made["reproduction"], re.DOTALL)
+    assert text is not None
+    networks = json.loads(text[1])["networks"]
+    assert [(network["name"], network["group"], len(network["snapshots"])) for network in networks] == [
+        (EVIL.replace("\udcff", "?"), "formula", 3),
+        ("<b>nan</b>", "formula", 1),
+    ]
+    assert networks[1]["snapshots"][0]["energy"] == [None] * 27
+
+
+def test_no_claims_no_figures_and_no_networks_is_still_a_page(tmp_path):
     write_page([], [Result("formula", (), {}, {}, (), "")], about(), tmp_path / "report.html")
-    assert "0 of 0 claims reproduced" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "0 of 0 claims reproduced" in page
+    assert "No claim was judged here" in page
+    assert len(page) < 100_000  # without a chart, no library for charts
+    assert results_page([], [], about())
+
+
+@pytest.mark.parametrize("weight", [np.zeros((3, 3, 3, 3)), np.ones((1, 3, 1, 1)), np.eye(27).reshape(27, 3, 3, 3)])
+def test_filters_that_nothing_can_be_fitted_to_are_a_page(weight):
+    page = inspections_page([fl.inspect(weight)], (), "about")
+    assert "network" not in Read(page).all("data-role")  # one network is no choice
+    assert "explorer" in Read(page).all("data-role")
+
+
+def test_filters_that_never_changed_are_a_page():
+    start = bank(8, 3, 3, 3)
+    found = fl.inspect(start, initial=start)
+    page = inspections_page([found], (), "about")
+    assert '"initial":{' in page
+    assert "energies" in page or "constant" in page
 
 
 def test_the_same_figure_is_the_same_bytes():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from firstlight.experiments.claims import Claim
 from firstlight.experiments.context import Context
 from firstlight.experiments.schedule import Preset
+from firstlight.network_view import NetworkView
 from firstlight.style import svg
 from firstlight.training import Run, RunSpec
 
@@ -46,6 +47,8 @@ class Result:
         The training runs that it rests on.
     units : str
         What times such as tau are measured in, for the report; empty where there are none.
+    networks : tuple of NetworkView
+        The networks that the interactive page lets people explore.
     """
 
     experiment: str
@@ -54,6 +57,7 @@ class Result:
     figures: Mapping[str, FigureEntry]
     runs: tuple[Run, ...] = ()
     units: str = ""
+    networks: tuple[NetworkView, ...] = ()
 
 
 def no_runs(context: Context) -> list[RunSpec]:

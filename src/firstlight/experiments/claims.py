@@ -33,6 +33,15 @@ class Claim:
         What a reader must know to judge the verdict.
     replicates : str
         What there is one value of: "seed" or "network".
+    figure : str
+        Name of the experiment's figure that shows it; empty where none does.
+
+    Examples
+    --------
+    >>> texts = dict(name="a/b/c", statement="it fits", source="Table 3", published="0.9", quantity="correlation")
+    >>> claim = Claim.judged([0.93, 0.95, 0.91], lambda mean: mean >= 0.8, criterion="at least 0.8", **texts)
+    >>> claim.verdict, claim.measured
+    ('reproduced', '0.930 ± 0.020 (3 seeds)')
     """
 
     name: str
@@ -45,6 +54,7 @@ class Claim:
     verdict: Verdict
     note: str = ""
     replicates: str = "seed"
+    figure: str = ""
 
     @classmethod
     def judged(cls, values: Sequence[float], holds: Callable[[float], bool], **texts: str) -> "Claim":
@@ -59,7 +69,7 @@ class Claim:
             Whether the criterion is met by the mean.
         **texts : str
             The attributes `name`, `statement`, `source`, `published`, `quantity`, `criterion`, and if need be
-            `note` and `replicates`.
+            `note`, `replicates` and `figure`.
         """
         values = tuple(float(value) for value in values)
         if not values or not all(map(math.isfinite, values)):
@@ -106,6 +116,7 @@ class Claim:
             "verdict": self.verdict,
             "note": self.note,
             "replicates": self.replicates,
+            "figure": self.figure,
         }
 
 

@@ -11,7 +11,7 @@ from firstlight.experiments.consistency_claims import OTHER_DATA, WIDTHS
 from firstlight.experiments.formula_claims import MODELS
 from firstlight.experiments.formula_figures import filters
 from firstlight.patches import PatchBasis
-from firstlight.style import REFERENCE, component_axis, new_figure, plot_seeds
+from firstlight.style import REFERENCE, cells, component_axis, legend, new_figure, plot_seeds, points, text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,14 +104,14 @@ def profiles(
     numbers = np.arange(1, basis.size + 1)
     deviation = np.sqrt(basis.variance)
     for ax, (heading, networks) in zip(axes, panels.items(), strict=True):
-        ax.plot(numbers, relative(initial).mean(axis=0), color=REFERENCE, lw=1, label="random initialisation")
-        ax.plot(numbers, deviation / deviation.max(), color=REFERENCE, lw=1.5, ls=":", label="λ", zorder=3)
+        ax.plot(numbers, relative(initial).mean(axis=0), color=REFERENCE, lw=points(1), label="random initialisation")
+        ax.plot(numbers, deviation / deviation.max(), color=REFERENCE, lw=points(1.5), ls=":", label="λ", zorder=3)
         for index, (title, seeds) in enumerate(zip(titles, networks, strict=True)):
             plot_seeds(ax, numbers, relative(seeds), title, index)
         component_axis(ax, basis.size, basis.images)
         ax.set(title=heading, ylim=(0, 1.05))
     axes[0].set_ylabel("energy / peak energy")
-    axes[-1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    legend(axes[-1], loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 
@@ -129,14 +129,14 @@ def correlations(pairs: pd.DataFrame, titles: Mapping[str, str]) -> "Figure":
     size = len(names)
     fig, (ax,) = new_figure(width=2.8 + 0.46 * size, height=1.6 + 0.4 * size)
     low = min(0.8, np.floor(10 * np.nanmin(table)) / 10) if np.isfinite(table).any() else 0.0
-    image = ax.imshow(table, cmap="viridis", vmin=low, vmax=1, aspect="auto")
+    image = cells(ax, table, cmap="viridis", vmin=low, vmax=1)
     for row, column in np.argwhere(np.isfinite(table)):
         # Black on the light half of the colours, white on the dark half.
         colour = "black" if table[row, column] > low + 0.6 * (1 - low) else "white"
-        ax.text(column, row, f"{table[row, column]:.2f}", ha="center", va="center", fontsize=7, color=colour)
+        ax.text(column, row, f"{table[row, column]:.2f}", ha="center", va="center", fontsize=text(7), color=colour)
     ax.set(xticks=range(size), yticks=range(size))
-    ax.set_xticklabels(titles.values(), rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
-    ax.set_yticklabels(titles.values(), fontsize=8)
+    ax.set_xticklabels(titles.values(), rotation=45, ha="right", rotation_mode="anchor", fontsize=text(8))
+    ax.set_yticklabels(titles.values(), fontsize=text(8))
     ax.spines[["left", "bottom"]].set_visible(False)
     fig.colorbar(image, ax=ax, label="correlation of profiles", shrink=0.8)
     return fig
@@ -165,5 +165,5 @@ def seeds_over_steps(pairs: pd.DataFrame) -> "Figure":
         ax.set(title=MODELS[model], xscale="log", xlabel="step")
         ax.set_ylim(top=1.02)
     axes[0].set_ylabel("correlation")
-    axes[0].legend(frameon=False, fontsize=8, loc="lower left")
+    legend(axes[0], loc="lower left")
     return fig

@@ -14,6 +14,7 @@ from firstlight.experiments import formula_figures as figures
 from firstlight.experiments.base import Experiment, FigureEntry, Result
 from firstlight.experiments.context import Context
 from firstlight.experiments.formula_claims import MODELS, RANDOM_BANKS, judge, judge_pairs
+from firstlight.experiments.views import run_view
 from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile, correlation, energy_profile
@@ -109,6 +110,14 @@ def run(context: Context) -> Result:
         units=(
             f"τ = lr × steps of the linear CNN, on patches normalised per channel with mean {list(train.mean)} and std "
             f"{list(train.std)}; λ² is the variance of such a patch in a component, not centred (eq. 2)"
+        ),
+        networks=tuple(
+            [run_view(run, basis) for run in runs]
+            + [
+                run_view(run, context.basis(run.spec))
+                for specs in pair_specs(context).values()
+                for run in context.runs(specs)
+            ]
         ),
     )
 

@@ -72,6 +72,7 @@ def network_texts(model: str, title: str) -> list[tuple[Holds, dict[str, str]]]:
             lambda mean: mean >= 0.8,
             {
                 "name": f"formula/{model}/correlation",
+                "figure": "profile_against_formula",
                 "statement": f"{title}'s energy profile follows eq. 3 at the best t",
                 "source": "seed sec. 3, Fig. 1" + ("; paper Table 3" if model == "vgg11" else ""),
                 "published": {"vgg11": "≥ 0.8 (seed); 0.94 ± 0.01 (Table 3)", "resnet20": "≥ 0.8"}[model],
@@ -83,6 +84,7 @@ def network_texts(model: str, title: str) -> list[tuple[Holds, dict[str, str]]]:
             lambda mean: mean >= 0.9,
             {
                 "name": f"formula/{model}/energy-rises",
+                "figure": "energy_over_steps",
                 "statement": f"the energy of {title}'s first layer rises with the iterations",
                 "source": "seed sec. 3",
                 "published": "rises",
@@ -94,6 +96,7 @@ def network_texts(model: str, title: str) -> list[tuple[Holds, dict[str, str]]]:
             lambda mean: mean < 1,
             {
                 "name": f"formula/{model}/approaches-whitening",
+                "figure": "profile_against_formula",
                 "statement": f"with more iterations {title}'s first layer comes closer to whitening",
                 "source": "seed sec. 3",
                 "published": "approaches whitening",
@@ -105,6 +108,7 @@ def network_texts(model: str, title: str) -> list[tuple[Holds, dict[str, str]]]:
             lambda mean: mean > 0.05,
             {
                 "name": f"formula/{model}/no-exact-match",
+                "figure": "fit_over_steps",
                 "statement": f"no single t matches {title}'s profile exactly; only the shape correlates",
                 "source": "seed sec. 3",
                 "published": "no exact match",
@@ -121,6 +125,7 @@ def random_claim(random_banks: pd.DataFrame) -> Claim:
         random_banks["mean"].tolist(),
         lambda mean: -0.2 <= mean <= 0.4,
         name="formula/random/correlation",
+        figure="profile_against_formula",
         statement="a random initialisation does not follow eq. 3",
         source="paper Table 3",
         published="0.1 ± 0.15",
@@ -161,6 +166,7 @@ def judge_pairs(
                 values,
                 lambda mean: mean >= 0.8,
                 name=f"formula/{'-'.join(pair)}/correlation",
+                figure="pairs",
                 statement=f"VGG11 trained on {pair[0]} against {pair[1]} alone follows eq. 3 at the best t",
                 source="paper Table 3",
                 published=published,

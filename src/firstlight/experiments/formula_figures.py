@@ -8,7 +8,18 @@ import pandas as pd
 
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile
-from firstlight.style import MEASURED, PREDICTED, component_axis, new_figure, plot_over_time, show_tiles
+from firstlight.style import (
+    MEASURED,
+    PREDICTED,
+    component_axis,
+    legend,
+    new_figure,
+    plot_over_time,
+    points,
+    room_above,
+    show_tiles,
+    text,
+)
 from firstlight.theory import PEAK, FormulaFit, linear_cnn_profile
 
 if TYPE_CHECKING:
@@ -24,18 +35,18 @@ def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]], b
         scores = np.array([fit.correlation for _, fit in seeds])
         numbers = np.arange(1, measured.shape[1] + 1)
         ax.fill_between(numbers, measured.min(axis=0), measured.max(axis=0), color=MEASURED, alpha=0.2, lw=0)
-        ax.plot(numbers, measured.mean(axis=0), marker="o", ms=4, color=MEASURED, label="network")
+        ax.plot(numbers, measured.mean(axis=0), marker="o", ms=points(4), color=MEASURED, label="network")
         spread = f" ± {scores.std(ddof=1):.3f}" if len(scores) > 1 else ""
         label = f"eq. 3 at the best t, r = {scores.mean():.3f}{spread}"
-        ax.plot(numbers, predicted.mean(axis=0), marker="s", ms=4, ls="--", color=PREDICTED, label=label)
+        ax.plot(numbers, predicted.mean(axis=0), marker="s", ms=points(4), ls="--", color=PREDICTED, label=label)
         component_axis(ax, len(numbers), basis.images)
         plural = "seeds" if len(seeds) > 1 else "seed"
         ax.set(
             title=f"{name} ({len(seeds)} {plural})",
-            ylim=(0, 1.35 * max(1, predicted.max())),
+            ylim=(0, room_above(ax, 2, 1.35) * max(1, predicted.max())),
             ylabel="energy / peak energy",
         )
-        ax.legend(frameon=False, loc="upper right", fontsize=8)
+        legend(ax, loc="upper right")
     return fig
 
 
@@ -45,7 +56,7 @@ def energy_over_steps(fits: pd.DataFrame) -> "Figure":
     fig, axes = new_figure(columns=len(models))
     for ax, model in zip(axes, models, strict=True):
         for _, rows in fits[fits.model == model].groupby("seed"):
-            ax.plot(rows.step, rows.total_energy, marker="o", ms=3, color=MEASURED, alpha=0.8)
+            ax.plot(rows.step, rows.total_energy, marker="o", ms=points(3), color=MEASURED, alpha=0.8)
         ax.set(xscale="log", yscale="log", title=model, xlabel="step", ylabel="rms norm of a filter's change")
     return fig
 
@@ -62,7 +73,7 @@ def fit_over_steps(fits: pd.DataFrame) -> "Figure":
                 rows.correlation,
                 color=MEASURED,
                 marker="o",
-                ms=3,
+                ms=points(3),
                 label="correlation" if first else None,
             )
             ax.plot(
@@ -71,12 +82,12 @@ def fit_over_steps(fits: pd.DataFrame) -> "Figure":
                 color=PREDICTED,
                 ls="--",
                 marker="s",
-                ms=3,
+                ms=points(3),
                 label="R² of log e" if first else None,
             )
-        ax.axhline(0.8, color="0.6", lw=0.8, ls=":")
+        ax.axhline(0.8, color="0.6", lw=points(0.8), ls=":")
         ax.set(xscale="log", ylim=(min(0.0, ax.get_ylim()[0]), 1.05), title=model, xlabel="step")
-        ax.legend(frameon=False, loc="lower left", fontsize=8)
+        legend(ax, loc="lower left")
     return fig
 
 
@@ -96,12 +107,14 @@ def pairs(fits: pd.DataFrame, published: Mapping[str, str]) -> "Figure":
     for row, name in enumerate(names):
         values = fits[fits.pair == name].correlation
         first = row == 0  # one legend entry for all pairs
-        ax.plot(values, [row] * len(values), "o", ms=5, color=MEASURED, alpha=0.7, label="here" if first else None)
+        ax.plot(
+            values, [row] * len(values), "o", ms=points(5), color=MEASURED, alpha=0.7, label="here" if first else None
+        )
         mean = float(published[name].split()[0])
-        ax.plot([mean], [row], "s", ms=6, mfc="none", color=PREDICTED, label="published" if first else None)
+        ax.plot([mean], [row], "s", ms=points(6), mfc="none", color=PREDICTED, label="published" if first else None)
     ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     ax.set(xlim=(min(0.8, fits.correlation.min() - 0.02), 1.005), xlabel="correlation with eq. 3 at the best t")
-    ax.legend(frameon=False, fontsize=8, loc="lower left")
+    legend(ax, loc="lower left")
     return fig
 
 
@@ -123,5 +136,5 @@ def filters(banks: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
             strict=True,
         ):
             show_tiles(ax, weight, columns=2 * round(len(weight) ** 0.5))
-            ax.set_title(title, fontsize=9)
+            ax.set_title(title, fontsize=text(9))
     return fig

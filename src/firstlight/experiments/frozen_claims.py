@@ -64,6 +64,7 @@ def accuracy_text(model: str) -> dict[str, str]:
     return {
         **shared_text(model),
         "name": f"frozen/{model}/test-accuracy",
+        "figure": "test_accuracy",
         "statement": f"freezing the first layer does not lower the accuracy of {MODELS[model].title}",
         "quantity": "test accuracy, frozen minus trained (0.01 is one percentage point)",
         "criterion": "the mean over seeds is at least -0.02",
@@ -75,6 +76,7 @@ def loss_text(model: str) -> dict[str, str]:
     return {
         **shared_text(model),
         "name": f"frozen/{model}/train-loss",
+        "figure": "learning",
         "statement": f"freezing the first layer does not raise the training loss of {MODELS[model].title}",
         "quantity": "training loss at the last step, frozen minus trained",
         "criterion": "the mean over seeds is at most 0.05",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from firstlight.models import MODELS
-from firstlight.style import REFERENCE, SERIES, new_figure, plot_seeds
+from firstlight.style import REFERENCE, SERIES, legend, new_figure, plot_seeds, points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def learning(rows: pd.DataFrame, classes: int) -> "Figure":
         lower.set(xlabel="step", xscale="log", ylim=(0, None))
     axes[0].set_ylabel("training loss (nats)")
     axes[len(models)].set_ylabel("training accuracy")
-    axes[0].legend(frameon=False, fontsize=8, loc="lower left")
+    legend(axes[0], loc="lower left")
     return fig
 
 
@@ -51,17 +51,19 @@ def final_accuracy(outcomes: pd.DataFrame, classes: int) -> "Figure":
             if values.empty:
                 continue
             x = place + 0.3 * index - 0.15
-            ax.plot(np.full(len(values), x + 0.06), values, marker, ms=3, color=colour, alpha=0.5)
+            ax.plot(np.full(len(values), x + 0.06), values, marker, ms=points(3), color=colour, alpha=0.5)
             spread = values.std() if len(values) > 1 else 0.0
-            ax.errorbar(x, values.mean(), spread, fmt=marker, ms=6, capsize=3, color=colour, label=label)
+            ax.errorbar(
+                x, values.mean(), spread, fmt=marker, ms=points(6), capsize=points(3), color=colour, label=label
+            )
             label = None  # one legend entry for all depths
     chance(ax, 1 / classes)
     ax.set(xticks=range(len(models)), xticklabels=[MODELS[model].title for model in models])
     ax.set(xlim=(-0.5, len(models) - 0.5), ylim=(0, None), ylabel="test accuracy")
-    ax.legend(frameon=False, fontsize=8, loc="lower right")
+    legend(ax, loc="lower right")
     return fig
 
 
 def chance(ax: "Axes", value: float) -> None:
     """A dotted line at what guessing reaches."""
-    ax.axhline(value, color=REFERENCE, lw=0.8, ls=":")
+    ax.axhline(value, color=REFERENCE, lw=points(0.8), ls=":")

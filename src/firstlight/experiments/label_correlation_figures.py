@@ -7,7 +7,18 @@ import numpy as np
 import pandas as pd
 
 from firstlight.patches import PatchBasis
-from firstlight.style import REFERENCE, SERIES, component_axis, new_figure
+from firstlight.style import (
+    REFERENCE,
+    SERIES,
+    cells,
+    component_axis,
+    legend,
+    new_figure,
+    points,
+    room_above,
+    row_text,
+    text,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,20 +32,14 @@ def heat_maps(tables: Mapping[str, pd.DataFrame], basis: PatchBasis) -> "Figure"
         names = list(table["class"].unique())
         matrix = table.pivot(index="class", columns="component", values="correlation")
         matrix = matrix.reindex(index=names, columns=range(1, basis.size + 1)).to_numpy()
-        image = ax.imshow(
-            matrix,
-            cmap="RdBu_r",
-            vmin=-largest,
-            vmax=largest,
-            aspect="auto",
-            extent=(0.5, basis.size + 0.5, len(names) - 0.5, -0.5),
-        )
+        extent = (0.5, basis.size + 0.5, len(names) - 0.5, -0.5)
+        image = cells(ax, matrix, extent, cmap="RdBu_r", vmin=-largest, vmax=largest)
         for extreme in (np.nanargmax(matrix), np.nanargmin(matrix)):
             row, column = divmod(int(extreme), basis.size)
             value = matrix[row, column]
             colour = "white" if abs(value) > 0.6 * largest else "black"
-            ax.text(column + 1, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=colour)
-        ax.set_yticks(range(len(names)), names)
+            ax.text(column + 1, row, f"{value:.2f}", ha="center", va="center", fontsize=text(6), color=colour)
+        ax.set_yticks(range(len(names)), names, fontsize=row_text(ax, len(names)))
         ax.set_title(title)
         component_axis(ax, basis.size, basis.images)
         fig.colorbar(image, ax=ax, label="correlation")
@@ -54,9 +59,13 @@ def sizes(tables: Mapping[str, pd.DataFrame], basis: PatchBasis, permuted: np.nd
         }
         for index, (label, (values, null)) in enumerate(lines.items()):
             colour, marker, line = SERIES[index]
-            ax.plot(values.index, values.to_numpy(), color=colour, marker=marker, ls=line, ms=4, label=label)
-            ax.axhline(np.percentile(null, 95), color=REFERENCE, ls=line, lw=1, label=f"{label}, permuted labels")
-        ax.set(title=title, ylabel="|r|", ylim=(0, 1.4 * table.correlation.abs().max()))  # room for the legend
+            ax.plot(values.index, values.to_numpy(), color=colour, marker=marker, ls=line, ms=points(4), label=label)
+            ax.axhline(
+                np.percentile(null, 95), color=REFERENCE, ls=line, lw=points(1), label=f"{label}, permuted labels"
+            )
+        ax.set(
+            title=title, ylabel="|r|", ylim=(0, room_above(ax, 4, 1.4) * table.correlation.abs().max())
+        )  # room for the legend
         component_axis(ax, basis.size, basis.images)
-        ax.legend(frameon=False, fontsize=8, loc="upper right")
+        legend(ax, loc="upper right")
     return fig

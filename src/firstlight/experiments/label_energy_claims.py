@@ -63,6 +63,7 @@ def judge(
                     values,
                     lambda mean: mean <= 0.3,
                     name=f"label-energy/{model}/component-{component}/breaks-agreement",
+                    figure="correlation_over_steps",
                     statement=f"with labels made from the patch energy in component {component}, {title}'s "
                     "profile no longer agrees with that of random labels",
                     published="about 0 (Fig. 8a)",
@@ -79,6 +80,7 @@ def judge(
                     differences,
                     lambda mean: mean < 0,
                     name=f"label-energy/{model}/component-{component}/less-than-true",
+                    figure="correlation_over_steps",
                     statement=f"with labels made from the patch energy in component {component}, {title}'s "
                     "profile agrees less with that of random labels than with true labels",
                     published="falls (Fig. 8a)",

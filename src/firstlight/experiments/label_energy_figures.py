@@ -9,7 +9,7 @@ import pandas as pd
 from firstlight.experiments.formula_claims import MODELS
 from firstlight.experiments.labels_claims import where, words
 from firstlight.patches import PatchBasis
-from firstlight.style import REFERENCE, SERIES, component_axis, new_figure, plot_seeds
+from firstlight.style import REFERENCE, SERIES, component_axis, legend, new_figure, plot_seeds, points, room_above
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,12 +24,13 @@ def profiles(measured: Mapping[tuple[str, int, int], Mapping[str, np.ndarray]], 
     numbers = np.arange(1, basis.size + 1)
     series = [*_SERIES, *dict.fromkeys(kind for kinds in measured.values() for kind in kinds if kind not in _SERIES)]
     for ax, ((model, step, component), kinds) in zip(axes, measured.items(), strict=True):
-        ax.axvline(component, ymax=0.72, color=REFERENCE, lw=0.8)  # below the legend
+        room = room_above(ax, len(kinds), 1.4)
+        ax.axvline(component, ymax=1 / room, color=REFERENCE, lw=points(0.8))  # below the legend
         for kind, values in kinds.items():
             plot_seeds(ax, numbers, values, words(kind), series.index(kind))
         component_axis(ax, basis.size, basis.images)
-        ax.set(title=f"{MODELS[model]}, step {step:,}", ylim=(0, 1.4), ylabel="energy / peak energy")
-        ax.legend(frameon=False, fontsize=8, loc="upper right")
+        ax.set(title=f"{MODELS[model]}, step {step:,}", ylim=(0, room), ylabel="energy / peak energy")
+        legend(ax, loc="upper right")
     return fig
 
 
@@ -43,10 +44,10 @@ def correlations(pairs: pd.DataFrame, models: Sequence[str]) -> "Figure":
                 continue
             values = where(rows, labels=kind).pivot(index=["seed", "other_seed"], columns="step", values="correlation")
             plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), words(kind), index)
-        ax.axhline(0.3, color=REFERENCE, lw=0.8, ls=":")
+        ax.axhline(0.3, color=REFERENCE, lw=points(0.8), ls=":")
         ax.set(xscale="log", title=MODELS[model], xlabel="step", ylabel="correlation with random labels")
         ax.set_ylim(min(-0.8, ax.get_ylim()[0]), 1.05)
-        ax.legend(frameon=False, fontsize=8, loc="lower left")
+        legend(ax, loc="lower left")
     return fig
 
 
@@ -59,9 +60,11 @@ def extra_energy(energies: pd.DataFrame, models: Sequence[str], basis: PatchBasi
         for index, kind in enumerate(made, start=len(_SERIES)):
             values = where(rows, labels=kind).pivot(index="seed", columns="component", values="relative")
             plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), words(kind), index)
-            ax.axvline(int(kind.split(":")[1]), color=SERIES[index][0], lw=0.8)
-        ax.axhline(1, color=REFERENCE, lw=0.8, ls=":")
+            ax.axvline(int(kind.split(":")[1]), color=SERIES[index][0], lw=points(0.8))
+        ax.axhline(1, color=REFERENCE, lw=points(0.8), ls=":")
         component_axis(ax, basis.size, basis.images)
         ax.set(yscale="log", title=MODELS[model], ylabel="share of energy, relative to true labels")
-        ax.legend(frameon=False, fontsize=8)
+        low, high = np.log(ax.get_ylim())
+        ax.set_ylim(top=np.exp(low + (high - low) * room_above(ax, len(made), 1.2)))
+        legend(ax, loc="upper left", frameon=True, framealpha=1, edgecolor="none")  # over the vertical lines
     return fig

@@ -9,7 +9,7 @@ import pandas as pd
 from firstlight.experiments.formula_claims import MODELS
 from firstlight.experiments.labels_claims import where, words
 from firstlight.patches import PatchBasis
-from firstlight.style import REFERENCE, component_axis, new_figure, plot_seeds
+from firstlight.style import REFERENCE, component_axis, legend, new_figure, plot_seeds, points, room_above
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,11 +26,11 @@ def profiles(
     for ax, ((model, step), kinds) in zip(axes, measured.items(), strict=True):
         for index, (kind, values) in enumerate(kinds.items()):
             plot_seeds(ax, numbers, values, words(kind), index)
-        ax.plot(numbers, initial[model].mean(axis=0), color=REFERENCE, lw=1, label="initial filters")
-        ax.plot(numbers, deviation / deviation[0], color=REFERENCE, lw=1, ls=":", label="λ")
+        ax.plot(numbers, initial[model].mean(axis=0), color=REFERENCE, lw=points(1), label="initial filters")
+        ax.plot(numbers, deviation / deviation[0], color=REFERENCE, lw=points(1), ls=":", label="λ")
         component_axis(ax, basis.size, basis.images)
-        ax.set(title=f"{MODELS[model]}, step {step:,}", ylim=(0, 1.3), ylabel="energy / peak energy")
-        ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
+        ax.set(title=f"{MODELS[model]}, step {step:,}", ylim=(0, room_above(ax, 2, 1.3)), ylabel="energy / peak energy")
+        legend(ax, ncols=2, loc="upper right")
     return fig
 
 
@@ -51,10 +51,10 @@ def correlations(
             values = values.dropna(axis="columns")  # steps that only some recorded
             plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), label, index)
         for level in (0.8, where(random_banks, model=model).percentile_95.iloc[0]):
-            ax.axhline(level, color=REFERENCE, lw=0.8, ls=":")
+            ax.axhline(level, color=REFERENCE, lw=points(0.8), ls=":")
         _finish(ax, MODELS[model], "correlation")
         ax.set_ylim(min(-0.8, ax.get_ylim()[0]), 1.05)
-        ax.legend(frameon=False, fontsize=8, loc="lower left")
+        legend(ax, loc="lower left")
     return fig
 
 
@@ -68,9 +68,9 @@ def losses(networks: pd.DataFrame, classes: int) -> "Figure":
             values = rows.pivot(index="seed", columns="step", values="train_loss").dropna(axis="columns")
             if len(values):
                 plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), words(kind), index)
-        ax.axhline(np.log(classes), color=REFERENCE, lw=0.8, ls=":")
+        ax.axhline(np.log(classes), color=REFERENCE, lw=points(0.8), ls=":")
         _finish(ax, MODELS[model], "training loss, nats")
-        ax.legend(frameon=False, fontsize=8, loc="lower left")
+        legend(ax, loc="lower left")
     return fig
 
 

@@ -7,7 +7,17 @@ import numpy as np
 import pandas as pd
 
 from firstlight.patches import PatchBasis
-from firstlight.style import MEASURED, PREDICTED, REFERENCE, component_axis, new_figure, plot_seeds
+from firstlight.style import (
+    MEASURED,
+    PREDICTED,
+    REFERENCE,
+    component_axis,
+    legend,
+    new_figure,
+    plot_seeds,
+    points,
+    text,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,17 +27,20 @@ def profiles(
     energies: Mapping[str, np.ndarray], predicted: np.ndarray, times: list[int], basis: PatchBasis
 ) -> "Figure":
     """A panel a time: exact profiles by kind, each (S, T, D), and eq. 3, (T, D), relative to their peaks."""
-    fig, axes = new_figure(columns=len(times), width=4.4, height=3.4)
+    fig, axes = new_figure(columns=len(times), width=3.9, height=3.6)
     numbers = np.arange(1, basis.size + 1)
     for index, (ax, time) in enumerate(zip(axes, times, strict=True)):
         for number, (kind, energy) in enumerate(energies.items()):
             profile = energy[:, index]
             plot_seeds(ax, numbers, profile / profile.max(axis=1, keepdims=True), kind, (0, 2, 3)[number])
         formula = predicted[index] / predicted[index].max()
-        ax.plot(numbers, formula, color=PREDICTED, marker="s", ms=4, ls="--", label="eq. 3, same η")
+        ax.plot(numbers, formula, color=PREDICTED, marker="s", ms=points(4), ls="--", label="eq. 3, same η")
         component_axis(ax, basis.size, basis.images)
         ax.set(yscale="log", title=f"t = {time:,}", ylabel="energy / peak energy")
-    axes[0].legend(frameon=False, fontsize=8, loc="lower left")
+    # The profiles fill the panels.
+    fig.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=text(8)
+    )
     return fig
 
 
@@ -41,10 +54,10 @@ def agreement(table: pd.DataFrame, kinds: tuple[str, ...]) -> "Figure":
             rows = table[table.kind == kind].pivot(index="seed", columns="t", values=column)
             if rows.notna().all(axis=None):
                 plot_seeds(ax, rows.columns.to_numpy(), rows.to_numpy(), kind, (0, 2, 3, 4)[number])
-        ax.axhline(0.8, color=REFERENCE, lw=0.8, ls=":")
+        ax.axhline(0.8, color=REFERENCE, lw=points(0.8), ls=":")
         ax.set(xscale="log", xlabel="step t", ylabel="correlation of exact profile and eq. 3", title=title)
         ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.02)
-    axes[1].legend(frameon=False, fontsize=8, loc="lower left")
+    legend(axes[1], loc="lower left")
     return fig
 
 
@@ -58,10 +71,12 @@ def assumptions(components: pd.DataFrame, basis: PatchBasis) -> "Figure":
         strict=True,
     ):
         ax.axhline(1, color=PREDICTED, ls="--", label="assumed")
-        ax.plot(components.component, components[column], color=MEASURED, marker="o", ms=4, ls="", label="measured")
+        ax.plot(
+            components.component, components[column], color=MEASURED, marker="o", ms=points(4), ls="", label="measured"
+        )
         component_axis(ax, basis.size, basis.images)
         ax.set(yscale="log", ylabel=label)
-    axes[0].legend(frameon=False, fontsize=8)
+    legend(axes[0])
     return fig
 
 
@@ -70,9 +85,9 @@ def regimes(progress: np.ndarray, step_sizes: tuple[float, ...]) -> "Figure":
     fig, axes = new_figure(columns=len(step_sizes), width=3.2, height=2.6)
     steps = np.arange(progress.shape[1])
     for ax, size, path in zip(axes, step_sizes, progress, strict=True):
-        ax.axhline(1, color=REFERENCE, lw=0.8, ls=":", label="limit")
+        ax.axhline(1, color=REFERENCE, lw=points(0.8), ls=":", label="limit")
         ax.plot(steps, 1 - (1 - size) ** steps, color=PREDICTED, ls="--", label="1 - (1 - x)$^t$")
-        ax.plot(steps, path, color=MEASURED, marker="o", ms=4, ls="", label="network")
+        ax.plot(steps, path, color=MEASURED, marker="o", ms=points(4), ls="", label="network")
         ax.set(title=f"x = lr K max(a) = {size:g}", xlabel="step t", ylabel="fastest component / its limit")
-    axes[0].legend(frameon=False, fontsize=8)
+    legend(axes[0])
     return fig

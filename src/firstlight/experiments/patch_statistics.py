@@ -20,6 +20,7 @@ from firstlight.experiments.context import Context
 from firstlight.experiments.formula_claims import MODELS, RANDOM_BANKS
 from firstlight.experiments.patch_statistics_claims import judge
 from firstlight.experiments.schedule import EPOCH
+from firstlight.experiments.views import run_view
 from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation, energy_profile
@@ -93,6 +94,7 @@ def run(context: Context) -> Result:
         figures=draw(groups, bases, eigenvalues, fits),
         runs=tuple(run for group in specs.values() for run in context.runs(group)),
         units="τ = lr × steps of the linear CNN, on normalised patches read with stride 3",
+        networks=tuple(run_view(run, bases[component]) for (_, component), group in groups.items() for run in group),
     )
 
 

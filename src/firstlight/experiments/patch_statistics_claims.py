@@ -47,6 +47,7 @@ def judge(
                 [error],
                 lambda error: error < 1e-3,
                 name=f"{name}/eigenvalue",
+                figure="eigenvalues",
                 statement=f"scaling component {component} of every patch by α = {scale:g} makes its eigenvalue α²λ²",
                 source="paper Fig. 8b",
                 published="α²λ²",
@@ -59,6 +60,7 @@ def judge(
                 [] if reason else own.correlation.tolist(),
                 lambda mean: mean >= 0.8,
                 name=f"{name}/formula-follows",
+                figure="profiles",
                 statement=f"with component {component} of the patches scaled, {title}'s profile still follows eq. 3, "
                 "with the changed eigenvalue",
                 source="paper Fig. 8b, Fig. 18",
@@ -71,6 +73,7 @@ def judge(
                 [] if reason else (own.correlation - unchanged.correlation).tolist(),
                 lambda mean: mean > 0,
                 name=f"{name}/better-than-unchanged",
+                figure="fit_over_steps",
                 statement=f"with component {component} of the patches scaled, eq. 3 fits {title} better with the "
                 "changed eigenvalue than with the one before",
                 source="paper Fig. 8b, Fig. 18",

@@ -41,6 +41,7 @@ def claim_texts(model: str, title: str) -> list[Texts]:
             lambda mean: mean >= 0.5,
             {
                 "name": f"trajectory/{model}/peak-moves",
+                "figure": "energy_and_peak",
                 "statement": f"the peak of {title}'s profile moves to higher components as t grows",
                 "source": "paper sec. 4, Fig. 4",
                 "published": "moves to higher components",
@@ -52,6 +53,7 @@ def claim_texts(model: str, title: str) -> list[Texts]:
             lambda mean: 0.8 <= mean <= 1.2,
             {
                 "name": f"trajectory/{model}/tau-grows",
+                "figure": "fitted_time",
                 "statement": f"the τ fitted to {title}'s profile grows in proportion to lr × steps",
                 "source": "eq. 3; paper Theorem 4.2",
                 "published": "-",
@@ -63,6 +65,7 @@ def claim_texts(model: str, title: str) -> list[Texts]:
             lambda mean: mean >= 0.8,
             {
                 "name": f"trajectory/{model}/same-step",
+                "figure": "profiles",
                 "statement": f"eq. 3 at the training's lr and steps, not fitted, has the shape of {title}'s profile",
                 "source": "eq. 3; seed sec. 3",
                 "published": "-",

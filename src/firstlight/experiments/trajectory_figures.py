@@ -7,7 +7,18 @@ import numpy as np
 import pandas as pd
 
 from firstlight.patches import PatchBasis
-from firstlight.style import MEASURED, PREDICTED, REFERENCE, component_axis, new_figure, plot_seeds
+from firstlight.style import (
+    MEASURED,
+    PREDICTED,
+    REFERENCE,
+    cells,
+    component_axis,
+    legend,
+    new_figure,
+    plot_seeds,
+    points,
+    tick_labels,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +45,7 @@ def energy_and_peak(steps: pd.DataFrame, names: Mapping[str, str]) -> "Figure":
                 ax.yaxis.set_major_locator(MaxNLocator(integer=True))
             else:
                 ax.set(yscale="log", title=name)
-                ax.legend(frameon=False, fontsize=8, loc="upper left")
+                legend(ax, loc="upper left")
     return fig
 
 
@@ -44,17 +55,17 @@ def fitted_time(steps: pd.DataFrame, names: Mapping[str, str]) -> "Figure":
     for ax, (model, name) in zip(axes, names.items(), strict=True):
         rows = steps[steps.model == model]
         ends = [rows.lr_times_steps.min(), rows.lr_times_steps.max()]
-        ax.plot(ends, ends, color=REFERENCE, ls="--", lw=1, label="τ = lr × steps")
+        ax.plot(ends, ends, color=REFERENCE, ls="--", lw=points(1), label="τ = lr × steps")
         seeds = [seed for _, seed in rows.groupby("seed")]
         formula = seeds[0].predicted_tau.where(seeds[0].predicted_bound == "")
         label = "eq. 3 at the same steps"
-        ax.plot(seeds[0].lr_times_steps, formula, color=PREDICTED, ls="--", marker="s", ms=3, label=label)
+        ax.plot(seeds[0].lr_times_steps, formula, color=PREDICTED, ls="--", marker="s", ms=points(3), label=label)
         for index, seed in enumerate(seeds):
             tau = seed.tau.where(seed.bound == "")
             label = "network, a line a seed" if index == 0 else None
-            ax.plot(seed.lr_times_steps, tau, color=MEASURED, marker="o", ms=3, alpha=0.8, label=label)
+            ax.plot(seed.lr_times_steps, tau, color=MEASURED, marker="o", ms=points(3), alpha=0.8, label=label)
         ax.set(xscale="log", yscale="log", title=name, xlabel="lr × steps", ylabel="fitted τ")
-        ax.legend(frameon=False, fontsize=8, loc="upper left")
+        legend(ax, loc="upper left")
     return fig
 
 
@@ -68,16 +79,10 @@ def profiles(table: pd.DataFrame, basis: PatchBasis, names: Mapping[str, str]) -
             axes[2 * row : 2 * row + 2], ("energy", "predicted"), (name, "eq. 3 at the same steps"), strict=True
         ):
             matrix = rows.pivot_table(index="step", columns="component", values=values)  # mean over seeds
-            image = ax.imshow(
-                matrix,
-                aspect="auto",
-                origin="lower",
-                extent=(0.5, basis.size + 0.5, -0.5, len(matrix) - 0.5),
-                vmin=0,
-                vmax=1,
-            )
+            extent = (0.5, basis.size + 0.5, -0.5, len(matrix) - 0.5)
+            image = cells(ax, matrix.to_numpy()[::-1], extent, vmin=0, vmax=1)
             ax.plot(matrix.to_numpy().argmax(axis=1) + 1, np.arange(len(matrix)), ls="", marker=".", color=PREDICTED)
-            shown = range(0, len(matrix), max(1, len(matrix) // 8))
+            shown = range(0, len(matrix), max(1, len(matrix) // tick_labels(ax, 8)))
             ax.set_yticks(list(shown), [f"{matrix.index[index]}" for index in shown])
             ax.set(title=title, ylabel="recorded step")
             component_axis(ax, basis.size, basis.images)

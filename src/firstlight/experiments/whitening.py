@@ -18,6 +18,7 @@ from firstlight.experiments.base import Experiment, FigureEntry, Result
 from firstlight.experiments.context import Context
 from firstlight.experiments.formula import network_specs
 from firstlight.experiments.formula_claims import MODELS
+from firstlight.experiments.views import decorrelation_curves, run_view
 from firstlight.experiments.whitening_claims import MAX_DISTANCE, RANDOM_BANKS, judge
 from firstlight.filters import FilterBank
 from firstlight.images import ImageSet
@@ -54,6 +55,7 @@ def run(context: Context) -> Result:
             f"τ = lr × steps of the linear CNN, on patches normalised per channel with mean {list(train.mean)} and std "
             f"{list(train.std)}; distances in pixels"
         ),
+        networks=tuple(run_view(run, basis, decorrelation_curves(curves, run)) for run in runs),
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from firstlight.experiments.formula_claims import MODELS
 from firstlight.experiments.whitening_claims import MAX_DISTANCE, curves_of
 from firstlight.patches import PatchBasis
-from firstlight.style import REFERENCE, TIME_COLOURS, component_axis, new_figure, plot_seeds
+from firstlight.style import REFERENCE, TIME_COLOURS, component_axis, legend, new_figure, plot_seeds, points
 from firstlight.whitening.curve import distance_axis
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def over_steps(networks: pd.DataFrame) -> "Figure":
         for index, (column, label) in enumerate((("weights", "weights"), ("change", "change"))):
             values = later.pivot(index="seed", columns="step", values=column)
             plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), label, index)
-        ax.axhline(0.2, color=REFERENCE, lw=1, ls=":", label="published, trained")
-        ax.axhline(0, color="0.8", lw=0.8, zorder=0)
+        ax.axhline(0.2, color=REFERENCE, lw=points(1), ls=":", label="published, trained")
+        ax.axhline(0, color="0.8", lw=points(0.8), zorder=0)
         ax.set(xscale="log", xlabel="step", ylabel=f"C({MAX_DISTANCE}) / C(0)", title=MODELS[model])
-        ax.legend(frameon=False, fontsize=8)
+        legend(ax)
     return fig
 
 
@@ -70,11 +70,11 @@ def limit(limit: pd.DataFrame, curves: pd.DataFrame) -> "Figure":
     for tau, colour in zip(taus, colours, strict=True):
         rows = limit[limit.tau == tau]
         label = f"τ = {tau:,.0f}" if 100 <= tau < 1e6 else f"τ = {tau:.2g}"
-        ax.plot(rows.distance, rows.value, color=colour, marker="o", ms=3, label=label)
+        ax.plot(rows.distance, rows.value, color=colour, marker="o", ms=points(3), label=label)
     ideal = curves_of(curves, "ideal whitening")[0]
-    ax.plot(DISTANCES, ideal, color=REFERENCE, ls="", marker="s", ms=8, mfc="none", label="ideal whitening")
+    ax.plot(DISTANCES, ideal, color=REFERENCE, ls="", marker="s", ms=points(8), mfc="none", label="ideal whitening")
     finish(ax)
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    legend(ax, loc="center left", bbox_to_anchor=(1, 0.5))
     return fig
 
 
@@ -85,10 +85,10 @@ def components(components: pd.DataFrame, basis: PatchBasis) -> "Figure":
         rows = components[components.distance == distance]
         plural = "pixel" if distance == 1 else "pixels"
         plot_seeds(ax, rows.component.to_numpy(), rows.value.to_numpy()[None], f"{distance} {plural} apart", index)
-    ax.axhline(0, color="0.8", lw=0.8, zorder=0)
+    ax.axhline(0, color="0.8", lw=points(0.8), zorder=0)
     component_axis(ax, basis.size, basis.images)
     ax.set_ylabel("auto-correlation C(d) / C(0)")
-    ax.legend(frameon=False, fontsize=8)
+    legend(ax)
     return fig
 
 
@@ -99,11 +99,11 @@ def references(ax: "Axes", curves: pd.DataFrame) -> None:
     ax.fill_between(DISTANCES, random.min(axis=0), random.max(axis=0), color=REFERENCE, alpha=0.25, lw=0)
     ax.plot(DISTANCES, random.mean(axis=0), color=REFERENCE, ls="--", label=f"random ({len(random)} banks)")
     ideal = curves_of(curves, "ideal whitening")[0]
-    ax.plot(DISTANCES, ideal, color=REFERENCE, ls=":", marker="x", ms=4, label="ideal whitening")
+    ax.plot(DISTANCES, ideal, color=REFERENCE, ls=":", marker="x", ms=points(4), label="ideal whitening")
 
 
 def finish(ax: "Axes") -> None:
     """Axes and legend of a panel of curves."""
     distance_axis(ax)
     ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.03)
-    ax.legend(frameon=False, fontsize=8)
+    legend(ax)

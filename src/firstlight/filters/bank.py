@@ -46,6 +46,15 @@ class FilterBank:
         The weight is not four-dimensional, empty, or complex.
     NonFiniteWeights
         It holds NaN or infinity.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bank = FilterBank(np.zeros((64, 3, 7, 7), dtype=np.float16), source="net.pth", layer="conv1", stride=(2, 2))
+    >>> bank
+    FilterBank(net.pth conv1: 64 filters of 3 x 7 x 7, stride (2, 2))
+    >>> bank.weight.dtype
+    dtype('float64')
     """
 
     weight: np.ndarray = field(repr=False)

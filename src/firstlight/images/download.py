@@ -1,23 +1,18 @@
 """Downloads with a time limit and a progress display."""
 
 import os
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
+from firstlight.console import note, progress_console, shows_bars, start_bars
 from firstlight.errors import InputError, SourceError
 
 LIMIT_VARIABLE = "FIRSTLIGHT_FETCH_LIMIT"
 _CONNECTION_TIMEOUT = 10.0  # seconds without a connection, or without a byte
 # The time limit is looked at once a chunk. Chunks are small so that it holds on a very slow connection, too.
 _CHUNK_BYTES = 4096
-
-
-def note(message: str) -> None:
-    """Tell the user, on stderr, what is being done on their behalf."""
-    print(f"firstlight: {message}", file=sys.stderr, flush=True)
 
 
 class Deadline:
@@ -71,14 +66,14 @@ class Transfer:
         self._start = time.monotonic()
 
     def __enter__(self) -> "Transfer":
-        if sys.stderr.isatty():
-            from rich.console import Console
+        console = progress_console()
+        if shows_bars(console):
             from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
             columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar = Progress(*columns, console=console, transient=True)
             self._task = self._bar.add_task(self.label, total=self.total or None)
-            self._bar.start()
+            start_bars(self._bar)
         else:
             note(f"fetching {self.label}")
         return self

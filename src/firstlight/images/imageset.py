@@ -40,6 +40,15 @@ class ImageSet:
     ------
     InputError
         When the shapes do not belong together.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> photos = fl.load_images("photos", "test")
+    >>> photos
+    ImageSet('photos', test: 4000 images of 3x32x32, uint8, 5 classes)
+    >>> photos.classes[photos.labels[0]], photos.subset(10).images.shape
+    ('astronaut', (10, 3, 32, 32))
     """
 
     name: str

@@ -139,7 +139,7 @@ class Reading:
             for name, images, reason in results:
                 if images is not None and min(images.shape[2:]) < self._least:
                     height, width = images.shape[2:]
-                    images, reason = None, f"too small: {width} x {height} pixels, kernel {self._least}"
+                    images, reason = None, f"too small: {width} x {height} pixels, {self._least} x {self._least} needed"
                 if images is None:
                     self._leave_out(name, reason)
                 else:

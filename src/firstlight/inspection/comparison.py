@@ -39,6 +39,16 @@ class Comparison:
         Kernel size of each bank.
     chance : float
         95th percentile of the correlation of two random banks with as few filters as the two smallest here.
+    banks : tuple of FilterBank
+        What was compared.
+
+    Examples
+    --------
+    >>> import firstlight as fl, numpy as np
+    >>> a, b = np.random.default_rng(0).normal(size=(2, 16, 3, 3, 3))
+    >>> basis = fl.patch_statistics("cifar10").basis(fl.FilterBank(a))
+    >>> fl.compare([a, b], basis, labels=["a", "b"]).to_frame().round(2).loc["a", "a"]
+    np.float64(1.0)
     """
 
     labels: tuple[str, ...]
@@ -47,6 +57,7 @@ class Comparison:
     basis: PatchBasis = field(repr=False)
     sizes: tuple[tuple[int, int], ...]
     chance: float
+    banks: tuple[FilterBank, ...] = field(repr=False)
 
     @property
     def note(self) -> str:
@@ -105,7 +116,9 @@ class Comparison:
         """All profiles on one axis, each relative to its peak; returns the figure and its axes."""
         from firstlight.style import SERIES, axes_or_new, component_axis, literal, new_figure
 
-        fig, ax = axes_or_new(new_figure(width=7.5, height=3.6)[1][0] if ax is None else ax)
+        if ax is None:  # as high as the legend
+            ax = new_figure(width=7.5, height=max(3.6, 0.18 * len(self.labels)))[1][0]
+        fig, ax = axes_or_new(ax)
         numbers = np.arange(1, self.basis.size + 1)
         for index, (label, profile) in enumerate(zip(_short(self.labels), self.profiles, strict=True)):
             colour, marker, line = SERIES[index % len(SERIES)]
@@ -180,6 +193,7 @@ def compare(
         basis=basis,
         sizes=tuple((bank.weight.shape[2], bank.weight.shape[3]) for bank in found),
         chance=_chance(basis.size, few[0], few[1]),
+        banks=tuple(found),
     )
 
 

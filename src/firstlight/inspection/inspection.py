@@ -51,6 +51,17 @@ class Inspection:
         Distance from a whitening profile: 0 for one, 1 for equal energy in all components.
     frequency : ndarray, shape (D,)
         Mean spatial frequency of each component, cycles/pixel.
+    initial : FilterBank or None
+        The filters at initialisation, where they were given.
+
+    Examples
+    --------
+    >>> import firstlight as fl, numpy as np
+    >>> found = fl.inspect(np.random.default_rng(0).normal(size=(64, 3, 3, 3)))
+    >>> found.data, found.basis.size, found.faults.dead
+    ('cifar10', 27, ())
+    >>> f"{found.whitening:.2f} from whitening, effective rank {found.rank:.1f}"
+    '1.01 from whitening, effective rank 25.3'
     """
 
     bank: FilterBank
@@ -64,6 +75,7 @@ class Inspection:
     rank: float
     whitening: float
     frequency: np.ndarray = field(repr=False)
+    initial: FilterBank | None = field(repr=False, default=None)
 
     @property
     def source(self) -> str:
@@ -207,7 +219,8 @@ def inspect_bank(
     bank = replace(bank.ungrouped(), source=bank.source or "filters")
     basis = statistics.basis(bank, mean, std)
     profile = energy_profile(bank, basis, initial)
-    weight = bank.weight if initial is None else bank.weight - initial.ungrouped().weight
+    start = None if initial is None else initial.ungrouped()
+    weight = bank.weight if start is None else bank.weight - start.weight
     fit, unfitted, null = None, "", None
     try:
         null = random_banks(basis.variance, len(bank))
@@ -226,6 +239,7 @@ def inspect_bank(
         rank=effective_rank(weight),
         whitening=whitening_distance(profile.energy, basis.variance),
         frequency=frequencies(basis.images),
+        initial=start,
     )
 
 

@@ -1,6 +1,5 @@
 """PatchStatistics: the patches that filters are looked at with; shipped, computed and cached by content, or given."""
 
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,10 +8,12 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
-from firstlight.inspection.normalisation import Normalisation, one_or_all, pixel_statistics, told_normalisation
+from firstlight.inspection.normalisation import one_or_all, told_normalisation
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import LUMA, PatchMoments
+from firstlight.patches.normalise import Normalisation, pixel_statistics
 from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_normalisation, shipped_size
+from firstlight.patches.storage import is_moments
 
 if TYPE_CHECKING:
     from firstlight.images.streams import ImageStream
@@ -25,6 +26,13 @@ class PatchStatistics:
     ----------
     data : str
         What results call the data set.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> shipped = fl.patch_statistics("cifar10")
+    >>> shipped.moments(rows=7, columns=7, channels=3)
+    PatchMoments(kernel_size=7, channels=3, stride=1: 33,800,000 patches of uint8 images)
     """
 
     data: str
@@ -225,6 +233,14 @@ def patch_statistics(
     ------
     InputError, SourceError
         The data cannot be had or read.
+
+    Examples
+    --------
+    >>> import firstlight as fl, numpy as np
+    >>> images = np.random.default_rng(0).integers(0, 256, (9, 3, 8, 8), dtype=np.uint8)
+    >>> mine = fl.patch_statistics(images, progress=False)
+    >>> mine.basis(fl.FilterBank(np.ones((1, 3, 5, 5)))).count
+    144
     """
     if data is None or (isinstance(data, str) and data == DATA):
         return ShippedStatistics()
@@ -232,7 +248,7 @@ def patch_statistics(
         return data
     if isinstance(data, PatchMoments):
         return GivenStatistics(data, "moments")
-    if isinstance(data, str | Path) and _is_moments(Path(data).expanduser()):
+    if isinstance(data, str | Path) and is_moments(Path(data).expanduser()):
         moments = PatchMoments.load(Path(data).expanduser())
         return GivenStatistics(moments, moments.provenance.get("data") or Path(data).name)
     from firstlight.images.sources import NAMES, load_images
@@ -278,10 +294,3 @@ def _with_channels(moments: PatchMoments, channels: int, data: str) -> PatchMome
         f"the filters see {channels} channels; the images of {data} have {moments.channels}: give --data (data=) with "
         "such images"
     )
-
-
-def _is_moments(path: Path) -> bool:
-    if path.suffix.lower() != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return {"header.npy", "second.npy", "first.npy"} <= set(archive.namelist())

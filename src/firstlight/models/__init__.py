@@ -57,20 +57,33 @@ def build_model(
 
     Parameters
     ----------
-    name : a key of `MODELS`.
-    classes : number of classes.
-    channels : channels of the images; 3 for RGB, 1 for gray.
-    width : number of first-layer filters; None for the network's own. Only a VGG's can differ.
-    stride : of the first layer; above 1 its patches are read without padding.
+    name
+        A key of `MODELS`.
+    classes
+        Number of classes.
+    channels
+        Channels of the images; 3 for RGB, 1 for gray.
+    width
+        Number of first-layer filters; None for the network's own. Only a VGG's can differ.
+    stride
+        Of the first layer; above 1 its patches are read without padding.
 
     Returns
     -------
-    A module that maps normalised images (N, channels, H, W) to logits (N, classes).
+    nn.Module
+        Maps normalised images (N, channels, H, W) to logits (N, classes).
 
     Raises
     ------
     InputError
         The name is unknown, or the width is not possible.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> network = fl.build_model("vgg11", classes=100, width=16)
+    >>> fl.load_filters(network)
+    FilterBank(VGG features.0: 16 filters of 3 x 3 x 3)
     """
     info = known_model(name, width)
     if info.depth is not None:

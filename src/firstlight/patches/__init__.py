@@ -1,6 +1,7 @@
-"""Patches of images: their exact moments, and the basis of their principal components."""
+"""Patches of images: their exact moments, those of pairs of them, and the basis of their principal components."""
 
 from firstlight.patches.basis import PatchBasis
+from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments, patch_basis
 
-__all__ = ["PatchBasis", "PatchMoments", "patch_basis"]
+__all__ = ["ImageLags", "PatchBasis", "PatchMoments", "patch_basis"]

@@ -1,4 +1,4 @@
-"""Patch moments of many shards, on any engine, that survive being killed.
+"""Patch moments and lags of many shards, on any engine, that survive being killed.
 
 Sums of uint8 images are integers: in whatever order shards come, whatever dies on the way, and however often a run is
 taken up again, the result is the same to the bit. Sums of floating-point images agree to rounding.
@@ -17,8 +17,9 @@ from firstlight.errors import EngineError, InputError, SourceError
 from firstlight.images.download import note
 from firstlight.images.shard import Shard
 from firstlight.images.streams.progress import Progress
+from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
-from firstlight.patches.shard_sums import Total, Window, sum_shard
+from firstlight.patches.shard_sums import Total, Window, moments_of, sum_shard
 
 # What was done since is lost when the process is killed.
 STATE_SECONDS = 30.0
@@ -37,11 +38,13 @@ class Accumulated:
     images : int
         Images read.
     broken_count : int
-        Images left out, since they could not be decoded or are smaller than a patch.
+        Images left out, since they could not be decoded or are smaller than a patch, or than a pair of them.
     broken : list of (str, str)
         Name and reason of the first 100 of them, in the order of the shards.
     blocks : list of PatchMoments
         The moments in parts: shard i is in block ``i % blocks``. They sum to `moments`.
+    lags : ImageLags or None
+        Of all patches and pairs of them, if a `max_distance` was given.
     """
 
     moments: PatchMoments
@@ -50,6 +53,7 @@ class Accumulated:
     broken_count: int
     broken: list[tuple[str, str]]
     blocks: list[PatchMoments]
+    lags: ImageLags | None = None
 
 
 def accumulate(
@@ -59,6 +63,7 @@ def accumulate(
     stride: int = 1,
     dilation: int = 1,
     *,
+    max_distance: int | None = None,
     engine: Engine | None = None,
     state: Path | str | None = None,
     blocks: int = 0,
@@ -73,6 +78,9 @@ def accumulate(
         As `shards_of` makes them, with as many channels.
     kernel_size, channels, stride, dilation : int
         As of `PatchMoments`.
+    max_distance : int, optional
+        Sum `ImageLags` up to that distance, with stride and dilation 1. Images must then be that much larger than a
+        patch.
     engine : Engine, optional
         Where shards are read. By default one thread a core.
     state : Path or str, optional
@@ -107,8 +115,8 @@ def accumulate(
     >>> accumulate(shards, kernel_size=3, progress=False).moments.count
     180
     """
-    window = Window(kernel_size, channels, stride, dilation)
-    window.moments()  # which refuses wrong options
+    window = Window(kernel_size, channels, stride, dilation, max_distance)
+    window.empty()  # which refuses wrong options
     if not isinstance(blocks, numbers.Integral) or isinstance(blocks, bool) or blocks < 0:
         raise InputError(f"blocks is {blocks!r}, expected a whole number of at least 0")
     if not shards:
@@ -129,7 +137,15 @@ def accumulate(
     if not total.images:
         named = ", ".join(f"{name} ({reason})" for name, reason in total.broken[:3])
         raise SourceError(f"no image could be read, {total.broken_count:,} are broken: {named or 'there are none'}")
-    return Accumulated(total.moments, total.pixels, total.images, total.broken_count, total.broken, total.blocks)
+    return Accumulated(
+        moments=moments_of(total.patches),
+        pixels=total.pixels,
+        images=total.images,
+        broken_count=total.broken_count,
+        broken=total.broken,
+        blocks=total.blocks,
+        lags=total.patches if isinstance(total.patches, ImageLags) else None,
+    )
 
 
 def _work(

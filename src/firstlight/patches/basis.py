@@ -34,6 +34,13 @@ class PatchBasis:
         Whether the mean patch was subtracted.
     dilation : int
         Pixels between the neighbouring pixels of a patch; 1: they are neighbours in the image.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> basis = fl.patch_statistics("cifar10").basis(fl.load_filters(fl.build_model("vgg5")))
+    >>> basis.shape, basis.size, basis.variance[:2].round(2)
+    ((3, 3, 3), 27, array([20.75,  1.79]))
     """
 
     components: np.ndarray = field(repr=False)

@@ -11,8 +11,9 @@ import numpy as np
 from firstlight import __version__
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
+from firstlight.patches.normalise import checked_normalisation, scaled_covariance, taps_inside
 from firstlight.patches.storage import read_moments, write_moments
-from firstlight.patches.validation import validate_images
+from firstlight.patches.validation import lies_on_cuda, type_name, validate_images, validate_tensor
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
@@ -121,8 +122,9 @@ class PatchMoments:
 
         Parameters
         ----------
-        images : array_like, shape (N, C, H, W), uint8 or floating
+        images : array_like or Tensor, shape (N, C, H, W), uint8 or floating
             uint8 in 0..255, or finite floats in any unit. A transposed view of (N, H, W, C) is as quick.
+            A torch tensor on a CUDA device is summed there: the same integers, and floats within the same bound.
 
         Returns
         -------
@@ -135,24 +137,28 @@ class PatchMoments:
             Wrong rank or type, no images, images smaller than the kernel, another number of channels,
             NaN or infinity, or a mixture of uint8 and floats. The moments are then unchanged.
         """
-        images = validate_images(images, self.channels, self.kernel_size, self.dilation)
-        dtype = "uint8" if images.dtype == np.uint8 else "float64"
+        there = lies_on_cuda(images)
+        validate = validate_tensor if there else validate_images
+        images = validate(images, self.channels, self.kernel_size, self.dilation)
+        dtype = "uint8" if type_name(images) == "uint8" else "float64"
         if self.dtype not in (None, dtype):
             raise InputError(
-                f"images are {images.dtype}, but these moments hold {self.dtype} images; their units differ: "
+                f"images are {type_name(images)}, but these moments hold {self.dtype} images; their units differ: "
                 "accumulate them in separate PatchMoments"
             )
         rows, columns = ((side - self.extent) // self.stride + 1 for side in images.shape[2:])
         self._refuse_overflow(self.count + len(images) * rows * columns, dtype)
-        from firstlight.patches.lags import patch_sums  # numba takes half a second to import
-
+        # torch and numba take seconds to import.
+        if there:
+            from firstlight.patches.device import tensor_sums as sums
+        else:
+            from firstlight.patches.lags import patch_sums as sums
         with np.errstate(over="ignore", invalid="ignore"):
-            second, first, count = patch_sums(images, self.kernel_size, self.stride, self.dilation)
+            second, first, count = sums(images, self.kernel_size, self.stride, self.dilation)
             second, first = second + self.second, first + self.first
         if dtype == "float64" and not np.isfinite(second).all():
-            raise InputError(
-                f"pixels reach {np.abs(images).max():.3g} and their squares overflow; expected smaller ones: rescale"
-            )
+            largest = float(abs(images).max())
+            raise InputError(f"pixels reach {largest:.3g} and their squares overflow; expected smaller ones: rescale")
         self.second, self.first, self.count = second, first, count + self.count
         self.dtype = dtype
         return self
@@ -236,24 +242,16 @@ class PatchMoments:
         """
         if self.count == 0:
             raise InputError("these moments hold no patches; expected at least one: call update(images) first")
-        mean_per_channel = self._per_channel("mean", 0.0 if mean is None else mean)
-        std_per_channel = self._per_channel("std", 1.0 if std is None else std)
-        if std_per_channel.min() <= 0:
-            raise InputError(f"std is {std}; expected positive numbers")
+        mean_per_channel, std_per_channel = checked_normalisation(mean, std, self.channels)
         unit = 255 if self.dtype == "uint8" else 1
-        first, second = self._inside(window)
-        taps = len(first) // self.channels
-        scale = np.repeat(std_per_channel * unit, taps)
-        if self.dtype == "uint8":
-            # Python's integers do not overflow, and their quotient is correctly rounded.
-            first, second = first.astype(object), second.astype(object)
-            covariance = (self.count * second - np.outer(first, first)) / self.count**2
-            patch_mean = first / (unit * self.count)
-        else:
-            patch_mean = first / self.count
-            covariance = second / self.count - np.outer(patch_mean, patch_mean)
-        covariance = covariance.astype(np.float64) / np.outer(scale, scale)
-        offset = (patch_mean.astype(np.float64) - np.repeat(mean_per_channel, taps)) / np.repeat(std_per_channel, taps)
+        taps = slice(None) if window is None else taps_inside(window, self.kernel_size, self.channels)
+        first, second = self.first[taps], self.second[taps][:, taps]
+        per_channel = len(first) // self.channels
+        covariance = scaled_covariance(second, first, self.count, np.repeat(std_per_channel * unit, per_channel))
+        # Python's integers: the quotient of two is correctly rounded.
+        patch_mean = first.astype(object) / (unit * self.count) if self.dtype == "uint8" else first / self.count
+        offset = patch_mean.astype(np.float64) - np.repeat(mean_per_channel, per_channel)
+        offset /= np.repeat(std_per_channel, per_channel)
         matrix = covariance if center else covariance + np.outer(offset, offset)
         return PatchBasis.from_matrix(
             matrix,
@@ -267,21 +265,6 @@ class PatchMoments:
             center=center,
             window=None if window == (self.kernel_size, self.kernel_size) else window,
         )
-
-    def _inside(self, window: tuple[int, int] | None) -> tuple[np.ndarray, np.ndarray]:
-        """First and second moments of the taps in the first rows and columns of a patch."""
-        if window is None:
-            return self.first, self.second
-        rows, columns = window
-        if not (1 <= rows <= self.kernel_size and 1 <= columns <= self.kernel_size):
-            raise InputError(
-                f"window is {rows} x {columns}; expected at least 1 x 1 and at most {self.kernel_size} x "
-                f"{self.kernel_size}, the size of these patches"
-            )
-        taps = (
-            np.arange(self.size).reshape(self.channels, self.kernel_size, self.kernel_size)[:, :rows, :columns].ravel()
-        )
-        return self.first[taps], self.second[np.ix_(taps, taps)]
 
     def gray(self) -> "PatchMoments":
         """Moments of the same patches in gray, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), not rounded to whole levels.
@@ -306,17 +289,6 @@ class PatchMoments:
         return PatchMoments.of_sums(
             (second + second.T) / 2, first, self.count, self.kernel_size, 1, self.stride, self.dilation
         )
-
-    def _per_channel(self, name: str, value: float | Sequence[float]) -> np.ndarray:
-        try:
-            values = np.asarray(value, dtype=np.float64)
-        except (ValueError, TypeError):
-            raise InputError(f"{name} is {value!r}; expected a number or {self.channels} numbers") from None
-        if values.shape not in ((), (self.channels,)) or not np.isfinite(values).all():
-            raise InputError(
-                f"{name} is {value!r}; expected a finite number, or one for each of {self.channels} channels"
-            )
-        return np.broadcast_to(values, self.channels)
 
     def save(self, path: str | Path, **provenance: str) -> None:
         """Write the moments to a ``.npz`` file, atomically.

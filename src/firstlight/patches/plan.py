@@ -12,13 +12,14 @@ from firstlight.errors import SourceError
 from firstlight.images.shard import Shard
 from firstlight.images.streams.stacks import STACK_BYTES
 from firstlight.patches.moments import PatchMoments
+from firstlight.patches.shard_sums import PatchSums, Window
 
 SAMPLE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Cost of the patch moments of a data set.
+    """Cost of the patch moments, or lags, of a data set.
 
     Attributes
     ----------
@@ -73,6 +74,7 @@ def make_plan(
     stride: int = 1,
     dilation: int = 1,
     *,
+    max_distance: int | None = None,
     workers: int = 1,
     blocks: int = 0,
     seconds: float = SAMPLE_SECONDS,
@@ -85,7 +87,7 @@ def make_plan(
         Small ones give a better sample.
     kernel_size, channels, stride, dilation : int
         As for PatchMoments.
-    workers, blocks : int
+    max_distance, workers, blocks : int
         As for `accumulate`.
     seconds : float
         About how long to read; a stack of images that has been begun is finished.
@@ -95,10 +97,16 @@ def make_plan(
     SourceError
         None of the images that were sampled can be read.
     """
-    pair = PatchMoments(kernel_size, channels, stride, dilation), PatchMoments(1, channels)
-    extent = pair[0].extent
-    for moments in pair:  # loading the compiled loops is not a cost of every image
-        (moments + moments).update(np.zeros((1, channels, extent, extent), np.uint8))
+    window = Window(kernel_size, channels, stride, dilation, max_distance)
+
+    def nothing() -> list[PatchSums]:
+        pixels = PatchMoments(1, channels)
+        return [window.empty(), pixels] if max_distance is None else [window.empty()]  # which holds the pixels
+
+    summed = nothing()
+    extent = summed[0].extent
+    for sums in nothing():  # loading the compiled loops is not a cost of every image
+        sums.update(np.zeros((1, channels, extent, extent), np.uint8))
     clock = _Clock()
     reading, summing, count, broken = 0.0, 0.0, 0, 0
     sampled: list[tuple[Shard, int | None]] = []  # and how many images each is known to hold
@@ -109,8 +117,8 @@ def make_plan(
         with closing(iter(read)) as stacks:
             for stack in stacks:
                 reading += clock.lap()
-                for moments in pair:
-                    moments.update(stack)
+                for sums in summed:
+                    sums.update(stack)
                 summing += clock.lap()
                 count += len(stack)
                 if clock.passed > seconds:
@@ -122,7 +130,8 @@ def make_plan(
     if not count:
         raise SourceError(f"none of the {broken:,} images that were sampled can be read; expected some that can")
     images, counted = _number(shards, sampled)
-    sums = 8 * (pair[0].size ** 2 + channels**2)
+    patches = summed[0]
+    held = 8 * (patches.second.size + channels**2)
     return Plan(
         images=images,
         counted=counted,
@@ -131,10 +140,10 @@ def make_plan(
         reading_seconds=reading / count,
         summing_seconds=summing / count,
         workers=workers,
-        # A worker holds what it gathers, the stack that it has gathered, and its sums; the total, the blocks and what
-        # is written lie here.
-        memory=workers * (2 * STACK_BYTES + 2 * sums) + (blocks + 2) * sums,
-        result_bytes=8 * pair[0].size * (pair[0].size + 1),
+        # A worker holds what it gathers, the stack that it has gathered, its sums and the scratch of lags; the total,
+        # the blocks and what is written lie here.
+        memory=workers * (2 * STACK_BYTES + 2 * held + _scratch(patches)) + 2 * held + blocks * 8 * patches.size**2,
+        result_bytes=8 * (patches.second.size + patches.first.size),
     )
 
 
@@ -171,6 +180,15 @@ def _number(shards: Sequence[Shard], sampled: Sequence[tuple[Shard, int | None]]
         return sum(known), True
     here = sum(_total(shard) if count is None else count for shard, count in sampled)
     return round(here * sum(shard.bytes for shard in shards) / max(1, sum(shard.bytes for shard, _ in sampled))), False
+
+
+def _scratch(patches: PatchSums) -> int:
+    """Bytes that an update of lags takes for a while, on top of its sums and stack."""
+    if isinstance(patches, PatchMoments):
+        return 0
+    from firstlight.patches.pair_sums import most_cell_bytes
+
+    return most_cell_bytes(patches.kernel_size, patches.channels, patches.max_distance) + patches.second.nbytes
 
 
 def _total(shard: Shard) -> int:

@@ -14,9 +14,13 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.files import atomic_write
 from firstlight.images.shard import MOST_NAMED, Shard
+from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
 
-FORMAT = 1
+# What is summed up of a shard's patches.
+PatchSums = PatchMoments | ImageLags
+
+FORMAT = 2
 # What NumPy's and Python's readers of .npz files raise on damaged ones.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, NotImplementedError, RuntimeError)
 _DAMAGE += (zipfile.BadZipFile, zlib.error, MemoryError, SyntaxError, AttributeError, OverflowError)
@@ -24,31 +28,35 @@ _HINT = "give another file for the state, or delete this one to begin anew"
 
 
 class Window(NamedTuple):
-    """How patches are read."""
+    """How patches are read, and how far apart pairs of them are summed; None: no pairs."""
 
     kernel_size: int
     channels: int
     stride: int
     dilation: int
+    max_distance: int | None = None
 
-    @property
-    def extent(self) -> int:
-        """Rows and columns of the image that a patch spans."""
-        return self.dilation * (self.kernel_size - 1) + 1
+    def empty(self) -> PatchSums:
+        """Of no patches yet.
 
-    def moments(self) -> PatchMoments:
-        """Of no patches yet."""
-        return PatchMoments(*self)
-
-    def pixels(self) -> PatchMoments:
-        """The moments of single pixels, of none yet."""
-        return PatchMoments(1, self.channels)
+        Raises
+        ------
+        InputError
+            An option is none, or pairs are asked for of patches that not every pixel begins.
+        """
+        moments = PatchMoments(*self[:4])
+        if self.max_distance is None:
+            return moments
+        for name, value in (("stride", self.stride), ("dilation", self.dilation)):
+            if value != 1:
+                raise InputError(f"{name} is {value} with max_distance {self.max_distance}; expected {name} 1 with it")
+        return ImageLags(self.kernel_size, self.channels, self.max_distance)
 
 
 class ShardSums(NamedTuple):
     """What a task sends back: as much, however large the shard."""
 
-    moments: PatchMoments
+    patches: PatchSums
     pixels: PatchMoments
     images: int
     broken_count: int
@@ -63,14 +71,17 @@ def sum_shard(shard: Shard, window: Window, strict: bool, stopping: threading.Ev
     SourceError
         Files of the shard have changed since it was made; or something is broken, if strict.
     """
-    moments, pixels = window.moments(), window.pixels()
-    reading = shard.read(strict, window.extent)
+    patches, pixels = window.empty(), PatchMoments(1, window.channels)
+    reading = shard.read(strict, patches.extent)
     for stack in reading:
-        moments.update(stack)
-        pixels.update(stack)
+        patches.update(stack)
+        if isinstance(patches, PatchMoments):
+            pixels.update(stack)
         if stopping and stopping.is_set():
             break  # nobody takes the result
-    return ShardSums(moments, pixels, reading.count, reading.broken_count, reading.broken)
+    if isinstance(patches, ImageLags):
+        pixels = patches.pixels
+    return ShardSums(patches, pixels, reading.count, reading.broken_count, reading.broken)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +95,9 @@ class Total:
         Names and identities of all shards, done or not.
     done : ndarray of bool
         Which are.
-    moments, pixels, blocks, images, broken_count
+    patches : PatchMoments or ImageLags
+        Of all patches.
+    pixels, blocks, images, broken_count
         As of `Accumulated`.
     named : list of (int, str, str)
         Shard, name and reason of the first images that were left out.
@@ -93,7 +106,7 @@ class Total:
     window: Window
     shards: list[tuple[str, str]]
     done: np.ndarray
-    moments: PatchMoments
+    patches: PatchSums
     pixels: PatchMoments
     blocks: list[PatchMoments]
     images: int = 0
@@ -107,9 +120,9 @@ class Total:
             window=window,
             shards=[(shard.name, shard.identity) for shard in shards],
             done=np.zeros(len(shards), bool),
-            moments=window.moments(),
-            pixels=window.pixels(),
-            blocks=[window.moments() for _ in range(blocks)],
+            patches=window.empty(),
+            pixels=PatchMoments(1, window.channels),
+            blocks=[PatchMoments(*window[:4]) for _ in range(blocks)],
         )
 
     @property
@@ -122,12 +135,13 @@ class Total:
         done, blocks = self.done.copy(), list(self.blocks)
         done[index] = True
         if blocks:
-            blocks[index % len(blocks)] += sums.moments
+            blocks[index % len(blocks)] += moments_of(sums.patches)
         named = self.named + [(index, *pair) for pair in sums.broken]
         return replace(
             self,
             done=done,
-            moments=self.moments + sums.moments,
+            # Of one kind: that of the window.
+            patches=self.patches + sums.patches,  # pyright: ignore[reportOperatorIssue]
             pixels=self.pixels + sums.pixels,
             blocks=blocks,
             images=self.images + sums.images,
@@ -138,7 +152,7 @@ class Total:
 
     def save(self, path: Path) -> None:
         """Write all this to a file, atomically."""
-        parts = [self.moments, self.pixels, *self.blocks]
+        parts = [self.patches, self.pixels, *self.blocks]
         header = {
             "format": FORMAT,
             "window": self.window._asdict(),
@@ -147,7 +161,7 @@ class Total:
             "images": self.images,
             "broken_count": self.broken_count,
             "broken": self.named,
-            "counts": [part.count for part in parts],
+            "counts": [np.asarray(part.count).tolist() for part in parts],
             "dtypes": [part.dtype for part in parts],
         }
         arrays: dict[str, np.ndarray] = {f"second{i}": part.second for i, part in enumerate(parts)}
@@ -201,14 +215,25 @@ class Total:
 
     def _with(self, header: dict[str, Any], arrays: Any) -> Self:
         """What a state holds, taken into new moments; ValueError if it contradicts itself."""
-        parts = [self.moments, self.pixels, *self.blocks]
+        parts: list[PatchSums] = [self.patches, self.pixels, *self.blocks]
         for i, (part, count, dtype) in enumerate(zip(parts, header["counts"], header["dtypes"], strict=True)):
-            second, first = arrays[f"second{i}"], arrays[f"first{i}"]
+            second, first, counted = arrays[f"second{i}"], arrays[f"first{i}"], np.array(count)
             expected = np.float64 if dtype == "float64" else np.int64
-            fits = second.shape == part.second.shape and first.shape == part.first.shape
-            if not fits or {second.dtype, first.dtype} != {np.dtype(expected)} or type(count) is not int or count < 0:
+            fits = all(
+                found.shape == np.shape(mine)
+                for found, mine in ((second, part.second), (first, part.first), (counted, part.count))
+            )
+            if not fits or {second.dtype, first.dtype} != {np.dtype(expected)}:
                 raise ValueError("sums that do not fit their header")
-            part.second, part.first, part.count, part.dtype = second, first, count, dtype
+            if counted.dtype != np.int64 or (counted < 0).any():
+                raise ValueError("counts that are none")
+            part.second, part.first, part.dtype = second, first, dtype
+            if isinstance(part, PatchMoments):
+                part.count = int(counted)
+            else:
+                part.count = counted
+        if isinstance(self.patches, ImageLags):
+            self.patches.pixels = self.pixels
         done = arrays["done"]
         if done.shape != self.done.shape or done.dtype != bool:
             raise ValueError("another number of shards")
@@ -219,3 +244,8 @@ class Total:
             broken_count=int(header["broken_count"]),
             named=[(int(index), str(name), str(reason)) for index, name, reason in header["broken"]],
         )
+
+
+def moments_of(patches: PatchSums) -> PatchMoments:
+    """The moments of single patches."""
+    return patches if isinstance(patches, PatchMoments) else patches.moments

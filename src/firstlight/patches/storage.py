@@ -1,4 +1,7 @@
-"""Patch moments on disk: one .npz file with format version and provenance, whole or absent."""
+"""Patch moments and lags on disk: one .npz file with format version and provenance, whole or absent.
+
+A file of lags is a file of the moments of the same patches that holds more.
+"""
 
 import json
 import zipfile
@@ -14,16 +17,31 @@ from firstlight.files import atomic_write
 # Format 1 had no dilation: it was 1.
 FORMAT = 2
 _READ = (1, FORMAT)
+# Of what a file of lags holds beside the moments.
+LAGS_FORMAT = 1
 # What NumPy's and Python's readers of .npz files raise on damaged ones.
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, NotImplementedError, RuntimeError)
 _DAMAGE += (zipfile.BadZipFile, zlib.error, MemoryError, SyntaxError, AttributeError)
+_LAG_ARRAYS = ("lag_second", "lag_first", "lag_count", "pixel_second", "pixel_first")
+# Second moments, first moments, count.
+Sums = tuple[np.ndarray, np.ndarray, Any]
 
 
 def write_moments(path: str | Path, header: dict[str, Any], second: np.ndarray, first: np.ndarray) -> None:
     """Write sums and what they are sums of."""
-    text = json.dumps({"format": FORMAT, **header})
-    with atomic_write(path) as file:
-        np.savez_compressed(file, header=np.array(text), second=second, first=first)
+    _write(path, header, {"second": second, "first": first})
+
+
+def write_lags(path: str | Path, header: dict[str, Any], sums: Sums, pixels: Sums) -> None:
+    """Write the sums of an `ImageLags`, in its order, and those of its pixels."""
+    second, first, count = sums
+    moments = {"stride": 1, "dilation": 1, "count": int(count[0])}
+    arrays = (second[1:], first[1:], count[1:], *pixels[:2])
+    _write(
+        path,
+        {**header, **moments, "lags_format": LAGS_FORMAT, "pixels": pixels[2]},
+        {"second": second[0], "first": first[0], **dict(zip(_LAG_ARRAYS, arrays, strict=True))},
+    )
 
 
 def read_moments(path: str | Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
@@ -34,31 +52,81 @@ def read_moments(path: str | Path) -> tuple[dict[str, Any], np.ndarray, np.ndarr
     InputError
         The file is missing, damaged, of another format version, or not a file of moments.
     """
+    header, arrays = _read(path, "patch moments", "PatchMoments.save")
+    return header, arrays["second"], arrays["first"]
+
+
+def read_lags(path: str | Path) -> tuple[dict[str, Any], Sums, Sums]:
+    """Read header, the sums of lags and those of their pixels, and check that they fit together.
+
+    Raises
+    ------
+    InputError
+        The file is missing, damaged, of another format version, or holds no lags.
+    """
+    header, arrays = _read(path, "lags", "ImageLags.save", _LAG_ARRAYS)
+    version = header.get("lags_format")
+    if type(version) is not int or version != LAGS_FORMAT:
+        raise InputError(f"{path}: lags of format {version!r}; expected {LAGS_FORMAT}: sum them up again")
+    if not _lags_consistent(header, arrays):
+        raise InputError(f"{path}: the lags contradict their header; the file is damaged: sum them up again")
+    lag_second, lag_first, lag_count, pixel_second, pixel_first = (arrays[name] for name in _LAG_ARRAYS)
+    sums = (
+        np.concatenate([arrays["second"][None], lag_second]),
+        np.concatenate([arrays["first"][None], lag_first]),
+        np.concatenate([[header["count"]], lag_count]),
+    )
+    return header, sums, (pixel_second, pixel_first, header["pixels"])
+
+
+def is_moments(path: Path) -> bool:
+    """Whether a file looks like one of moments, with lags or without; what it holds is not read."""
+    if path.suffix.lower() != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return {"header.npy", "second.npy", "first.npy"} <= set(archive.namelist())
+
+
+def _write(path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    text = json.dumps({"format": FORMAT, **header})
+    with atomic_write(path) as file:
+        np.savez_compressed(file, allow_pickle=False, header=np.array(text), **arrays)
+
+
+def _read(
+    path: str | Path, what: str, writer: str, more: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read header and arrays; those of the moments are checked."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            header = json.loads(str(arrays["header"]))
-            second, first = arrays["second"], arrays["first"]
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            header = json.loads(str(stored["header"]))
+            arrays = {name: stored[name] for name in ("second", "first")}
+            lacking = [name for name in more if name not in stored.files]
+            arrays |= {name: stored[name] for name in more if name not in lacking}
         version = header["format"]
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected moments written by PatchMoments.save") from None
+        raise InputError(f"{path}: no such file; expected {what} written by {writer}") from None
     except _DAMAGE as error:
         raise InputError(
-            f"{path}: not a whole file of patch moments ({type(error).__name__}: {error}); "
-            "expected one written by PatchMoments.save"
+            f"{path}: not a whole file of {what} ({type(error).__name__}: {error}); expected one written by {writer}"
         ) from None
     if type(version) is not int or version not in _READ:  # type: True is 1
         raise InputError(f"{path}: format {version!r}; expected {_READ[0]} to {FORMAT}: compute the moments again")
     if version == 1:
         header["dilation"] = 1
-    if not _consistent(header, second, first):
+    if not _consistent(header, arrays["second"], arrays["first"]):
         raise InputError(f"{path}: the moments contradict their header; the file is damaged: compute them again")
-    return header, second, first
+    if lacking:
+        raise InputError(
+            f"{path}: holds patch moments alone, and no pairs of patches; expected a file written by {writer}: sum up "
+            "the images again, with a max_distance"
+        )
+    return header, arrays
 
 
 def _consistent(header: dict[str, Any], second: np.ndarray, first: np.ndarray) -> bool:
     for name, least in (("kernel_size", 1), ("channels", 1), ("stride", 1), ("dilation", 1), ("count", 0)):
-        number = header.get(name)
-        if type(number) is not int or not least <= number < 2**63:  # type: a bool is no number
+        if not _is_whole(header.get(name), least):
             return False
     size = header["channels"] * header["kernel_size"] ** 2
     dtype = header.get("dtype")
@@ -66,12 +134,42 @@ def _consistent(header: dict[str, Any], second: np.ndarray, first: np.ndarray) -
         return False
     if dtype not in (None, "uint8", "float64") or (dtype is None) != (header["count"] == 0):
         return False
+    return _are_sums(dtype, second, first, (), size)
+
+
+def _lags_consistent(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> bool:
+    """Whether the lags fit their header and the moments, which fit each other."""
+    if not (_is_whole(header.get("max_distance"), 0) and _is_whole(header.get("pixels"), 0)):
+        return False
+    if (header["stride"], header["dilation"]) != (1, 1):
+        return False
+    distance, count, pixels = header["max_distance"], header["count"], header["pixels"]
+    lag_second, lag_first, lag_count, pixel_second, pixel_first = (arrays[name] for name in _LAG_ARRAYS)
+    size, dtype = header["channels"] * header["kernel_size"] ** 2, header["dtype"]
+    return (
+        lag_count.shape == (2 * distance,)
+        and lag_count.dtype == np.int64
+        # Patches in pairs lie in the images, and there are fewer pairs the farther they are apart.
+        and bool((lag_count >= (1 if count else 0)).all() and (lag_count <= 2 * count).all())
+        and count <= pixels
+        and (count == 0) == (pixels == 0)
+        and _are_sums(dtype, lag_second, lag_first, (2 * distance,), size)
+        and _are_sums(dtype, pixel_second, pixel_first, (), header["channels"])
+    )
+
+
+def _are_sums(dtype: str | None, second: np.ndarray, first: np.ndarray, shifts: tuple[int, ...], size: int) -> bool:
+    """Whether these can be second and first moments of `size` numbers, one of each for all shifts."""
     expected = np.float64 if dtype == "float64" else np.int64
     return (
-        second.shape == (size, size)
-        and first.shape == (size,)
+        second.shape == (*shifts, size, size)
+        and first.shape == (*shifts, size)
         and second.dtype == expected
         and first.dtype == expected
         and bool(np.isfinite(second).all() and np.isfinite(first).all())
-        and np.array_equal(second, second.T)
+        and np.array_equal(second, second.swapaxes(-1, -2))
     )
+
+
+def _is_whole(number: Any, least: int) -> bool:
+    return type(number) is int and least <= number < 2**63  # type: a bool is no number

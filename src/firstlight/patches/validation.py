@@ -29,43 +29,77 @@ def validate_images(images: Any, channels: int, kernel_size: int, dilation: int 
     InputError
         Wrong rank, type or number of channels, no images, too small ones, NaN or infinity.
     """
-    if hasattr(images, "detach"):  # a torch tensor, which may want gradients or lie on a GPU
-        images = images.detach().cpu()
     try:
+        if hasattr(images, "detach"):  # a torch tensor, which may want gradients or lie on a GPU
+            images = images.detach().cpu()
+            # NumPy has no bfloat16, nor floats of 8 bits.
+            images = images.float() if images.is_floating_point() and images.itemsize < 4 else images
         images = np.asarray(images)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(
             f"images cannot be read as one array ({error}); expected (N, C, H, W), all of one size"
         ) from None
-    if images.ndim != 4:
-        raise InputError(
-            f"images have {images.ndim} dimensions, shape {images.shape}; expected 4, (N, C, H, W): "
-            "add the missing axis, e.g. images[:, None] for gray images"
-        )
-    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
-        raise InputError(f"images are of type {images.dtype}; expected uint8 in 0..255 or floats: convert with .astype")
-    if images.size == 0:
-        raise InputError(f"images are empty, shape {images.shape}; expected at least one image")
-    if images.shape[1] != channels:
-        hint = "; this looks like (N, H, W, C): transpose(0, 3, 1, 2)" if images.shape[3] == channels else ""
-        raise InputError(
-            f"images have {images.shape[1]} channels, shape {images.shape}; expected {channels}, in (N, C, H, W){hint}"
-        )
-    extent = (kernel_size - 1) * dilation + 1
-    if min(images.shape[2:]) < extent:
-        reason = "the kernel size" if dilation == 1 else f"kernel size {kernel_size} with dilation {dilation}"
-        raise InputError(
-            f"images are {images.shape[2]} x {images.shape[3]} pixels; expected at least {reason}, {extent} x {extent}"
-        )
+    _validate_shape(images, channels, kernel_size, dilation)
     if images.dtype == np.uint8:
         return images
-    piece = max(1, _PIECE // images[0].size)
-    for start in range(0, len(images), piece):
-        finite = np.isfinite(images[start : start + piece]).all(axis=(1, 2, 3))
-        if not finite.all():
-            raise InputError(
-                f"image {start + int(np.argmin(finite))} holds NaN or infinity; expected finite pixels: "
-                "leave it out or repair it"
-            )
+    step = _step(images)
+    for start in range(0, len(images), step):
+        _require_finite(np.isfinite(images[start : start + step]).all(axis=(1, 2, 3)), start)
     # numba knows neither half precision nor the machine's long double.
     return images if images.dtype in (np.float32, np.float64) else images.astype(np.float64)
+
+
+def lies_on_cuda(images: Any) -> bool:
+    """Whether the images are a torch tensor on a CUDA device; found out without importing torch."""
+    return hasattr(images, "detach") and images.device.type == "cuda"
+
+
+def validate_tensor(images: Any, channels: int, kernel_size: int, dilation: int = 1) -> Any:
+    """As `validate_images`, of a torch tensor, which stays on its device."""
+    if str(images.layout) != "torch.strided":
+        raise InputError(f"images are a tensor of layout {images.layout}; expected a dense one: use .to_dense()")
+    images = images.detach()
+    _validate_shape(images, channels, kernel_size, dilation)
+    if images.is_floating_point():
+        step = _step(images)
+        for start in range(0, len(images), step):
+            finite = images[start : start + step].double().isfinite().flatten(1).all(dim=1)
+            _require_finite(finite.cpu().numpy(), start)
+    return images
+
+
+def type_name(images: Any) -> str:
+    """The type of an array's or a tensor's numbers, such as "uint8"."""
+    return getattr(images.dtype, "name", None) or str(images.dtype).removeprefix("torch.")
+
+
+def _validate_shape(images: Any, channels: int, kernel_size: int, dilation: int) -> None:
+    shape, kind = tuple(images.shape), type_name(images)
+    if len(shape) != 4:
+        raise InputError(
+            f"images have {len(shape)} dimensions, shape {shape}; expected 4, (N, C, H, W): "
+            "add the missing axis, e.g. images[:, None] for gray images"
+        )
+    if kind != "uint8" and "float" not in kind:
+        raise InputError(f"images are of type {kind}; expected uint8 in 0..255 or floats: convert with .astype or .to")
+    if 0 in shape:
+        raise InputError(f"images are empty, shape {shape}; expected at least one image")
+    if shape[1] != channels:
+        hint = "; this looks like (N, H, W, C): transpose(0, 3, 1, 2)" if shape[3] == channels else ""
+        raise InputError(f"images have {shape[1]} channels, shape {shape}; expected {channels}, in (N, C, H, W){hint}")
+    extent = (kernel_size - 1) * dilation + 1
+    if min(shape[2:]) < extent:
+        reason = "the kernel size" if dilation == 1 else f"kernel size {kernel_size} with dilation {dilation}"
+        raise InputError(f"images are {shape[2]} x {shape[3]} pixels; expected at least {reason}, {extent} x {extent}")
+
+
+def _step(images: Any) -> int:
+    return max(1, _PIECE // (images.shape[1] * images.shape[2] * images.shape[3]))
+
+
+def _require_finite(finite: np.ndarray, start: int) -> None:
+    if not finite.all():
+        raise InputError(
+            f"image {start + int(np.argmin(finite))} holds NaN or infinity; expected finite pixels: "
+            "leave it out or repair it"
+        )

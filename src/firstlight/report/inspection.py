@@ -62,7 +62,7 @@ def inspection_rows(found: "Inspection") -> list[tuple[str, str]]:
 def inspection_table(found: "Inspection") -> Table:
     """A first layer as a table of two columns, findings last."""
     table = Table(title=escape(found.source), title_justify="left", show_header=False, box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", max_width=26)
     table.add_column(overflow="fold")
     for name, value in inspection_rows(found):
         table.add_row(name, escape(value))
@@ -117,43 +117,16 @@ def write_matrix(path: Path, found: "Comparison") -> None:
 
 def write_inspection_page(path: Path, found: "Sequence[Inspection]", failures: "Sequence[Failure]", about: str) -> None:
     """Write one self-contained page: every first layer with its numbers, findings, profile and filters."""
-    from firstlight.style import new_figure, show_tiles, svg
+    from firstlight.report.filter_pages import inspections_page
 
-    sections = []
-    for number, one in enumerate(found):
-        figure, (left, right) = new_figure(columns=2, width=5.0)
-        one.plot(left)
-        show_tiles(right, one.bank.weight)
-        right.set_title("filters, each by its own scale; gray is zero", fontsize=9)
-        sections.append(
-            {
-                "source": one.source,
-                "rows": inspection_rows(one),
-                "findings": one.findings,
-                "svg": _inline(svg(figure), f"s{number}"),
-            }
-        )
-    _write_page(path, "inspection.html", sections=sections, failures=failures, about=about)
+    write_text(path, inspections_page(found, failures, about))
 
 
 def write_comparison_page(path: Path, found: "Comparison", about: str) -> None:
     """Write one self-contained page: the correlations as heat map and table, and all profiles on one axis."""
-    from firstlight.style import svg
+    from firstlight.report.filter_pages import comparison_page
 
-    figures = [_inline(svg(draw()[0]), f"f{number}") for number, draw in enumerate((found.plot, found.plot_profiles))]
-    _write_page(path, "comparison.html", found=found, figures=figures, about=about)
-
-
-def _write_page(path: Path, template: str, **values: Any) -> None:
-    from firstlight.report.page import environment
-
-    write_text(path, environment().get_template(template).render(**values))
-
-
-def _inline(text: str, name: str) -> str:
-    from firstlight.report.page import inline
-
-    return inline(text, name)
+    write_text(path, comparison_page(found, about))
 
 
 def _coloured(r: float, chance: float) -> str:

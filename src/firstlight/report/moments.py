@@ -19,7 +19,7 @@ _SHOWN = 10  # components
 def summary_table(rows: list[tuple[str, str]], title: str) -> Table:
     """Names and values, in two columns."""
     table = Table(title=escape(title), title_justify="left", show_header=False, box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", max_width=26)
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(name, escape(value))

@@ -4,31 +4,45 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from firstlight.files import write_text
+from firstlight.report.filter_pages import comparison_page, inspections_page
 
 if TYPE_CHECKING:
     from firstlight.experiments.base import Result
     from firstlight.experiments.claims import Claim
+    from firstlight.reproduction import Reproduction
+
+__all__ = ["comparison_page", "inspections_page", "reproduction_page", "results_page", "write_page"]
 
 
 def write_page(claims: "Sequence[Claim]", results: "Sequence[Result]", about: dict[str, Any], path: Path) -> None:
-    """Write the page.
+    """Write the page of a reproduction; parameters as of `results_page`."""
+    write_text(path, results_page(claims, results, about))
+
+
+def reproduction_page(reproduction: "Reproduction") -> str:
+    """The page of a reproduction, as HTML."""
+    return results_page(reproduction.claims, reproduction.results, reproduction.about)
+
+
+def results_page(claims: "Sequence[Claim]", results: "Sequence[Result]", about: dict[str, Any]) -> str:
+    """The page of what experiments found, as HTML.
 
     Parameters
     ----------
     claims : sequence of Claim
     results : sequence of Result
-        Their figures are shown, with captions.
+        Their figures are shown, with captions; their networks can be explored.
     about : dict
         Command, preset, data, seeds, device, versions, runs, date.
-    path : Path
-        Of the HTML file.
     """
     from firstlight.experiments import EXPERIMENTS
     from firstlight.experiments.claims import Verdict
+    from firstlight.experiments.views import merged
+    from firstlight.report.interactive import markup, render
+    from firstlight.report.svg import Figures
 
+    figures = Figures()
     sections = [
         {
             "experiment": EXPERIMENTS[result.experiment],
@@ -37,30 +51,26 @@ def write_page(claims: "Sequence[Claim]", results: "Sequence[Result]", about: di
             "units": result.units,
             "figures": [
                 {
+                    "id": f"figure-{result.experiment}-{name}",
                     "title": entry.title,
                     "caption": entry.caption,
-                    "svg": inline(entry.svg, f"{result.experiment}-{name}"),
+                    "svg": markup(figures, entry.svg, f"{result.experiment}-{name}", entry.title),
                 }
                 for name, entry in result.figures.items()
             ],
+            "linked": {name: f"figure-{result.experiment}-{name}" for name in result.figures},
         }
         for result in results
     ]
-    counts = {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in get_args(Verdict)}
-    template = environment().get_template("report.html")
-    write_text(path, template.render(claims=claims, counts=counts, sections=sections, about=about))
-
-
-def environment() -> Environment:
-    """Where the pages' templates are; whatever they are given is escaped."""
-    return Environment(
-        loader=PackageLoader("firstlight.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    views = merged(view for result in results for view in result.networks)
+    experiments = {view.key: result.experiment for result in reversed(results) for view in result.networks}
+    return render(
+        "report.html",
+        views,
+        figures,
+        groups=[experiments[view.key] for view in views],
+        claims=claims,
+        counts={verdict: sum(claim.verdict == verdict for claim in claims) for verdict in get_args(Verdict)},
+        sections=sections,
+        about=about,
     )
-
-
-def inline(text: str, name: str) -> str:
-    """SVG to stand inside HTML: without its prologue, and with identifiers that no other figure has."""
-    body = text[text.index("<svg") :]
-    for marker in ('id="', 'href="#', "url(#"):
-        body = body.replace(marker, f"{marker}{name}-")
-    return body

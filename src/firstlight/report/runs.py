@@ -1,8 +1,10 @@
 """The runs of a store, for the terminal: a table of all, and one in full."""
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
@@ -22,10 +24,10 @@ _UNKNOWN = "-"
 
 def runs_table(runs: Sequence[StoredRun]) -> Table:
     """A row a run: hash, state by colour and word, what is trained, steps done of all, size and what else to know."""
-    table = Table()
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("run", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    table.add_column("what", overflow="fold")
+    table.add_column("what", overflow="fold", min_width=14)
     table.add_column("steps", justify="right", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     noted = any(run.detail for run in runs)
@@ -56,6 +58,27 @@ def run_details(run: StoredRun) -> Table:
         _add(table, {"records": f"{len(finished.steps)} of {filters} filters", **measured}, end=True)
         _add(table, {name.replace("_", " "): value for name, value in finished.environment.items() if name != "hash"})
     return table
+
+
+def run_dict(run: StoredRun, *, full: bool = False) -> dict[str, Any]:
+    """A run in JSON's types; in full with the last metrics and the machine of a finished one."""
+    found = {
+        "hash": run.hash,
+        "state": run.state,
+        "what": describe(run.spec) if run.spec else None,
+        "step": run.step,
+        "steps": run.spec.steps if run.spec else None,
+        "size": run.size,
+        "detail": run.detail,
+        "path": str(run.path),
+    }
+    if full:
+        found["spec"] = run.spec.to_dict() if run.spec else None
+        if run.state == "finished":
+            finished = Run.load(run.path)
+            found["metrics"] = json.loads(finished.metrics.iloc[-1].to_json())
+            found["environment"] = finished.environment
+    return found
 
 
 def _add(table: Table, rows: dict[str, Any], end: bool = False) -> None:

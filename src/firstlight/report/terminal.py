@@ -17,7 +17,7 @@ _COLOURS = {"reproduced": "green", "not reproduced": "red", "not tested": "yello
 
 def bars(values: np.ndarray, width: int = 60) -> str:
     """A profile as a row of bars, one character a component; longer ones are averaged down to `width`."""
-    values = np.asarray(values, dtype=np.float64)
+    values = np.where(np.isfinite(values), values, 0.0)
     if len(values) > width:
         values = np.array([part.mean() for part in np.array_split(values, width)])
     largest = values.max()

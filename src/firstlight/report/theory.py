@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,10 @@ def show_theory(
     lr: float,
     steps: Sequence[float] | None,
     out: Path | None,
-) -> None:
+    console: Console,
+    *,
+    hints: bool = True,
+) -> dict[str, Any]:
     """Print eq. 3 for the patches of a data set; with `out`, also write `theory.csv`, `.svg` and `.png` there.
 
     Parameters
@@ -36,6 +40,13 @@ def show_theory(
     lr : learning rate of the linear CNN, on pixels normalised per channel.
     steps : numbers of gradient steps; None for some from early to whitened.
     out : folder, or None.
+    console : where it is printed.
+    hints : whether it is said what the table's columns are, and what was written.
+
+    Returns
+    -------
+    dict
+        The same in JSON's types; a number of steps that is infinite is the text "inf".
 
     Raises
     ------
@@ -47,7 +58,6 @@ def show_theory(
     times = np.unique(np.array(steps if steps else _spread(basis, lr), dtype=np.float64))
     profiles = linear_cnn_profile(basis.variance, lr=lr, steps=times)
 
-    console = Console()
     fastest = lr * basis.variance[0]
     console.print(
         f"{images.name}: {basis.count:,} patches of {images.channels} x {kernel_size} x {kernel_size}", markup=False
@@ -56,10 +66,25 @@ def show_theory(
         f"lr {lr:g}: lr × λ² of the first component is {fastest:.4g}, gradient descent is {regime(basis.variance, lr)}"
     )
     console.print(_table(basis, times, lr, profiles))
-    console.print("τ = lr × steps, on pixels normalised per channel; bars: energy by component, relative to its peak")
+    if hints:
+        console.print(
+            "τ = lr × steps, on pixels normalised per channel; bars: energy by component, relative to its peak"
+        )
     if out is not None:
         _write(out, basis, times, lr, profiles)
-        console.print(f"Written: {out / 'theory.csv'}, theory.svg, theory.png", soft_wrap=True, markup=False)
+        if hints:
+            console.print(f"Written: {out / 'theory.csv'}, theory.svg, theory.png", soft_wrap=True, markup=False)
+    return {
+        "data": images.name,
+        "patches": basis.count,
+        "channels": images.channels,
+        "kernel_size": kernel_size,
+        "lr": lr,
+        "descent": regime(basis.variance, lr),
+        "variance": basis.variance.tolist(),
+        "steps": [step if np.isfinite(step) else "inf" for step in times.tolist()],
+        "energy": profiles.tolist(),
+    }
 
 
 def _spread(basis: PatchBasis, lr: float) -> list[float]:

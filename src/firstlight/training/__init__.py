@@ -2,7 +2,8 @@
 
 from firstlight.training.display import describe
 from firstlight.training.loop import train
-from firstlight.training.pool import Outcome, train_all
+from firstlight.training.outcome import Outcome
+from firstlight.training.pool import train_all
 from firstlight.training.progress import Progress, TrainingProgress
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec, record_steps

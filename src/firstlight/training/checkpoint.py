@@ -85,7 +85,7 @@ class Checkpoint:
             tally = Tally(**values.pop("tally"))
             checkpoint = cls(model=model, filters=filters, tally=tally, **values)
         except (KeyError, TypeError) as error:
-            raise RunError(f"{path} holds other values ({error}): expected those that this version of firstlight writes") from None
+            raise RunError(f"{path} holds other values ({error}): expected those of this version") from None
         done = [step for step in record_steps(spec.steps) if step <= checkpoint.step]
         if len(filters) != len(done) or [row["step"] for row in checkpoint.rows] != done:
             raise RunError(f"{path} has {len(filters)} records: expected {len(done)} at step {checkpoint.step}")

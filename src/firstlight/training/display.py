@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from firstlight.console import shows_bars, start_bars
 from firstlight.models import MODELS
 from firstlight.training.progress import Progress, TrainingProgress
 from firstlight.training.spec import RunSpec, label_component
@@ -64,13 +65,13 @@ class Display:
         self._score = score
         self._numbers: dict[str, int] = {}
         self._bars: Bars | None = None
-        if several and console.is_terminal:
+        if several and shows_bars(console):
             columns = (BarColumn(), TextColumn("{task.completed}/{task.total}"), TextColumn("{task.fields[status]}"))
             self._bars = Bars(TextColumn("{task.description}"), *columns, TimeRemainingColumn(), console=console)
 
     def __enter__(self) -> Self:
         if self._bars:
-            self._bars.start()
+            start_bars(self._bars)
         return self
 
     def __exit__(

@@ -50,12 +50,21 @@ def train(
 
     Parameters
     ----------
-    spec : what to train.
-    train_set, test_set : uint8 or float images and their labels; the training set is the one that the spec
+    spec
+        What to train.
+    train_set, test_set
+        uint8 or float images and their labels; the training set is the one that the spec
         names.
-    store : folder of runs; this one goes into the folder `spec.hash` in it.
-    device : `"auto"` (a GPU where there is one), `"cpu"`, `"cuda"` or `"cuda:N"`.
-    on_progress : called before the first step, after every step on a CPU, and every few steps on a GPU.
+    store
+        Folder of runs; this one goes into the folder `spec.hash` in it.
+    device
+        `"auto"` (a GPU where there is one), `"cpu"`, `"cuda"` or `"cuda:N"`.
+    on_progress
+        Called before the first step, after every step on a CPU, and every few steps on a GPU.
+
+    Returns
+    -------
+    Run
 
     Raises
     ------
@@ -64,6 +73,17 @@ def train(
         such device.
     RunError
         The training diverged, now or in an earlier call.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import firstlight as fl
+    >>> images, tests = fl.load_images("photos").subset(64), fl.load_images("photos", "test")
+    >>> spec = fl.RunSpec.for_data("vgg5", images, tests, steps=2, seed=0, batch_size=32, test_images=20)
+    >>> with tempfile.TemporaryDirectory() as store:  # doctest: +SKIP
+    ...     run = fl.train(spec, images, tests, store, device="cpu")
+    >>> run.filters.shape  # doctest: +SKIP
+    (3, 64, 3, 3, 3)
     """
     _check_images(spec, train_set, test_set)
     folder = Path(store) / spec.hash

@@ -13,30 +13,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from firstlight import errors
+from firstlight.console import progress_console
 from firstlight.errors import InputError, RunError
 from firstlight.training.display import Display, Line, Score, describe
+from firstlight.training.elsewhere import by_engine
+from firstlight.training.engine_display import EngineDisplay
 from firstlight.training.loop import diverged, stored_failure, train
+from firstlight.training.outcome import DataPlaces, Outcome, named_error, outcome_of
 from firstlight.training.processes import Events, WorkerProcess, stop
 from firstlight.training.progress import Progress
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
 
 if TYPE_CHECKING:
+    from firstlight.engine import Engine
     from firstlight.images import ImageSet
 
 logger = logging.getLogger("firstlight")
 
 Load = Callable[[str], "tuple[ImageSet, ImageSet]"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a training ended: with a run, or with the words why there is none."""
-
-    spec: RunSpec
-    run: Run | None
-    failure: str = ""
 
 
 def train_all(
@@ -48,6 +43,7 @@ def train_all(
     data_dir: Path | str | None = None,
     device: str = "auto",
     jobs: int = 1,
+    engine: "Engine | None" = None,
     score: Score | None = None,
     console: Console | None = None,
 ) -> Iterator[Outcome]:
@@ -56,18 +52,22 @@ def train_all(
     A training that diverges is a failure of its own, and the others go on. Whatever else goes wrong ends all, also when
     the iterator is closed or interrupted: no process is left behind, and the same call goes on where this one was.
     With several jobs each is a process with its part of torch's threads here, `threads // jobs`; a run's last bits
-    depend on that number.
+    depend on that number. With an engine every training is a task, in a process of its own with OMP_NUM_THREADS
+    threads, as that is set where it runs; the store is then a folder that all machines share.
 
     Parameters
     ----------
     specs : what to train; equal ones are trained once.
     load : the train and test images of the data set that a spec names; called in this process, with one job.
     store : folder of runs.
-    sources : what `load_images` is given for a data set, by its name, with several jobs; without an entry, the name.
-    data_dir : as for `load_images`, with several jobs.
-    device : `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`.
+    sources : what `load_images` is given for a data set, by its name, with several jobs or an engine; without an entry,
+        the name.
+    data_dir : as for `load_images`, with several jobs or an engine.
+    device : `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`, of the machine that trains.
     jobs : how many are trained at a time.
-    score : of a spec, what to show as r of the first layer's weights, at every record and before training.
+    engine : where to train instead of here, from `open_engine`; what is trained at a time is up to it.
+    score : of a spec, what to show as r of the first layer's weights, at every record and before training; not with an
+        engine.
     console : where progress is shown; None for stderr.
 
     Raises
@@ -78,34 +78,28 @@ def train_all(
         A data set cannot be had.
     RunError
         A job was killed twice over the same run: most likely there is not enough memory for so many.
+    EngineError
+        The engine's workers are lost, are of another version, or do not see the store.
     OSError
         A run cannot be written.
     """
     if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
         raise InputError(f"jobs={jobs!r}: expected a whole number of at least 1")
+    if engine and jobs > 1:
+        raise InputError(f"jobs={jobs}: the engine's workers decide how many are trained at a time; leave jobs out")
     unique = list({spec.hash: spec for spec in specs}.values())
-    data = _Data({name: str(source) for name, source in (sources or {}).items()}, data_dir and str(data_dir))
-    return _train_all(unique, load, Path(store), data, device, jobs, score, console or Console(stderr=True))
-
-
-@dataclass(frozen=True)
-class _Data:
-    """Where a worker has images from."""
-
-    sources: Mapping[str, str]
-    folder: str | None
-
-    def task(self, spec: RunSpec) -> dict[str, Any]:
-        return {"spec": spec.to_dict(), "source": self.sources.get(spec.data, spec.data), "data_dir": self.folder}
+    data = DataPlaces.of(sources, data_dir)
+    return _train_all(unique, load, Path(store), data, device, jobs, engine, score, console or progress_console())
 
 
 def _train_all(
     specs: list[RunSpec],
     load: Load,
     store: Path,
-    data: _Data,
+    data: DataPlaces,
     device: str,
     jobs: int,
+    engine: "Engine | None",
     score: Score | None,
     console: Console,
 ) -> Iterator[Outcome]:
@@ -115,6 +109,9 @@ def _train_all(
     yield from found.values()
     missing = [spec for spec in specs if spec.hash not in found]
     if not missing:
+        return
+    if engine:
+        yield from by_engine(missing, data, store, device, engine, EngineDisplay(console, len(found), missing, engine))
         return
     with Display(console, len(found), len(specs), score, several=jobs > 1) as display:
         if jobs == 1:
@@ -143,7 +140,8 @@ def _here(specs: list[RunSpec], load: Load, store: Path, device: str, display: D
             except RunError as error:
                 outcome = Outcome(spec, None, str(error))
             except OSError as error:
-                raise _named(error.errno, error.strerror or str(error), error.filename, store / spec.hash) from None
+                said = error.strerror or str(error)
+                raise named_error(error.errno, said, error.filename, store / spec.hash) from None
         yield outcome
 
 
@@ -164,7 +162,7 @@ class _Job:
 
 
 def _by_workers(
-    specs: list[RunSpec], data: _Data, store: Path, device: str, jobs: int, display: Display
+    specs: list[RunSpec], data: DataPlaces, store: Path, device: str, jobs: int, display: Display
 ) -> Iterator[Outcome]:
     import torch
 
@@ -200,7 +198,7 @@ def _by_workers(
             elif job and message["event"] == "progress":
                 job.show(message)
             elif job:
-                outcome = _outcome(message, job.spec, store)
+                outcome = outcome_of(message, job.spec, store)
                 job.line.end()
                 begin(worker)
                 yield outcome
@@ -219,20 +217,3 @@ def _excuse(code: int, how: str, spec: RunSpec, jobs: int, again: set[str]) -> N
         )
     again.add(spec.hash)
     logger.warning("the process that trained run %s %s: it goes on in another", spec.hash, how)
-
-
-def _outcome(message: dict[str, Any], spec: RunSpec, store: Path) -> Outcome:
-    """The outcome that a worker tells of; raises what ends all of them."""
-    if message["event"] == "finished":
-        return Outcome(spec, Run.load(store / spec.hash))
-    if message["event"] == "failed":
-        return Outcome(spec, None, message["text"])
-    if message["event"] == "refused":
-        raise getattr(errors, message["kind"])(message["text"])
-    number, text, name = message["args"]
-    raise _named(number, text, name, store / spec.hash)
-
-
-def _named(number: int | None, text: str, name: str | None, folder: Path) -> OSError:
-    """An error of the system that says where: a full disk does not, when it is written to."""
-    return OSError(f"{folder}: {text}") if number is None else OSError(number, text, name or str(folder))

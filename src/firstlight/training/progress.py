@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from firstlight.console import progress_console, shows_bars, start_bars
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -57,9 +59,9 @@ class TrainingProgress:
     def __init__(self, title: str, total_steps: int, console: Console | None = None) -> None:
         self.correlation: float | None = None
         self._title = title
-        self._console = console or Console(stderr=True)
+        self._console = console or progress_console()
         self._bar: Bar | None = None
-        if self._console.is_terminal:
+        if shows_bars(self._console):
             self._bar = Bar(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -73,7 +75,7 @@ class TrainingProgress:
 
     def __enter__(self) -> Self:
         if self._bar:
-            self._bar.start()
+            start_bars(self._bar)
         return self
 
     def __exit__(

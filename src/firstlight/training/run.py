@@ -25,15 +25,30 @@ class Run:
 
     Attributes
     ----------
-    path : the run's folder.
-    spec : what was trained.
-    steps : (T,) int64, the recorded steps: 0 is the initialisation, `s` is after `s` updates.
-    filters : (T, K, C, kh, kw) float64, the first layer's weights (trained in float32) at those steps.
-    metrics : one row a recorded step: `step`, `epoch`, `train_loss` and `train_accuracy` (means over the
+    path
+        The run's folder.
+    spec
+        What was trained.
+    steps
+        (T,) int64, the recorded steps: 0 is the initialisation, `s` is after `s` updates.
+    filters
+        (T, K, C, kh, kw) float64, the first layer's weights (trained in float32) at those steps.
+    metrics
+        One row a recorded step: `step`, `epoch`, `train_loss` and `train_accuracy` (means over the
         batches since the row before), `test_loss` and `test_accuracy` (evaluation mode, at some rows). NaN
         where nothing was measured.
-    environment : versions, machine, threads, times and speed of the training; nothing that decides the
+    environment
+        Versions, machine, threads, times and speed of the training; nothing that decides the
         result.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> from firstlight.record import recorded_results
+    >>> folder = min((recorded_results() / "runs").iterdir())
+    >>> run = fl.Run.load(folder)
+    >>> run.spec.hash == folder.name, len(run.steps) == len(run.filters) == len(run.metrics)
+    (True, True)
     """
 
     path: Path

@@ -48,33 +48,60 @@ class RunSpec:
 
     Attributes
     ----------
-    model : a key of `firstlight.models.MODELS`.
-    data, data_fingerprint : name and fingerprint (hex) of the training set.
-    test_fingerprint : fingerprint (hex) of the test set, which decides the measured loss and accuracy.
-    classes, channels : number of classes, channels of an image.
-    mean, std : per channel; the network sees `(pixel / 255 - mean) / std`, or `(pixel - mean) / std` of
+    model
+        A key of `firstlight.models.MODELS`.
+    data, data_fingerprint
+        Name and fingerprint (hex) of the training set.
+    test_fingerprint
+        Fingerprint (hex) of the test set, which decides the measured loss and accuracy.
+    classes, channels
+        Number of classes, channels of an image.
+    mean, std
+        Per channel; the network sees `(pixel / 255 - mean) / std`, or `(pixel - mean) / std` of
         float images.
-    steps : number of updates of the weights.
-    seed : decides the initial weights, the order of the images and the dropout.
-    lr : learning rate.
-    batch_size : images a step.
-    train_images : how many of the first training images are used; None for all.
-    test_images : how many of the first test images measure loss and accuracy.
-    format : version of what a spec means; 1.
-    width : number of first-layer filters; None for the network's own.
-    stride : of the first layer; above 1 its patches are read without padding, side by side at 3.
-    frozen : whether the first layer stays as it was initialised.
-    only : names of the classes that are kept, in the order of their new numbers; None for all.
-    labels : `"true"`; `"random"`, drawn uniformly for every image, of the run's seed; or `"energy:N"`, the quantile
+    steps
+        Number of updates of the weights.
+    seed
+        Decides the initial weights, the order of the images and the dropout.
+    lr
+        Learning rate.
+    batch_size
+        Images a step.
+    train_images
+        How many of the first training images are used; None for all.
+    test_images
+        How many of the first test images measure loss and accuracy.
+    format
+        Version of what a spec means; 1.
+    width
+        Number of first-layer filters; None for the network's own.
+    stride
+        Of the first layer; above 1 its patches are read without padding, side by side at 3.
+    frozen
+        Whether the first layer stays as it was initialised.
+    only
+        Names of the classes that are kept, in the order of their new numbers; None for all.
+    labels
+        `"true"`; `"random"`, drawn uniformly for every image, of the run's seed; or `"energy:N"`, the quantile
         that the image's patch energy in component N (from 1) falls into, of as many as there are classes.
-    scaled_component, scale : the component (from 1) of the patches side by side whose coefficient is multiplied by
+    scaled_component, scale
+        The component (from 1) of the patches side by side whose coefficient is multiplied by
         `scale` in every patch of every image; None for none. Only with the stride that lays them side by side.
-    precision : `"float32"`, or `"bfloat16"` for the products of the network; weights stay float32.
+    precision
+        `"float32"`, or `"bfloat16"` for the products of the network; weights stay float32.
 
     Raises
     ------
     InputError
         A field has a value that no run can have.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> train_set, test_set = fl.load_images("photos"), fl.load_images("photos", "test")
+    >>> spec = RunSpec.for_data("vgg11", train_set, test_set, steps=100, seed=0, labels="random")
+    >>> spec.data, spec.classes, spec.lr, len(spec.hash)
+    ('photos', 5, 0.01, 16)
     """
 
     model: str

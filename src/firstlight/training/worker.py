@@ -1,8 +1,8 @@
 """A process that trains one run after another for `train_all`.
 
 `python -m firstlight.training.worker STORE DEVICE THREADS` reads a JSON object a line from standard input: a `spec`,
-the `source` of its images for `load_images`, and `data_dir`. To standard output it writes a JSON object a line, whose
-`event` is one of
+the `source` of its images for `load_images`, and `data_dir`. With 0 for THREADS, torch takes as many as it would of
+itself. To standard output it writes a JSON object a line, whose `event` is one of
 
 - `progress`: the fields of `Progress`; `initial` only in the first of a run, `filters` as nested lists or null;
 - `log`: a `level` and a `text` for the logger "firstlight";
@@ -43,7 +43,8 @@ def main(store: str, device: str, threads: str) -> None:
     logging.getLogger("firstlight").addHandler(messages)
     import torch
 
-    torch.set_num_threads(int(threads))
+    if int(threads):
+        torch.set_num_threads(int(threads))
     while True:
         messages.send(_outcome(tasks.get(), store, device, messages))
 

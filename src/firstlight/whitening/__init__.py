@@ -2,6 +2,7 @@
 
 from firstlight.whitening.bank import pixel_bank, whitening_bank
 from firstlight.whitening.curve import AutocorrelationCurve
-from firstlight.whitening.lag_moments import LagMoments, autocorrelation
+from firstlight.whitening.lag_moments import LagMoments
+from firstlight.whitening.measure import autocorrelation
 
 __all__ = ["AutocorrelationCurve", "LagMoments", "autocorrelation", "pixel_bank", "whitening_bank"]

@@ -25,6 +25,15 @@ class AutocorrelationCurve:
         Number K of filters: the entries of y.
     source, layer : str
         Where the filters came from.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> curve = fl.autocorrelation(None, fl.load_images("photos"), max_distance=2)
+    >>> curve
+    AutocorrelationCurve(pixels: 3 filters; 0.930 at 2 pixels)
+    >>> curve.distance
+    array([0, 1, 2])
     """
 
     value: np.ndarray = field(repr=False)

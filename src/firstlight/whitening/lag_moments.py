@@ -1,20 +1,21 @@
 """LagMoments: all that the auto-correlation of any filter bank needs to know of the images."""
 
-import numbers
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank
-from firstlight.images import load_images
-from firstlight.patches.validation import validate_images
-from firstlight.whitening.bank import pixel_bank
+from firstlight.patches.image_lags import ImageLags
 from firstlight.whitening.curve import AutocorrelationCurve
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
+
+# Floating-point images are normalised so many numbers at a time.
+_STACK = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,14 +34,23 @@ class LagMoments:
         in both orders. In units of the squared normalised pixel; no mean patch is subtracted.
     kernel_size, channels : int
         Shape of the patches, which are flattened in the order (channel, row, column).
+    window : tuple of two int, or None
+        Rows and columns of the patches, where only the first of them count; None: all.
     """
 
     matrices: np.ndarray = field(repr=False)
     kernel_size: int
     channels: int
+    window: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, images: "ImageSet", kernel_size: int, max_distance: int = 10) -> "LagMoments":
+    def of(
+        cls,
+        images: "ImageSet",
+        kernel_size: int,
+        max_distance: int = 10,
+        window: tuple[int, int] | None = None,
+    ) -> "LagMoments":
         """Measure the pairs of patches of a set of images.
 
         Parameters
@@ -51,47 +61,55 @@ class LagMoments:
             Side of the patches, in pixels.
         max_distance : int
             Largest distance, in pixels.
+        window : tuple of two int, optional
+            As of `ImageLags.matrices`.
 
         Raises
         ------
         InputError
             The images are too small for such patches so far apart, or hold NaN or infinity.
         """
-        for name, value, least in (("kernel_size", kernel_size, 1), ("max_distance", max_distance, 0)):
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
-        pixels = validate_images(images.images, images.channels, kernel_size)
-        farthest = min(images.size) - kernel_size
-        if max_distance > farthest:
-            raise InputError(
-                f"max_distance is {max_distance}; expected at most {farthest}: patches of {kernel_size} x "
-                f"{kernel_size} pixels lie no farther apart in images of {images.size[0]} x {images.size[1]}"
-            )
-        from firstlight.whitening.pair_sums import lag_matrices  # numba takes half a second to import
+        lags = ImageLags(kernel_size, images.channels, max_distance)
+        if images.images.dtype == np.uint8:
+            return cls.of_lags(lags.update(images.images), images.mean, images.std, window)
+        for stack in _stacks(images.images, images.mean, images.std):
+            lags.update(stack)
+        return cls.of_lags(lags, window=window)
 
-        mean, std = np.array(images.mean), np.array(images.std)
-        with np.errstate(over="ignore", invalid="ignore"):
-            matrices = lag_matrices(pixels, int(kernel_size), int(max_distance), mean, std)
-        if not np.isfinite(matrices).all():
-            raise InputError("the squares of normalised pixels overflow; expected smaller pixels: rescale the images")
+    @classmethod
+    def of_lags(
+        cls,
+        lags: ImageLags,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        window: tuple[int, int] | None = None,
+    ) -> "LagMoments":
+        """Normalise what was summed before; parameters and errors as of `ImageLags.matrices`."""
+        matrices = lags.matrices(mean, std, window)
         matrices.setflags(write=False)
-        return cls(matrices, int(kernel_size), images.channels)
+        whole = window in (None, (lags.kernel_size, lags.kernel_size))
+        return cls(matrices, lags.kernel_size, lags.channels, None if whole else window)
 
     @property
     def max_distance(self) -> int:
         """Largest distance, in pixels."""
         return len(self.matrices) - 1
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of the filters whose auto-correlation follows."""
+        return (self.channels, *(self.window or (self.kernel_size, self.kernel_size)))
+
     def __repr__(self) -> str:
-        size = self.kernel_size
-        return f"LagMoments({self.channels} x {size} x {size} patches, up to {self.max_distance} pixels apart)"
+        shape = " x ".join(map(str, self.shape))
+        return f"LagMoments({shape} patches, up to {self.max_distance} pixels apart)"
 
     def curve(self, bank: FilterBank | np.ndarray) -> AutocorrelationCurve:
         """Auto-correlation of a filter bank's output.
 
         Parameters
         ----------
-        bank : FilterBank or ndarray of shape (K, C, k, k)
+        bank : FilterBank or ndarray of shape (K, C, k, k), or as the window
             Read with stride 1 and without padding, whatever its layer does.
 
         Raises
@@ -100,12 +118,11 @@ class LagMoments:
             The filters have another shape than the patches, are dilated, or respond to nothing in the images.
         """
         bank = FilterBank.of(bank)
-        expected = (self.channels, self.kernel_size, self.kernel_size)
-        if bank.weight.shape[1:] != expected or bank.dilation != (1, 1):
+        if bank.weight.shape[1:] != self.shape or bank.dilation != (1, 1):
             shape = " x ".join(map(str, bank.weight.shape[1:]))
             raise InputError(
                 f"filters are {shape} with dilation {bank.dilation} and {bank.groups} groups; expected "
-                f"{' x '.join(map(str, expected))}, as the patches of these moments, without dilation or groups"
+                f"{' x '.join(map(str, self.shape))}, as the patches of these moments, without dilation or groups"
             )
         weight = bank.weight.reshape(len(bank), -1)
         largest = np.abs(weight).max()
@@ -124,49 +141,11 @@ class LagMoments:
         return AutocorrelationCurve(value, raw, len(bank), bank.source, bank.layer)
 
 
-def autocorrelation(bank: FilterBank | np.ndarray | None, images: Any, max_distance: int = 10) -> AutocorrelationCurve:
-    """Auto-correlation of a filter bank's output against distance: how redundant the responses still are.
-
-    ``C(d) = E[y(i) . y(i + d)]``, y the vector of the responses of all filters at one place, without bias, stride 1
-    and without padding, on normalised images. The mean is over all images and all pairs of places d pixels apart,
-    both inside the output, first horizontally and vertically by themselves, and then of the two. The mean response is
-    not subtracted.
-
-    Parameters
-    ----------
-    bank : FilterBank, ndarray of shape (K, C, k, k), or None
-        The filters; None for the pixels themselves.
-    images : ImageSet, ndarray, or what else `load_images` takes
-        Normalised by the mean and std of the set; an array by its own.
-    max_distance : int
-        Largest distance, in pixels.
-
-    Returns
-    -------
-    AutocorrelationCurve
-
-    Raises
-    ------
-    InputError
-        Filters that do not fit the images, are not square, or respond to nothing; or images smaller than
-        kernel size + max_distance.
-
-    References
-    ----------
-    Chowers and Weiss, ICML 2023, Fig. 6.
-
-    Examples
-    --------
-    >>> import firstlight as fl
-    >>> images = fl.load_images("photos")
-    >>> autocorrelation(None, images).value.round(2)[[0, 1, 10]]
-    array([1.  , 0.97, 0.76])
-    """
-    images = load_images(images)
-    if bank is None:
-        bank = pixel_bank(images.channels)
-    bank = FilterBank.of(bank)
-    height, width = bank.weight.shape[2:]
-    if height != width:
-        raise InputError(f"filters are {height} x {width} pixels; expected square ones")
-    return LagMoments.of(images, height, max_distance).curve(bank)
+def _stacks(images: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Iterator[np.ndarray]:
+    """Floating-point images normalised, some at a time: the sums of what is near zero lose little to rounding."""
+    offset, scale = (np.array(values)[:, None, None] for values in (mean, std))
+    size = max(1, _STACK // images[0].size)
+    for start in range(0, len(images), size):
+        with np.errstate(over="ignore", invalid="ignore"):
+            stack = (images[start : start + size] - offset) / scale
+        yield stack

@@ -1,11 +1,10 @@
 """How far the reading of a data set has come: a bar on a terminal, elsewhere a line now and then."""
 
-import sys
 import time
 from types import TracebackType
 from typing import Any, Self
 
-from firstlight.images.download import note
+from firstlight.console import note, progress_console, shows_bars, start_bars
 
 _LINE_SECONDS = 10.0
 _BAR_SECONDS = 0.1
@@ -31,16 +30,15 @@ class Progress:
 
     def __enter__(self) -> Self:
         self._start = self._told = time.monotonic()
-        if self.shown and sys.stderr.isatty():
-            from rich.console import Console
+        if self.shown and shows_bars(console := progress_console()):
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
 
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
             more = (TextColumn("images, {task.fields[rate]:,.0f}/s, left:"), TimeRemainingColumn())
-            self._bar = Bar(*columns, *more, console=Console(stderr=True), transient=True)
+            self._bar = Bar(*columns, *more, console=console, transient=True)
             self._task = self._bar.add_task(self.label, total=self.total, rate=0.0)
-            self._bar.start()
+            start_bars(self._bar)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:

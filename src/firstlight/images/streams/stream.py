@@ -62,6 +62,13 @@ class ImageStream:
         What the source is called.
     channels : int
         Of every image.
+
+    Examples
+    --------
+    >>> import firstlight as fl, numpy as np
+    >>> stream = fl.image_stream([np.zeros((8, 8, 3), np.uint8), np.zeros((6, 9, 3), np.uint8)], progress=False)
+    >>> sorted(stack.shape for stack in stream), stream.count
+    ([(1, 3, 6, 9), (1, 3, 8, 8)], 2)
     """
 
     def __init__(self, images: Images, *, strict: bool, progress: bool) -> None:

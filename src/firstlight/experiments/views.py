@@ -1,0 +1,61 @@
+"""Trained runs as views: what the interactive page shows of the networks of an experiment."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from firstlight.network_view import NetworkView, Snapshot
+from firstlight.patches import PatchBasis
+from firstlight.profile import energy_profile
+from firstlight.training import Run, describe
+
+LEARNING = ("step", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+def run_view(run: Run, basis: PatchBasis, decorrelation: Mapping[str, np.ndarray] | None = None) -> NetworkView:
+    """A run: the profile of w(t) - w(0) at every recorded step but the first, its filters and its learning curve."""
+    snapshots = [
+        Snapshot.of(energy_profile(filters, basis, initial=run.initial), basis, int(step))
+        for step, filters in zip(run.steps[1:], run.filters[1:], strict=True)
+    ]
+    return NetworkView(
+        name=describe(run.spec),
+        basis=basis,
+        snapshots=snapshots,
+        trained=run.final,
+        initial=run.initial,
+        learning={name: run.metrics[name].to_numpy(dtype=np.float64) for name in LEARNING},
+        decorrelation=decorrelation or {},
+        units=(
+            f"τ = lr × steps of a linear CNN (lr {run.spec.lr:g} here), on patches normalised as the network's inputs "
+            "are"
+        ),
+        key=run.spec.hash,
+    )
+
+
+def decorrelation_curves(curves: pd.DataFrame, run: Run) -> dict[str, np.ndarray]:
+    """C(d) / C(0) of one run's filters, of the pixels and of ideal whitening filters, from the table of all curves."""
+    own = (curves.model == run.spec.model) & (curves.seed == run.spec.seed)
+    found = {bank: curves[own & (curves.bank == bank)] for bank in ("trained", "initial", "change")}
+    found |= {bank: curves[curves.bank == bank] for bank in ("pixels", "ideal whitening")}
+    return {bank: rows.value.to_numpy(dtype=np.float64) for bank, rows in found.items() if len(rows)}
+
+
+def merged(views: Iterable[NetworkView]) -> list[NetworkView]:
+    """Each network once: what one view of it lacks is taken from the others."""
+    found: dict[str, NetworkView] = {}
+    for number, view in enumerate(views):
+        key = view.key or f"#{number}"
+        first = found.get(key)
+        if first is None:
+            found[key] = view
+        else:
+            found[key] = replace(
+                first,
+                learning=first.learning or view.learning,
+                decorrelation=first.decorrelation or view.decorrelation,
+            )
+    return list(found.values())

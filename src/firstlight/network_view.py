@@ -1,0 +1,82 @@
+"""NetworkView: all that an interactive page shows of one network's first layer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from firstlight.errors import InputError
+from firstlight.patches.basis import PatchBasis
+from firstlight.profile import EnergyProfile
+from firstlight.theory.fit import FormulaFit, fit_formula
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A profile at one moment, with the best fit of eq. 3.
+
+    Attributes
+    ----------
+    profile : EnergyProfile
+    fit : FormulaFit or None
+        None where eq. 3 cannot be fitted, for the reason in `unfitted`.
+    unfitted : str
+    step : int or None
+        Updates since the initialisation; None where nobody knows.
+    """
+
+    profile: EnergyProfile = field(repr=False)
+    fit: FormulaFit | None
+    unfitted: str = ""
+    step: int | None = None
+
+    @classmethod
+    def of(cls, profile: EnergyProfile, basis: PatchBasis, step: int | None = None) -> "Snapshot":
+        """Fit eq. 3 to a profile, or say why that is impossible."""
+        try:
+            return cls(profile, fit_formula(profile, basis), step=step)
+        except InputError as error:
+            return cls(profile, None, str(error), step)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkView:
+    """A network's first layer: what it was, what it became, and how eq. 3 follows it.
+
+    Attributes
+    ----------
+    name : str
+        What people call it.
+    basis : PatchBasis
+        The components that the profiles are measured in.
+    snapshots : sequence of Snapshot
+        At least one; the last is the network as it is, those before it are its training.
+    trained : ndarray, shape (K, C, kh, kw)
+        The filters; their kernels may be larger than the components, whose windows they are then looked at through.
+    initial : ndarray, shape (K, C, kh, kw), or None
+        The filters before training, where they are known.
+    learning : mapping of str to ndarray, shape (T,)
+        Columns of the learning curve: "step", "train_loss", "train_accuracy", "test_loss", "test_accuracy"; NaN
+        where nothing was measured. Empty: not recorded.
+    decorrelation : mapping of str to ndarray, shape (max_distance + 1,)
+        C(d) / C(0) at d = 0, 1, ... pixels of the banks and of what they are compared with. Empty: not measured.
+    units : str
+        What tau is measured in.
+    key : str
+        The same for views of the same network, such as the hash of its run; empty: a network of its own.
+    """
+
+    name: str
+    basis: PatchBasis = field(repr=False)
+    snapshots: Sequence[Snapshot] = field(repr=False)
+    trained: np.ndarray = field(repr=False)
+    initial: np.ndarray | None = field(repr=False, default=None)
+    learning: Mapping[str, np.ndarray] = field(repr=False, default_factory=dict)
+    decorrelation: Mapping[str, np.ndarray] = field(repr=False, default_factory=dict)
+    units: str = ""
+    key: str = ""
+
+    @property
+    def final(self) -> Snapshot:
+        """The network as it is."""
+        return self.snapshots[-1]

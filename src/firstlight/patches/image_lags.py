@@ -1,0 +1,352 @@
+"""ImageLags: exact sums over all patches of a data set and over all pairs of them some pixels apart."""
+
+import datetime
+import numbers
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from firstlight import __version__
+from firstlight.errors import InputError
+from firstlight.patches.basis import PatchBasis
+from firstlight.patches.moments import PatchMoments
+from firstlight.patches.normalise import checked_normalisation, scaled_covariance, taps_inside
+from firstlight.patches.storage import read_lags, write_lags
+from firstlight.patches.validation import validate_images
+
+# The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
+_MOST_PATCHES = (2**63 - 1) // 255**2
+# Numbers in `second`: 2 GiB of them.
+_MOST_NUMBERS = 1 << 28
+
+
+class ImageLags:
+    """Accumulate what patch moments and auto-correlation curves need to know of images.
+
+    These are the patches' moments, and for every distance d up to `max_distance`, across and down, the same of the
+    pairs of patches that lie d pixels apart, both inside the image: ``sum p(x) p(x + d)^T``, made symmetric by counting
+    each pair in both orders; the sum of the patches in all pairs; and the number of pairs. From these sums follow, for
+    any normalisation, the `moments` and :meth:`basis`, and the :meth:`matrices` under the auto-correlation of any
+    filter bank. They are the least that does: images of different sizes have different shares of pairs at each
+    distance, and the first moments are what the mean of a normalisation is multiplied with.
+
+    Patches are as those of `PatchMoments`, with stride 1. uint8 images are summed in exact integers: the result does
+    not depend on the machine, the order, or how the data were split, and ``+`` merges. Floating-point images are summed
+    in float64. Images may differ in size from one update to the next.
+
+    Smaller distances follow exactly, :meth:`up_to`. Smaller kernels do not: the pixels that their patches have more at
+    the border of an image are in no sum. What follows is the `window` of :meth:`matrices`: the first rows and columns
+    of the same patches.
+
+    Rounding of floating-point images: an entry of `second`, of channels c and e, differs from the exact sum by at most
+    ``8 g sqrt(E_c E_e)``, where E_c is the sum of the squares of all pixels of channel c, and ``g = m u / (1 - m u)``
+    with ``u = 2**-53`` and m = 64 + 8 kernel_size + 4 times the pixels (N H W) of a channel; an entry of `first` by at
+    most ``8 g`` times the sum of the magnitudes of channel c. This is relative to the whole images: subtract the mean
+    from images that are far from zero. It holds unless numbers over- or underflow.
+
+    Parameters
+    ----------
+    kernel_size : int
+        Pixels in each row and column of a patch.
+    channels : int
+        Channels of the images; 1 for gray, 3 for RGB.
+    max_distance : int
+        Largest distance between the patches of a pair, in pixels.
+
+    Attributes
+    ----------
+    second : ndarray, shape (1 + 2 * max_distance, D, D), D = channels * kernel_size**2
+        Second moments: of the patches; of the pairs 1, 2, ... pixels across; of those 1, 2, ... pixels down. int64 for
+        uint8 images (units: squared pixel values, 0..255), else float64.
+    first : ndarray, shape (1 + 2 * max_distance, D)
+        Sums of the patches, and of both patches of all pairs, of the same type.
+    count : ndarray, shape (1 + 2 * max_distance,), int64
+        Number of patches; then twice the number of pairs, for both orders.
+    pixels : PatchMoments
+        Of all pixels of the same images, as patches of 1 x 1.
+    dtype : {None, "uint8", "float64"}
+        What the images were; None before the first update.
+    provenance : dict
+        What the file said that they were loaded from; empty otherwise.
+
+    References
+    ----------
+    Chowers and Weiss, ICML 2023, section 3 and Fig. 6.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> from firstlight.patches import ImageLags
+    >>> images = fl.load_images("photos")
+    >>> lags = ImageLags(kernel_size=3, channels=3, max_distance=10).update(images.images)
+    >>> lags
+    ImageLags(kernel_size=3, channels=3, max_distance=10: 18,000,000 patches of uint8 images)
+    >>> lags.moments == fl.PatchMoments(kernel_size=3, channels=3).update(images.images)
+    True
+    >>> fl.autocorrelation(fl.whitening_bank(lags.basis(images.mean, images.std)), lags).value.round(2)[[0, 1, 10]]
+    array([1.  , 0.27, 0.12])
+    """
+
+    def __init__(self, kernel_size: int = 3, channels: int = 3, max_distance: int = 10) -> None:
+        settings = {"kernel_size": (kernel_size, 1), "channels": (channels, 1), "max_distance": (max_distance, 0)}
+        for name, (value, least) in settings.items():
+            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
+                raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
+        self.kernel_size, self.channels = int(kernel_size), int(channels)
+        self.max_distance = int(max_distance)
+        shifts = 1 + 2 * self.max_distance
+        if shifts * self.size**2 > _MOST_NUMBERS:
+            raise InputError(
+                f"kernel_size {self.kernel_size} with {self.channels} channels and max_distance {self.max_distance} "
+                f"makes {shifts:,} matrices of {self.size:,} x {self.size:,}; expected at most {_MOST_NUMBERS:,} "
+                f"numbers, which take {8 * _MOST_NUMBERS >> 30} GiB"
+            )
+        self.dtype: str | None = None
+        self.provenance: dict[str, str] = {}
+        self.second = np.zeros((shifts, self.size, self.size), np.int64)
+        self.first = np.zeros((shifts, self.size), np.int64)
+        self.count = np.zeros(shifts, np.int64)
+        self.pixels = PatchMoments(1, self.channels)
+
+    @property
+    def size(self) -> int:
+        """Length D of a patch: channels * kernel_size**2."""
+        return self.channels * self.kernel_size**2
+
+    @property
+    def extent(self) -> int:
+        """Pixels from the first to the last of a pair of patches, in one direction: images must be as large."""
+        return self.kernel_size + self.max_distance
+
+    @property
+    def _settings(self) -> tuple[int, int, int]:
+        return self.kernel_size, self.channels, self.max_distance
+
+    def __repr__(self) -> str:
+        return (
+            f"ImageLags(kernel_size={self.kernel_size}, channels={self.channels}, max_distance={self.max_distance}: "
+            f"{self.count[0]:,} patches of {self.dtype or 'no'} images)"
+        )
+
+    def update(self, images: Any) -> Self:
+        """Add all patches of a stack of images, and all pairs of them.
+
+        Parameters
+        ----------
+        images : array_like, shape (N, C, H, W), uint8 or floating
+            uint8 in 0..255, or finite floats in any unit; at least kernel_size + max_distance high and wide.
+
+        Returns
+        -------
+        ImageLags
+            This object, so that calls chain.
+
+        Raises
+        ------
+        InputError
+            Wrong rank or type, no images, too small ones, another number of channels, NaN or infinity, or a mixture of
+            uint8 and floats. The sums are then unchanged.
+        """
+        images = validate_images(images, self.channels, self.kernel_size)
+        if min(images.shape[2:]) < self.extent:
+            raise InputError(
+                f"max_distance is {self.max_distance}; expected at most {min(images.shape[2:]) - self.kernel_size}: "
+                f"patches of {self.kernel_size} x {self.kernel_size} pixels lie no farther apart in images of "
+                f"{images.shape[2]} x {images.shape[3]}"
+            )
+        dtype = "uint8" if images.dtype == np.uint8 else "float64"
+        if self.dtype not in (None, dtype):
+            raise InputError(
+                f"images are {images.dtype}, but these lags hold {self.dtype} images; their units differ: "
+                "accumulate them in separate ImageLags"
+            )
+        self._refuse_overflow(self.pixels.count + len(images) * images.shape[2] * images.shape[3])
+        from firstlight.patches.pair_sums import pair_sums  # numba takes half a second to import
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = pair_sums(images, self.kernel_size, self.max_distance)
+            second, first = sums.second + self.second, sums.first + self.first
+            pixels = self.pixels + PatchMoments.of_sums(
+                sums.pixel_second, sums.pixel_first, sums.pixel_count, 1, self.channels, 1
+            )
+        if dtype == "float64" and not np.isfinite(second).all():
+            raise InputError(
+                f"pixels reach {np.abs(images).max():.3g} and their squares overflow; expected smaller ones: rescale"
+            )
+        self.second, self.first, self.count, self.pixels = second, first, sums.count + self.count, pixels
+        self.dtype = dtype
+        return self
+
+    @staticmethod
+    def _refuse_overflow(pixels: int) -> None:
+        if 2 * pixels > _MOST_PATCHES:
+            raise InputError(
+                f"pairs of {pixels:,} patches are more than {_MOST_PATCHES:,}, for which 64-bit sums are certain to be "
+                "exact; keep separate ImageLags"
+            )
+
+    def __add__(self, other: "ImageLags") -> "ImageLags":
+        """Merge: the sums over both sets of images, exactly (uint8)."""
+        if not isinstance(other, ImageLags):
+            return NotImplemented
+        for name in ("kernel_size", "channels", "max_distance", "dtype"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs and not (name == "dtype" and None in (mine, theirs)):
+                hint = ": cut the longer one with up_to" if name == "max_distance" else ""
+                raise InputError(f"cannot merge lags of {name} {mine} with {theirs}; expected the same{hint}")
+        self._refuse_overflow(self.pixels.count + other.pixels.count)
+        total = ImageLags(*self._settings)
+        total.dtype = self.dtype or other.dtype
+        total.second, total.first = self.second + other.second, self.first + other.first
+        total.count, total.pixels = self.count + other.count, self.pixels + other.pixels
+        return total
+
+    def __radd__(self, other: int) -> "ImageLags":
+        """``0 + lags``, with which ``sum([...])`` begins."""
+        if other != 0:
+            return NotImplemented
+        return ImageLags(*self._settings) + self
+
+    def __eq__(self, other: object) -> bool:
+        """Sums over the same images, bit for bit."""
+        if not isinstance(other, ImageLags):
+            return NotImplemented
+        return (*self._settings, self.dtype) == (*other._settings, other.dtype) and (
+            np.array_equal(self.count, other.count)
+            and np.array_equal(self.second, other.second)
+            and np.array_equal(self.first, other.first)
+            and self.pixels == other.pixels
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def up_to(self, max_distance: int) -> "ImageLags":
+        """What lags of a smaller distance sum up over the same images, exactly.
+
+        Raises
+        ------
+        InputError
+            The distance is larger than these lags go.
+        """
+        shorter = ImageLags(self.kernel_size, self.channels, max_distance)
+        if shorter.max_distance > self.max_distance:
+            raise InputError(
+                f"max_distance is {max_distance}; expected at most {self.max_distance}, up to which these lags go"
+            )
+        kept = [shift for shift in range(len(self.count)) if self._distance(shift) <= shorter.max_distance]
+        shorter.second, shorter.first, shorter.count = self.second[kept], self.first[kept], self.count[kept]
+        shorter.dtype, shorter.pixels = self.dtype, self.pixels
+        return shorter
+
+    def _distance(self, shift: int) -> int:
+        """Pixels between the patches of the pairs in that row of the sums."""
+        return shift if shift <= self.max_distance else shift - self.max_distance
+
+    @property
+    def moments(self) -> PatchMoments:
+        """The patches' moments; of uint8 images the same as those of `PatchMoments`, to the bit."""
+        settings = self.kernel_size, self.channels, 1
+        if self.dtype is None:
+            return PatchMoments(*settings)
+        return PatchMoments.of_sums(self.second[0], self.first[0], int(self.count[0]), *settings)
+
+    def basis(
+        self,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        center: bool = False,
+        window: tuple[int, int] | None = None,
+    ) -> PatchBasis:
+        """Principal components of the patches; see `PatchMoments.basis`."""
+        return self.moments.basis(mean, std, center, window)
+
+    def matrices(
+        self,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+        window: tuple[int, int] | None = None,
+    ) -> np.ndarray:
+        """Second moments of pairs of patches 0, 1, ... pixels apart, normalised as ``(x - mean) / std`` per channel.
+
+        uint8 pixels are first scaled to 0..1. The normalisation is applied to the sums, in exact integer arithmetic up
+        to the last division, so nothing is lost to cancellation.
+
+        Parameters
+        ----------
+        mean, std : float or sequence of C floats, optional
+            Per channel, in 0..1 units for uint8 images, else in the images' own. None: 0 and 1.
+        window : tuple of two int, optional
+            Rows and columns, for a filter that is smaller than a patch: every patch counts with its first rows and
+            columns only.
+
+        Returns
+        -------
+        ndarray, shape (max_distance + 1, D, D), D = channels * rows * columns, float64
+            ``E[p(i) p(i + d)^T]``: half of it the mean over horizontal pairs, half over vertical ones; symmetric. No
+            mean patch is subtracted.
+
+        Raises
+        ------
+        InputError
+            No images yet, a wrong number of channels, a non-finite mean, a std that is not positive, or a window that
+            does not fit into a patch.
+        """
+        if self.dtype is None:
+            raise InputError("these lags hold no patches; expected at least one: call update(images) first")
+        mean_per_channel, std_per_channel = checked_normalisation(mean, std, self.channels)
+        taps = taps_inside(window or (self.kernel_size, self.kernel_size), self.kernel_size, self.channels)
+        of_channel = len(taps) // self.channels
+        scale = np.repeat((255 if self.dtype == "uint8" else 1) * std_per_channel, of_channel)
+        offset = np.repeat(mean_per_channel / std_per_channel, of_channel)
+
+        def normalised(shift: int) -> np.ndarray:
+            second, first = self.second[shift][np.ix_(taps, taps)], self.first[shift][taps]
+            count = int(self.count[shift])
+            centre = (first.astype(object) / count).astype(np.float64) / scale - offset
+            return scaled_covariance(second, first, count, scale) + np.outer(centre, centre)
+
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            pairs = [(normalised(d) + normalised(d + self.max_distance)) / 2 for d in range(1, self.max_distance + 1)]
+            matrices = np.array([normalised(0), *pairs])
+        if not np.isfinite(matrices).all():
+            raise InputError(f"std is {std}; the squares of pixels divided by it overflow: expected larger numbers")
+        return matrices
+
+    def save(self, path: str | Path, **provenance: str) -> None:
+        """Write the sums to a ``.npz`` file, atomically. The file is one of the `moments` as well.
+
+        Parameters
+        ----------
+        path : str or Path
+        **provenance : str
+            What a reader should know about the images, such as ``data="cifar10"``; kept beside version and date.
+        """
+        written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        header = {
+            "kernel_size": self.kernel_size,
+            "channels": self.channels,
+            "max_distance": self.max_distance,
+            "dtype": self.dtype,
+            "provenance": {"firstlight": __version__, "written": written, **provenance},
+        }
+        pixels = (self.pixels.second, self.pixels.first, self.pixels.count)
+        write_lags(path, header, (self.second, self.first, self.count), pixels)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ImageLags":
+        """Read lags that :meth:`save` wrote.
+
+        Raises
+        ------
+        InputError
+            The file is missing, damaged, of another format version, or not a file of lags.
+        """
+        header, sums, pixels = read_lags(path)
+        lags = cls(header["kernel_size"], header["channels"], header["max_distance"])
+        lags.second, lags.first, lags.count = sums
+        lags.dtype, lags.provenance = header["dtype"], header["provenance"]
+        if lags.dtype is not None:
+            lags.pixels = PatchMoments.of_sums(*pixels, 1, lags.channels, 1)
+        return lags

@@ -1,0 +1,110 @@
+"""Normalisation after summing: what the moments of pixels are once these are scaled and shifted, channel by channel."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firstlight.errors import InputError
+
+if TYPE_CHECKING:
+    from firstlight.patches.moments import PatchMoments
+
+# Mean and standard deviation per channel, in 0..1 for uint8 images.
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def checked_normalisation(
+    mean: float | Sequence[float] | None, std: float | Sequence[float] | None, channels: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of every channel, shapes (C,), float64.
+
+    Parameters
+    ----------
+    mean, std : float or sequence of C floats, optional
+        One for all channels or one for each; None: 0 and 1.
+
+    Raises
+    ------
+    InputError
+        A wrong number of channels, a number that is not finite, or a std that is not positive.
+    """
+    found = _per_channel("mean", 0.0 if mean is None else mean, channels)
+    scale = _per_channel("std", 1.0 if std is None else std, channels)
+    if scale.min() <= 0:
+        raise InputError(f"std is {std}; expected positive numbers")
+    return found, scale
+
+
+def scaled_covariance(second: np.ndarray, first: np.ndarray, count: int, scale: np.ndarray) -> np.ndarray:
+    """Covariance of what was summed, in units of a scale: ``second / count - mean mean^T``, rounded once if exact.
+
+    Parameters
+    ----------
+    second, first : ndarray, shapes (D, D) and (D,), int64 or float64
+        Sums of ``p p^T`` and of ``p``.
+    count : int
+        How many were summed.
+    scale : ndarray, shape (D,)
+        What entry is 1 unit of p.
+
+    Returns
+    -------
+    ndarray, shape (D, D), float64
+        Sums of integers lose nothing to cancellation: they are subtracted as integers, and the quotient is rounded.
+    """
+    if second.dtype == np.int64:
+        # Python's integers do not overflow, and their quotient is correctly rounded.
+        large, sums = second.astype(object), first.astype(object)
+        covariance = (count * large - np.outer(sums, sums)) / count**2
+    else:
+        mean = first / count
+        covariance = second / count - np.outer(mean, mean)
+    return covariance.astype(np.float64) / np.outer(scale, scale)
+
+
+def pixel_statistics(moments: "PatchMoments") -> Normalisation:
+    """Mean and standard deviation per channel of the pixels in the patches, in 0..1 for uint8 images.
+
+    Of 1 x 1 patches these are the statistics of the images; of larger ones, pixels near a border count less often.
+    """
+    if moments.count == 0:
+        raise InputError("these moments hold no patches; expected at least one: call update(images) first")
+    unit = 255 if moments.dtype == "uint8" else 1
+    taps = moments.kernel_size**2
+    mean = moments.first.astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
+    square = np.diag(moments.second).astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
+    std = np.sqrt(np.maximum(square - mean**2, 0))
+    if not (std > 0).all():
+        raise InputError(
+            f"channel {int(np.argmin(std))} has the same value in every pixel, hence no deviation: give --std (std=)"
+        )
+    return tuple((mean / unit).tolist()), tuple((std / unit).tolist())
+
+
+def taps_inside(window: tuple[int, int], kernel_size: int, channels: int) -> np.ndarray:
+    """Which entries of a patch lie in its first rows and columns, shape (channels * rows * columns,).
+
+    Raises
+    ------
+    InputError
+        The window does not fit into a patch.
+    """
+    rows, columns = window
+    if not (1 <= rows <= kernel_size and 1 <= columns <= kernel_size):
+        raise InputError(
+            f"window is {rows} x {columns}; expected at least 1 x 1 and at most {kernel_size} x {kernel_size}, the "
+            "size of these patches"
+        )
+    size = channels * kernel_size**2
+    return np.arange(size).reshape(channels, kernel_size, kernel_size)[:, :rows, :columns].ravel()
+
+
+def _per_channel(name: str, value: float | Sequence[float], channels: int) -> np.ndarray:
+    try:
+        values = np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise InputError(f"{name} is {value!r}; expected a number or {channels} numbers") from None
+    if values.shape not in ((), (channels,)) or not np.isfinite(values).all():
+        raise InputError(f"{name} is {value!r}; expected a finite number, or one for each of {channels} channels")
+    return np.broadcast_to(values, channels)

@@ -1,0 +1,170 @@
+"""Figures in publication form: drawn in a style, encoded as SVG, PDF or PNG, with the same bytes every time."""
+
+import difflib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from firstlight.errors import InputError, RunError
+from firstlight.experiments import EXPERIMENTS, FigureEntry
+from firstlight.files import atomic_write
+from firstlight.styles import Style, use
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console
+
+Format = Literal["pdf", "svg", "png"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure in publication form.
+
+    Attributes
+    ----------
+    name : str
+        Such as "formula/profile_against_formula".
+    title, caption : str
+    inches : pair of float
+        Width and height.
+    files : dict of format to bytes
+    """
+
+    name: str
+    title: str
+    caption: str
+    inches: tuple[float, float]
+    files: dict[Format, bytes]
+
+    def file_name(self, kind: Format) -> str:
+        """Such as "formula_profile_against_formula.pdf"."""
+        return f"{self.name.replace('/', '_')}.{kind}"
+
+
+def draw_figures(
+    folder: Path,
+    style: Style,
+    formats: Sequence[Format],
+    names: Sequence[str] = (),
+    console: "Console | None" = None,
+) -> list[Drawn]:
+    """Draw the figures of a folder of results in a style.
+
+    Parameters
+    ----------
+    folder : Path
+        A record, or what `reproduce` wrote; it is analysed again, without training and without images.
+    style : Style
+    formats : sequence of {"pdf", "svg", "png"}
+    names : sequence of str
+        Experiments, or single figures such as "formula/pairs"; empty for all.
+    console : rich.console.Console, optional
+        For progress; standard error by default.
+
+    Raises
+    ------
+    InputError
+        The folder holds no results, or not these figures.
+    RunError
+        Something in the folder is missing or damaged.
+    """
+    from firstlight.rebuild import rebuild
+
+    experiments = list(dict.fromkeys(name.split("/")[0] for name in names))
+    with use(style):
+        found = rebuild(folder, experiments, command="firstlight figures", console=console)
+        entries = {f"{result.experiment}/{key}": fig for result in found.results for key, fig in result.figures.items()}
+        return [_drawn(name, entries[name], style, formats) for name in chosen(names, list(entries), folder)]
+
+
+def chosen(names: Sequence[str], there: Sequence[str], folder: Path) -> list[str]:
+    """The figures that some names ask for, in the order of the experiments."""
+    wanted: set[str] = set()
+    for name in names:
+        those = [figure for figure in there if name in (figure, figure.split("/")[0])]
+        if not those:
+            own = [figure for figure in there if figure.split("/")[0] == name.split("/")[0]]
+            close = difflib.get_close_matches(name, own, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"figure {name!r} is not in {folder}; expected one of {', '.join(own) or 'none'}{hint}")
+        wanted.update(those)
+    return [figure for figure in there if not names or figure in wanted]
+
+
+def is_name(text: str) -> bool:
+    """Whether a text names an experiment or one of its figures, and not a folder."""
+    return text.split("/")[0] in EXPERIMENTS
+
+
+def _drawn(name: str, entry: FigureEntry, style: Style, formats: Iterable[Format]) -> Drawn:
+    figure = entry.figure
+    if not style.titles and len(figure.axes) == 1:
+        figure.axes[0].set_title("")
+    fold_labels(figure)
+    width, height = figure.get_size_inches()
+    files: dict[Format, bytes] = {kind: encoded(figure, kind, style, entry) for kind in formats}
+    return Drawn(name, entry.title, entry.caption, (float(width), float(height)), files)
+
+
+def fold_labels(figure: "Figure") -> None:
+    """Break names of axes and panels that are longer than their axes into two lines."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure).draw()
+    for ax in figure.axes:
+        box = ax.get_window_extent()
+        for label, room in ((ax.xaxis.label, box.width), (ax.yaxis.label, box.height), (ax.title, box.width)):
+            drawn = label.get_window_extent()
+            if max(drawn.width, drawn.height) > room:
+                label.set_text(_folded(label.get_text()))
+
+
+def _folded(text: str) -> str:
+    """A label in two lines of about one length; spaces within mathematics do not count, and it is folded only once."""
+    places = [place for place, letter in enumerate(text) if letter == " " and text[:place].count("$") % 2 == 0]
+    if "\n" in text or not places:
+        return text
+    middle = min(places, key=lambda place: abs(place - len(text) / 2))
+    return f"{text[:middle]}\n{text[middle + 1 :]}"
+
+
+def encoded(figure: "Figure", kind: Format, style: Style, about: FigureEntry | None = None) -> bytes:
+    """A figure as a file of a format, with what it shows in the file's metadata; in the style that is in use."""
+    # Laid out once: savefig would do it again for every format, and it is most of the time that a figure takes.
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+    title, caption = (about.title, about.caption) if about else ("", "")
+    metadata: dict[Format, dict[str, Any]] = {
+        "pdf": {"Title": title, "Subject": caption, "CreationDate": None},
+        "svg": {"Title": title, "Description": caption, "Date": None},
+        "png": {"Title": title, "Description": caption},
+    }
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, dpi=style.dpi, metadata=metadata[kind])
+    return buffer.getvalue()
+
+
+def write_drawn(figures: Iterable[Drawn], folder: Path) -> list[Path]:
+    """Write figures into a folder, each as `EXPERIMENT_FIGURE.FORMAT`; returns the files.
+
+    Raises
+    ------
+    RunError
+        The folder cannot be written.
+    """
+    paths = []
+    try:
+        for figure in figures:
+            for kind, content in figure.files.items():
+                path = folder / figure.file_name(kind)
+                with atomic_write(path) as file:
+                    file.write(content)
+                paths.append(path)
+    except OSError as error:
+        raise RunError(f"the figures cannot be written to {folder} ({error}); give another --out") from None
+    return paths

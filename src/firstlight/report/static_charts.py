@@ -1,0 +1,75 @@
+"""What stands in place of the interactive charts where no script runs, and on paper: one network's figures as SVG."""
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firstlight.network_view import NetworkView
+from firstlight.style import MEASURED, PREDICTED, SERIES, component_axis, new_figure, svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_PICTURES = 75  # more components have no room for pictures under their axis
+
+
+def profile_chart(view: NetworkView) -> str:
+    """The profile, and eq. 3 at the best tau where it can be fitted."""
+    fig, (ax,) = new_figure(width=7.5, height=3.4)
+    snapshot, size = view.final, view.basis.size
+    energy = snapshot.profile.energy
+    peak = np.nanmax(energy, initial=0.0) or 1.0
+    places = np.arange(1, size + 1)
+    mark = "o" if size <= _MOST_PICTURES else ""
+    label = "measured change" if snapshot.profile.change else "measured"
+    ax.plot(places, energy / peak, marker=mark, ms=5, color=MEASURED, label=label)
+    if snapshot.fit is not None:
+        label = f"eq. 3, τ = {snapshot.fit.tau:.3g}, r = {snapshot.fit.correlation:.3f}"
+        style = {"marker": "s" if mark else "", "ms": 5, "ls": "--", "color": PREDICTED}
+        ax.plot(places, snapshot.fit.prediction / peak, label=label, **style)
+    component_axis(ax, size, view.basis.images if size <= _MOST_PICTURES else None)
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("energy / peak energy")
+    ax.legend(frameon=False)
+    return figure_svg(fig)
+
+
+def learning_chart(view: NetworkView) -> str:
+    """Loss and accuracy over the steps; empty where they were not recorded."""
+    if "step" not in view.learning:
+        return ""
+    fig, axes = new_figure(columns=2, width=3.75, height=2.8)
+    for ax, what in zip(axes, ("loss", "accuracy"), strict=True):
+        for split, colour, line in (("train", MEASURED, "-"), ("test", PREDICTED, "--")):
+            values = view.learning.get(f"{split}_{what}", np.array([]))
+            known = np.isfinite(values)
+            if known.any():
+                ax.plot(
+                    view.learning["step"][known], values[known], color=colour, ls=line, marker="o", ms=3, label=split
+                )
+        ax.set(xscale="symlog", xlabel="step", ylabel=what, ylim=(0, None))
+        if ax.lines:
+            ax.legend(frameon=False, fontsize=8)
+    return figure_svg(fig)
+
+
+def decorrelation_chart(view: NetworkView) -> str:
+    """C(d) / C(0) of the banks; empty where it was not measured."""
+    if not view.decorrelation:
+        return ""
+    from firstlight.whitening.curve import distance_axis
+
+    fig, (ax,) = new_figure(width=7.5, height=2.8)
+    for (name, values), (colour, marker, line) in zip(view.decorrelation.items(), SERIES, strict=False):
+        ax.plot(np.arange(len(values)), values, color=colour, marker=marker, ls=line, ms=4, label=name)
+    distance_axis(ax)
+    ax.legend(frameon=False, fontsize=8)
+    return figure_svg(fig)
+
+
+def figure_svg(figure: "Figure") -> str:
+    """A figure as SVG; letters that its font lacks are boxes in it, and as they should be in the page's tables."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        return svg(figure)

@@ -1,0 +1,49 @@
+"""Every page: it opens in silence and alone, is not wider than its window, and keeps nobody out."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from .axe import violations
+from .conftest import opening
+from .explorer import EXPLORER, ready
+from .pages import QUICK, Pages
+
+SIZE = 6_000_000  # bytes
+NARROW = 400  # pixels
+
+
+@pytest.fixture(scope="module", params=QUICK)
+def page(request: pytest.FixtureRequest, browser: Browser, pages: Pages) -> Iterator[Page]:
+    """Opened once for all tests below; that it said and requested nothing is asserted when it is closed."""
+    with opening(browser, pages) as open_page:
+        page = open_page(request.param)
+        if page.locator(EXPLORER).count():
+            ready(page)
+        yield page
+
+
+def test_it_is_one_file_of_bounded_size(page: Page):
+    assert page.locator("h1").inner_text()
+    assert Path(page.url.removeprefix("file://")).stat().st_size < SIZE
+
+
+def test_identifiers_are_unique_and_links_lead_somewhere(page: Page):
+    identifiers = page.evaluate("() => Array.from(document.querySelectorAll('[id]'), element => element.id)")
+    assert len(identifiers) == len(set(identifiers))
+    links = page.evaluate("() => Array.from(document.querySelectorAll('a'), link => link.getAttribute('href'))")
+    assert {link.removeprefix("#") for link in links} <= set(identifiers)
+
+
+def test_axe_finds_nothing_serious_wide_and_light(page: Page, axe: str):
+    assert violations(page, axe) == []
+
+
+def test_narrow_and_dark_it_fits_and_axe_finds_nothing_serious(page: Page, axe: str):
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": NARROW, "height": 800})
+    # The charts follow their window with a short delay.
+    page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=NARROW)
+    assert violations(page, axe) == []

@@ -1,0 +1,69 @@
+"""A real scheduler and real workers, one process each, which tests kill."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+SECONDS = 120  # on a machine that is busy with other things
+
+
+def wait_for(condition: Callable[[], object], seconds: float = SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+class Cluster:
+    """A scheduler and workers; all that is left of them is killed with the stack."""
+
+    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+        self.folder, self._stack = folder, stack
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self._expected = 0
+        self.start_scheduler()
+
+    def start_scheduler(self) -> None:
+        options = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard", "--no-show"]
+        self.scheduler = self._process("scheduler", *options)
+
+    def start_workers(self, count: int, *more: str, wait: bool = True) -> None:
+        """Start workers of one thread, with more options; `workers` holds these."""
+        options = ["--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(self.folder), *more]
+        self.workers = [self._process("worker", self.address, *options) for _ in range(count)]
+        self._expected += count
+        if wait:
+            wait_for(lambda: self.log().count("Register worker") == self._expected)
+
+    def log(self) -> str:
+        """What the scheduler has said."""
+        return (self.folder / "scheduler.log").read_text()
+
+    def _process(self, kind: str, *options: str) -> "subprocess.Popen[bytes]":
+        # Where the synthetic shards are; and one thread, as Dask's own nannies give.
+        environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+        with (self.folder / f"{kind}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options],
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd=self.folder,
+            )
+        self._stack.callback(kill, process)
+        return process
+
+
+def kill(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait(SECONDS)
