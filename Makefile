@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-slow test-gpu lint types docs benchmarks record clean
+.PHONY: demo test test-slow test-gpu lint types docs browser-tools browser-tests screenshots benchmarks record clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -22,6 +22,18 @@ test-slow: $(INSTALLED)
 
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu
+
+# The report in a real browser: needs Chromium (on the PATH, or `playwright install chromium`) and, once, npm for axe-core.
+# `make test` runs these tests, too, where both are there.
+browser-tools: $(INSTALLED)
+	$(BIN)/python -m tests.browser.axe
+
+browser-tests: browser-tools
+	FIRSTLIGHT_BROWSER=1 $(BIN)/python -m pytest tests/browser
+
+# Of every kind of page, into test-screenshots/.
+screenshots: $(INSTALLED)
+	$(BIN)/python -m tests.browser.screenshots
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

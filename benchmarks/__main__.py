@@ -1,6 +1,6 @@
 """Run benchmarks and write a dated table each: `python -m benchmarks [NAME ...]`.
 
-Names are patches, peers, fit, autocorrelation, inspection, training and gpu. Where none is named all are run that need
+Names are patches, peers, fit, autocorrelation, inspection, training, page and gpu. Where none is named all are run that need
 no GPU. peers and gpu take options (`python -m benchmarks peers --help`); what they then measure is only printed.
 """
 
@@ -14,7 +14,7 @@ from firstlight.files import write_text
 from firstlight.patches.lags import thread_count
 
 # Imported only where they run: the machine with the GPU need not have what the others use.
-PARTS = ("patches", "peers", "fit", "autocorrelation", "inspection", "training", "gpu")
+PARTS = ("patches", "peers", "fit", "autocorrelation", "inspection", "training", "page", "gpu")
 WITH_OPTIONS = ("peers", "gpu")
 RESULTS = Path(__file__).parent / "results"
 

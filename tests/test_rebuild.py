@@ -51,7 +51,7 @@ def test_a_reproduction_is_rebuilt_from_its_folder_alone(made, copied):
 
 
 @pytest.mark.parametrize(
-    "lost", ["runs/*", "runs/*/filters.safetensors", "runs/*/run.json", "measurements/patch-moments-a331*"]
+    "lost", ["runs/*", "runs/*/filters.safetensors", "runs/*/run.json", "measurements/patch-moments-c19c*"]
 )
 def test_what_is_lost_is_said_in_one_line(copied, lost):
     path = sorted(copied.glob(lost))[0]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from firstlight.images import ImageSet, ImageStream, image_stream, load_images
     from firstlight.inspection import Comparison, Inspection, PatchStatistics, compare, inspect, patch_statistics
     from firstlight.models import build_model
-    from firstlight.patches import PatchBasis, PatchMoments
+    from firstlight.patches import ImageLags, PatchBasis, PatchMoments
     from firstlight.profile import EnergyProfile, energy_profile
     from firstlight.record import recorded
     from firstlight.report.report import Report
@@ -39,6 +39,7 @@ _HOMES = {
     "FilterBank": "filters",
     "FirstlightError": "errors",
     "FormulaFit": "theory",
+    "ImageLags": "patches",
     "ImageSet": "images",
     "ImageStream": "images",
     "InputError": "errors",
@@ -77,6 +78,7 @@ __all__ = [
     "FilterBank",
     "FirstlightError",
     "FormulaFit",
+    "ImageLags",
     "ImageSet",
     "ImageStream",
     "InputError",

@@ -78,9 +78,8 @@ class ImageLags:
     Examples
     --------
     >>> import firstlight as fl
-    >>> from firstlight.patches import ImageLags
     >>> images = fl.load_images("photos")
-    >>> lags = ImageLags(kernel_size=3, channels=3, max_distance=10).update(images.images)
+    >>> lags = fl.ImageLags(kernel_size=3, channels=3, max_distance=10).update(images.images)
     >>> lags
     ImageLags(kernel_size=3, channels=3, max_distance=10: 18,000,000 patches of uint8 images)
     >>> lags.moments == fl.PatchMoments(kernel_size=3, channels=3).update(images.images)

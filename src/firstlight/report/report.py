@@ -52,9 +52,8 @@ class Report:
     Examples
     --------
     >>> import firstlight as fl, numpy as np
-    >>> from firstlight.report.report import Report
     >>> found = fl.inspect(np.random.default_rng(0).normal(size=(64, 3, 3, 3)))
-    >>> Report(found)
+    >>> fl.Report(found)
     Report(inspection of filters)
     """
 
