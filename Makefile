@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: demo test test-slow test-gpu lint types docs browser-tools browser-tests screenshots benchmarks record clean
+.PHONY: demo test test-slow test-gpu lint types docs browser-tools browser-tests screenshots benchmarks record pictures clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -14,8 +14,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/firstlight reproduce formula --preset quick || [ $$? -eq 1 ]
 
+# Two processes on two cores; more than four would not be quicker.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
@@ -55,6 +56,10 @@ EXPERIMENTS ?=
 record: $(INSTALLED)
 	$(BIN)/firstlight reproduce $(EXPERIMENTS) --preset $(PRESET) --data cifar10 --out firstlight-out/$(PRESET) || [ $$? -eq 1 ]
 	$(BIN)/python -m firstlight.record firstlight-out/$(PRESET) results README.md docs
+
+# Every picture of the README and the docs, from results/.
+pictures: $(INSTALLED)
+	$(BIN)/python -m firstlight.pictures results docs/figures
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

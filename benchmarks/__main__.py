@@ -1,7 +1,8 @@
 """Run benchmarks and write a dated table each: `python -m benchmarks [NAME ...]`.
 
-Names are patches, peers, fit, autocorrelation, inspection, training, page and gpu. Where none is named all are run that need
-no GPU. peers and gpu take options (`python -m benchmarks peers --help`); what they then measure is only printed.
+Names are patches, peers, fit, autocorrelation, inspection, training, page and gpu. Where none is named all are run
+that need no GPU. peers and gpu take options (`python -m benchmarks peers --help`); what they then measure is only
+printed.
 """
 
 import datetime

@@ -1,5 +1,6 @@
 """Tiles of small pictures."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -25,10 +26,16 @@ def test_other_numbers_of_channels_are_shown_by_their_mean():
     assert (canvas[:, 3:] == 1).all()
 
 
-def test_figures_need_no_pyplot():
+def test_figures_and_axes():
     fig, axes = new_figure(rows=2, columns=2)
     assert len(axes) == 4
     assert axes_or_new(axes[3]) == (fig, axes[3])
     component_axis(axes[0], 27)
     assert axes[0].get_xlabel() == "patch component, by decreasing variance"
-    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_pyplot_is_not_imported():
+    code = (
+        "import sys; from firstlight.style import *; svg(new_figure()[0]); sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

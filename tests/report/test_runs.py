@@ -1,5 +1,6 @@
 """The runs of a store, as a table and one in full."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,14 +39,13 @@ def test_the_table_says_state_steps_and_what_is_wrong():
         StoredRun("b" * 16, Path("b"), "unfinished", SPEC, 7, 39_100_000, "goes on at step 7"),
         StoredRun("c" * 16, Path("c"), "damaged", None, None, 12, "metrics.csv [is] damaged"),
     ]
-    lines = printed(runs_table(runs)).splitlines()
-    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
-    assert cells == [
-        ["a" * 16, "finished", "VGG11, seed 0, [data]", "20", "106.0 kB", ""],
+    head, _, *rows = printed(runs_table(runs)).strip().splitlines()
+    assert [re.split(r" {2,}", row.strip()) for row in rows] == [
+        ["a" * 16, "finished", "VGG11, seed 0, [data]", "20", "106.0 kB"],
         ["b" * 16, "unfinished", "VGG11, seed 0, [data]", "7/20", "39.1 MB", "goes on at step 7"],
         ["c" * 16, "damaged", "-", "-", "12 bytes", "metrics.csv [is] damaged"],
     ]
-    assert "note" in lines[1]
+    assert head.split()[-1] == "note"
     assert "note" not in printed(runs_table(runs[:1]))
 
 

@@ -185,9 +185,9 @@ def test_ctrl_c_ends_what_is_trained_and_the_same_command_goes_on(cluster, data,
         wait_for(lambda: process.poll() is not None or is_held(tmp_path, first, second))
         os.killpg(process.pid, signal.SIGINT)
         out, errors = process.communicate(timeout=60)
+        wait_for(lambda: not children(tmp_path))  # while they are held, so that none just finishes
     assert (process.returncode, out) == (130, ""), errors
     assert "Traceback" not in errors
-    wait_for(lambda: not children(tmp_path))
     sets = load_images(data), load_images(data, "test")
     outcomes = list(train_all([first, second], lambda _: sets, tmp_path, device="cpu", console=QUIET))
     runs = [outcome.run for outcome in outcomes if outcome.run is not None]
