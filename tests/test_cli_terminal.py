@@ -1,5 +1,6 @@
 """The command line on a terminal, in a pipe and in scripts: real processes, with and without a pseudo-terminal."""
 
+import codecs
 import fcntl
 import json
 import os
@@ -50,6 +51,7 @@ def on_terminal(
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(slave)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a part may end within a character
     text, typed, end = "", False, time.monotonic() + 120
     try:
         while time.monotonic() < end:
@@ -58,7 +60,7 @@ def on_terminal(
                     part = os.read(master, 65536)
                 except OSError:  # Linux says so when the last process has closed it
                     break
-                text += part.decode(errors="replace")
+                text += decoder.decode(part)
             if not typed and interrupt(text):
                 os.write(master, b"\x03")
                 typed = True

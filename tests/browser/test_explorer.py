@@ -16,7 +16,13 @@ MOST = 6  # networks of a page that are tried
 
 
 @pytest.fixture(
-    scope="module", params=["inspection", "several", "extremes", "components-768", "comparison", "reproduction"]
+    scope="module",
+    params=[
+        "inspection",
+        "extremes",
+        "reproduction",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("several", "components-768", "comparison")),
+    ],
 )
 def explored(request: pytest.FixtureRequest, browser: Browser, pages: Pages) -> Iterator[Explored]:
     """A page's explorer, and what Python says of its networks."""

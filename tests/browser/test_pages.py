@@ -9,13 +9,16 @@ from playwright.sync_api import Browser, Page
 from .axe import violations
 from .conftest import opening
 from .explorer import EXPLORER, ready
-from .pages import QUICK, Pages
+from .pages import QUICK, SHOWN, Pages
 
 SIZE = 6_000_000  # bytes
 NARROW = 400  # pixels
 
 
-@pytest.fixture(scope="module", params=QUICK)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in SHOWN],
+)
 def page(request: pytest.FixtureRequest, browser: Browser, pages: Pages) -> Iterator[Page]:
     """Opened once for all tests below; that it said and requested nothing is asserted when it is closed."""
     with opening(browser, pages) as open_page:
