@@ -59,7 +59,9 @@ def test_the_page_follows_the_system_and_its_button_overrides_that(dark, open_pa
         button.click()
 
 
-@pytest.mark.parametrize("name", ["reproduction", "inspection", "comparison"])
+@pytest.mark.parametrize(
+    "name", ["reproduction", *(pytest.param(name, marks=pytest.mark.slow) for name in ("inspection", "comparison"))]
+)
 def test_static_figures_are_as_legible_in_the_dark(name, open_page):
     shares = []
     for dark in (False, True):
