@@ -11,8 +11,8 @@ import platform
 import sys
 from pathlib import Path
 
+from firstlight.cores import thread_count
 from firstlight.files import write_text
-from firstlight.patches.lags import thread_count
 
 # Imported only where they run: the machine with the GPU need not have what the others use.
 PARTS = ("patches", "peers", "fit", "autocorrelation", "inspection", "training", "page", "gpu")

@@ -14,9 +14,10 @@ import numpy as np
 
 from benchmarks.measure import table
 from benchmarks.pictures import cifar, photographs
+from firstlight.cores import thread_count
 from firstlight.patches import PatchMoments, lags
 from firstlight.patches.dots import dot
-from firstlight.patches.lags import patch_sums, thread_count
+from firstlight.patches.lags import patch_sums
 from firstlight.patches.unfolded import unfolded_sums
 
 KERNEL_SIZES = (3, 5, 7, 11)

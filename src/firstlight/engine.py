@@ -5,7 +5,6 @@ depend on the order. Few tasks are under way at a time, so that memory does not 
 """
 
 import numbers
-import os
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoo
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+from firstlight.cores import thread_count
 from firstlight.errors import EngineError, InputError
 
 Item = TypeVar("Item")
@@ -197,10 +197,10 @@ def open_engine(
     if kind == "dask":
         from firstlight.dask_engine import open_dask
 
-        with open_dask(scheduler, workers or _cores(), dict(resources or {})) as parts:
+        with open_dask(scheduler, workers or thread_count(), dict(resources or {})) as parts:
             yield Engine(*parts)
         return
-    threads = int(workers or min(_cores(), _MOST_THREADS))
+    threads = int(workers or min(thread_count(), _MOST_THREADS))
     if threads == 1:
         yield Engine(_Here(), lambda: 1, lambda: "this process", lambda _: None, queued=1)
         return
@@ -247,8 +247,3 @@ class _Here:
         except Exception as error:  # any: handed on by future.result()
             future.set_exception(error)
         return future
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,5 @@
 """ImageLags: exact sums over all patches of a data set and over all pairs of them some pixels apart."""
 
-import datetime
 import numbers
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,16 +7,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from firstlight import __version__
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
-from firstlight.patches.moments import PatchMoments
+from firstlight.patches.moments import MOST_PATCHES, PatchMoments
 from firstlight.patches.normalise import checked_normalisation, scaled_covariance, taps_inside
-from firstlight.patches.storage import read_lags, write_lags
+from firstlight.patches.storage import read_lags, stamped, write_lags
 from firstlight.patches.validation import validate_images
 
-# The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
-_MOST_PATCHES = (2**63 - 1) // 255**2
 # Numbers in `second`: 2 GiB of them.
 _MOST_NUMBERS = 1 << 28
 
@@ -180,9 +176,9 @@ class ImageLags:
 
     @staticmethod
     def _refuse_overflow(pixels: int) -> None:
-        if 2 * pixels > _MOST_PATCHES:
+        if 2 * pixels > MOST_PATCHES:
             raise InputError(
-                f"pairs of {pixels:,} patches are more than {_MOST_PATCHES:,}, for which 64-bit sums are certain to be "
+                f"pairs of {pixels:,} patches are more than {MOST_PATCHES:,}, for which 64-bit sums are certain to be "
                 "exact; keep separate ImageLags"
             )
 
@@ -322,13 +318,12 @@ class ImageLags:
         **provenance : str
             What a reader should know about the images, such as ``data="cifar10"``; kept beside version and date.
         """
-        written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         header = {
             "kernel_size": self.kernel_size,
             "channels": self.channels,
             "max_distance": self.max_distance,
             "dtype": self.dtype,
-            "provenance": {"firstlight": __version__, "written": written, **provenance},
+            "provenance": stamped(provenance),
         }
         pixels = (self.pixels.second, self.pixels.first, self.pixels.count)
         write_lags(path, header, (self.second, self.first, self.count), pixels)

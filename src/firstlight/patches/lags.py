@@ -17,12 +17,12 @@ the same integers.
 """
 
 import functools
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
 
+from firstlight.cores import thread_count
 from firstlight.patches.dots import dot
 from firstlight.patches.single import add_single
 from firstlight.patches.unfolded import is_quicker_unfolded, unfolded_sums
@@ -143,11 +143,6 @@ def _blocks(count: int, windows_y: int, extent: int, stride: int, row_bytes: int
     for n in range(0, count, per_block):
         for m in range(0, windows_y, band):
             yield n, min(n + per_block, count), m, min(m + band, windows_y)
-
-
-def thread_count() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def patch_sums(

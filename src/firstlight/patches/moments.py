@@ -1,6 +1,5 @@
 """PatchMoments: exact first and second moments of all patches of a data set, one stack of images at a time."""
 
-import datetime
 import numbers
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,18 +7,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from firstlight import __version__
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.normalise import checked_normalisation, scaled_covariance, taps_inside
-from firstlight.patches.storage import read_moments, write_moments
+from firstlight.patches.storage import read_moments, stamped, write_moments
 from firstlight.patches.validation import lies_on_cuda, type_name, validate_images, validate_tensor
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
 
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
-_MOST_PATCHES = (2**63 - 1) // 255**2
+MOST_PATCHES = (2**63 - 1) // 255**2
 # Weights of red, green and blue in gray (ITU-R BT.601), as of Pillow's mode "L".
 LUMA = (0.299, 0.587, 0.114)
 # Length of the longest patch: the moments take its square.
@@ -165,9 +163,9 @@ class PatchMoments:
 
     @staticmethod
     def _refuse_overflow(count: int, dtype: str | None) -> None:
-        if dtype == "uint8" and count > _MOST_PATCHES:
+        if dtype == "uint8" and count > MOST_PATCHES:
             raise InputError(
-                f"{count:,} patches are more than {_MOST_PATCHES:,}, for which 64-bit sums are certain to be exact; "
+                f"{count:,} patches are more than {MOST_PATCHES:,}, for which 64-bit sums are certain to be exact; "
                 "keep separate PatchMoments"
             )
 
@@ -299,7 +297,6 @@ class PatchMoments:
         **provenance : str
             What a reader should know about the images, such as ``data="cifar10"``; kept beside version and date.
         """
-        written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         header = {
             "kernel_size": self.kernel_size,
             "channels": self.channels,
@@ -307,7 +304,7 @@ class PatchMoments:
             "dilation": self.dilation,
             "count": self.count,
             "dtype": self.dtype,
-            "provenance": {"firstlight": __version__, "written": written, **provenance},
+            "provenance": stamped(provenance),
         }
         write_moments(path, header, self.second, self.first)
 

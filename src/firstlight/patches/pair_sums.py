@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from firstlight.cores import thread_count
 from firstlight.patches.dots import dot
-from firstlight.patches.lags import thread_count
 
 # As for the patch moments: a block stays in a core's second-level cache, and images are dealt to so many lanes,
 # whatever the number of cores, so that sums of floats do not depend on it.

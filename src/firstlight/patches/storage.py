@@ -3,6 +3,7 @@
 A file of lags is a file of the moments of the same patches that holds more.
 """
 
+import datetime
 import json
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from firstlight import __version__
 from firstlight.errors import InputError
 from firstlight.files import atomic_write
 
@@ -25,6 +27,12 @@ _DAMAGE += (zipfile.BadZipFile, zlib.error, MemoryError, SyntaxError, AttributeE
 _LAG_ARRAYS = ("lag_second", "lag_first", "lag_count", "pixel_second", "pixel_first")
 # Second moments, first moments, count.
 Sums = tuple[np.ndarray, np.ndarray, Any]
+
+
+def stamped(provenance: dict[str, str]) -> dict[str, str]:
+    """What a reader should know about sums, with the version that writes them and the time."""
+    written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"firstlight": __version__, "written": written, **provenance}
 
 
 def write_moments(path: str | Path, header: dict[str, Any], second: np.ndarray, first: np.ndarray) -> None:

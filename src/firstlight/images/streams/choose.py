@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from firstlight.cores import thread_count
 from firstlight.errors import InputError
 from firstlight.images.arrays import check_images
 from firstlight.images.files import read_array_file
@@ -107,7 +108,7 @@ def image_stream(
         whole = isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
         if not whole and not (name == "workers" and value is None):
             raise InputError(f"{name} is {value!r}, expected a whole number of at least 1")
-    threads = int(workers) if workers else min(_cores(), _MOST_WORKERS)
+    threads = int(workers) if workers else min(thread_count(), _MOST_WORKERS)
     images = _images(source, split, layout, int(channels), geometry, threads)
     return ImageStream(images, strict=strict, progress=progress)
 
@@ -199,8 +200,3 @@ def _find_in_folder(folder: Path, split: str | None) -> EncodedSource:
 def is_word(source: str) -> bool:
     path = Path(source)
     return path.name == source and not path.suffix and not path.exists() and not path.is_symlink()
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
