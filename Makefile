@@ -39,6 +39,7 @@ screenshots: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 
 types: $(INSTALLED)
 	$(BIN)/pyright
@@ -55,11 +56,11 @@ PRESET ?= standard
 EXPERIMENTS ?=
 record: $(INSTALLED)
 	$(BIN)/firstlight reproduce $(EXPERIMENTS) --preset $(PRESET) --data cifar10 --out firstlight-out/$(PRESET) || [ $$? -eq 1 ]
-	$(BIN)/python -m firstlight.record firstlight-out/$(PRESET) results README.md docs
+	$(BIN)/python -m tools.record firstlight-out/$(PRESET) results README.md docs
 
 # Every picture of the README and the docs, from results/.
 pictures: $(INSTALLED)
-	$(BIN)/python -m firstlight.pictures results docs/figures
+	$(BIN)/python -m tools.pictures results docs/figures
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

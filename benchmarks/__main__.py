@@ -11,8 +11,8 @@ import platform
 import sys
 from pathlib import Path
 
-from firstlight.cores import thread_count
-from firstlight.files import write_text
+from firstlight.utils.cores import thread_count
+from firstlight.utils.whole_files import write_text
 
 # Imported only where they run: the machine with the GPU need not have what the others use.
 PARTS = ("patches", "peers", "fit", "autocorrelation", "inspection", "training", "page", "gpu")

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from benchmarks.measure import table
-from firstlight.patches import device as kernels
-from firstlight.patches.device import tensor_sums
-from firstlight.patches.lags import patch_sums
+from firstlight.patches.kernels import on_device as kernels
+from firstlight.patches.kernels.lag_sums import patch_sums
+from firstlight.patches.kernels.on_device import tensor_sums
 
 KERNEL_SIZES = (3, 5, 7, 11, 16)
 SIDES = (1, 2, 3, 4, 6, 8, 10, 12, 15)

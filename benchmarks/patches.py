@@ -14,11 +14,12 @@ import numpy as np
 
 from benchmarks.measure import table
 from benchmarks.pictures import cifar, photographs
-from firstlight.cores import thread_count
-from firstlight.patches import PatchMoments, lags
-from firstlight.patches.dots import dot
-from firstlight.patches.lags import patch_sums
-from firstlight.patches.unfolded import unfolded_sums
+from firstlight.patches import PatchMoments
+from firstlight.patches.kernels import lag_sums as lags
+from firstlight.patches.kernels.dots import dot
+from firstlight.patches.kernels.lag_sums import patch_sums
+from firstlight.patches.kernels.unfolded import unfolded_sums
+from firstlight.utils.cores import thread_count
 
 KERNEL_SIZES = (3, 5, 7, 11)
 # Kernel sizes and strides.

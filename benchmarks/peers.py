@@ -35,10 +35,10 @@ def trace_of_moments(images: np.ndarray, kernel_size: int) -> float:
 
 
 def trace_of_engine(images: np.ndarray, kernel_size: int) -> float:
-    from firstlight.cores import thread_count
-    from firstlight.engine import open_engine
-    from firstlight.images.shards import shards_of
-    from firstlight.patches.accumulate import accumulate
+    from firstlight.engines import open_engine
+    from firstlight.images.shards.cut import shards_of
+    from firstlight.patches.out_of_core.accumulate import accumulate
+    from firstlight.utils.cores import thread_count
 
     shards = shards_of(images, images_per_shard=max(1, min(2048, len(images) // 16)))
     with open_engine("local", workers=thread_count()) as engine:

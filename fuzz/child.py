@@ -11,13 +11,13 @@ from fuzz.seeds import targets
 
 atheris: Any = import_module("atheris")  # only installed where somebody fuzzes
 with atheris.instrument_imports(include=["firstlight.filters"]):
-    import firstlight.filters.choose
-    import firstlight.filters.exported
-    import firstlight.filters.files
-    import firstlight.filters.numpy_file
-    import firstlight.filters.onnx_file
-    import firstlight.filters.safetensors_file
-    import firstlight.filters.torch_file
+    import firstlight.filters.choice.choose
+    import firstlight.filters.formats.detect
+    import firstlight.filters.formats.exported.reader
+    import firstlight.filters.formats.numpy.reader
+    import firstlight.filters.formats.onnx.reader
+    import firstlight.filters.formats.safetensors.reader
+    import firstlight.filters.formats.torch.reader
 
 LONGEST = 2000  # characters of a message
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from firstlight.images.shard import Shard
+from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.encoded import Decoded
-from firstlight.images.streams.geometry import Geometry
+from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stream import Images
 
 

@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from .test_reproduction import contents
+from tests.reproduction.test_reproduction import contents
 
 pytestmark = pytest.mark.slow
 FIRSTLIGHT = str(Path(sys.executable).with_name("firstlight"))

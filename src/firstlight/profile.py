@@ -129,7 +129,7 @@ class EnergyProfile:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Plot the profile relative to its peak; returns the figure and its axes."""
-        from firstlight.style import MEASURED, axes_or_new, component_axis, literal
+        from firstlight.figures.axes import MEASURED, axes_or_new, component_axis, literal
 
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, len(self.energy) + 1)

@@ -7,10 +7,9 @@ from typing import Any, NoReturn, Protocol
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page
-
-from .axe import NoAxe, axe_script
-from .chromium import NoBrowser, open_browser
-from .pages import Pages
+from tests.browser.axe import NoAxe, axe_script
+from tests.browser.chromium import NoBrowser, open_browser
+from tests.browser.pages import Pages
 
 INSIST = "FIRSTLIGHT_BROWSER"  # set to 1, a missing browser is an error
 LOCAL = ("data:", "blob:", "about:")  # what a browser makes up itself

@@ -12,10 +12,11 @@ from safetensors.numpy import save_file
 
 import firstlight as fl
 from firstlight.experiments import Claim, Result
-from firstlight.inspection.inspection import Failure, Inspection, inspect_all, load_banks
+from firstlight.inspection.inspect_banks import inspect_all, load_banks
+from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.patches.shipped import shipped_moments, shipped_normalisation
-from firstlight.record import recorded_results
 from firstlight.report.report import Report
+from firstlight.reproduction.record import recorded_results
 from firstlight.training import Run
 
 HOSTILE = (

@@ -8,10 +8,9 @@ import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser
-
-from .chromium import open_browser
-from .explorer import EXPLORER, ready
-from .pages import SHOWN, Pages
+from tests.browser.chromium import open_browser
+from tests.browser.explorer import EXPLORER, ready
+from tests.browser.pages import SHOWN, Pages
 
 FOLDER = Path(__file__).parents[2] / "test-screenshots"
 TALLEST = 12_000  # pixels; what is further down is left out

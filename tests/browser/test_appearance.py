@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page
-
-from .explorer import ready
+from tests.browser.explorer import ready
 
 LEGIBLE = 4.5  # contrast, of WCAG AA
 _COLOURS = """() => {

@@ -2,8 +2,7 @@
 
 import pytest
 from playwright.sync_api import Page
-
-from .pages import Pages
+from tests.browser.pages import Pages
 
 LINK = "[data-role=claim-figure]"
 

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page
-
-from .conftest import Open, opening
-from .explorer import Reading, part, read, ready, record, recorded, sweep
-from .pages import Pages
-from .truth import Network, networks
+from tests.browser.conftest import Open, opening
+from tests.browser.explorer import Reading, part, read, ready, record, recorded, sweep
+from tests.browser.pages import Pages
+from tests.browser.truth import Network, networks
 
 Explored = tuple[Locator, list[Network]]
 MOST = 6  # networks of a page that are tried

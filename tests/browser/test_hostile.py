@@ -2,9 +2,8 @@
 
 import pytest
 from playwright.sync_api import Page
-
-from .explorer import EXPLORER, part, ready
-from .pages import HOSTILE, Pages
+from tests.browser.explorer import EXPLORER, part, ready
+from tests.browser.pages import HOSTILE, Pages
 
 # What the hostile names would add to the page.
 ADDED = "img[src=x], [onload], [onerror], a[href*='hostile'], title ~ script ~ title"

@@ -2,10 +2,9 @@
 
 import pytest
 from playwright.sync_api import Browser, Page
-
-from .explorer import ready
-from .loading import seconds_to_open
-from .pages import Pages
+from tests.browser.explorer import ready
+from tests.browser.loading import seconds_to_open
+from tests.browser.pages import Pages
 
 SOON = 2.0  # seconds
 

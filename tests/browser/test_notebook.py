@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Frame, Page
+from tests.browser.conftest import watched
+from tests.browser.explorer import EXPLORER, part, read, sweep
+from tests.browser.pages import Pages
 
 from firstlight.report.report import Report
-
-from .conftest import watched
-from .explorer import EXPLORER, part, read, sweep
-from .pages import Pages
 
 OUTER = """<!doctype html><html lang="en"><title>outer</title>
 <style>* {{ color: red !important; letter-spacing: 9px }} table, h1, figure {{ display: none }}</style>

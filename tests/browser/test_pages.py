@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-
-from .axe import violations
-from .conftest import opening
-from .explorer import EXPLORER, ready
-from .pages import QUICK, SHOWN, Pages
+from tests.browser.axe import violations
+from tests.browser.conftest import opening
+from tests.browser.explorer import EXPLORER, ready
+from tests.browser.pages import QUICK, SHOWN, Pages
 
 SIZE = 6_000_000  # bytes
 NARROW = 400  # pixels

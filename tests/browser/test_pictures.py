@@ -6,13 +6,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator
+from tests.browser.conftest import opening
+from tests.browser.explorer import part, ready
+from tests.browser.pages import Pages
 
 import firstlight as fl
 from firstlight.patches.spectra import frequencies
-
-from .conftest import opening
-from .explorer import part, ready
-from .pages import Pages
 
 Shown = tuple[Locator, fl.Inspection]
 _PIXELS = """canvas => Array.from(

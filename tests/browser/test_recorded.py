@@ -2,13 +2,12 @@
 
 import pytest
 from playwright.sync_api import Page
-
-from .axe import violations
-from .explorer import part, ready, sweep
-from .pages import Pages
-from .test_claims import LINK
-from .test_pages import SIZE
-from .truth import networks
+from tests.browser.axe import violations
+from tests.browser.explorer import part, ready, sweep
+from tests.browser.pages import Pages
+from tests.browser.test_claims import LINK
+from tests.browser.test_pages import SIZE
+from tests.browser.truth import networks
 
 pytestmark = pytest.mark.slow
 

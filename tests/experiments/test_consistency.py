@@ -7,17 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.experiments.made import Filters, finish, small_context
 
 from firstlight.experiments import Claim, Context, Result, consistency
 from firstlight.experiments.consistency import Network, Trained, beyond, last_common_step
-from firstlight.experiments.consistency_claims import ARCHITECTURES, SEEDS, comparison_claim, initial_claim, peak_claim
-from firstlight.experiments.consistency_figures import matrix
+from firstlight.experiments.consistency.claims import ARCHITECTURES, SEEDS, comparison_claim, initial_claim, peak_claim
+from firstlight.experiments.consistency.figures import matrix
 from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation, energy_profile
 from firstlight.training import RunSpec, record_steps
-
-from .made import Filters, finish, small_context
 
 METRICS = {"train_loss": 2.0, "train_accuracy": 0.25, "test_loss": 2.1, "test_accuracy": 0.2}
 BUMP = np.exp(-(((np.arange(27) - 6) / 3) ** 2)) + 0.1  # peaks at component 7

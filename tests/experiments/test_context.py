@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.experiments.made import finish, small_context, small_sets
 
 from firstlight.errors import SourceError
 from firstlight.experiments import Context
 from firstlight.patches import PatchMoments
 from firstlight.training.prepare import prepare
-
-from .made import finish, small_context, small_sets
 
 
 def test_a_spec_is_of_the_preset_unless_told_otherwise(tmp_path):

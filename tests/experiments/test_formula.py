@@ -3,16 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tests.experiments.made import finish, small_context
 
 from firstlight.experiments import formula
-from firstlight.experiments.formula_claims import judge
+from firstlight.experiments.formula.claims import judge
 from firstlight.experiments.schedule import SCHEDULES
 from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
 from firstlight.theory import linear_cnn_profile
 from firstlight.training import RunSpec
-
-from .made import finish, small_context
 
 VARIANCE = np.geomspace(20, 0.003, 27)
 

@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.experiments.made import finish, small_context
 
 from firstlight.experiments import Context, frequency
-from firstlight.experiments.base import Result
 from firstlight.experiments.formula import network_specs
 from firstlight.experiments.frequency import cell_shares, response
+from firstlight.experiments.results import Result
 from firstlight.patches import PatchBasis
 from firstlight.patches import spectra as frequencies
 from firstlight.patches.spectra import mean_frequency, spectra
 from firstlight.training import RunSpec
-
-from .made import finish, small_context
 
 # Mean, gradient and curvature: the orthonormal cosine basis of three taps, each in one third of the frequencies.
 TAPS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])

@@ -5,13 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from tests.experiments.made import finish, made_run, small_context
 
 from firstlight.experiments import Context, frozen
-from firstlight.experiments.frozen_claims import differences, judge
-from firstlight.experiments.frozen_figures import final_accuracy
+from firstlight.experiments.frozen.claims import differences, judge
+from firstlight.experiments.frozen.figures import final_accuracy
 from firstlight.training import RunSpec
-
-from .made import finish, made_run, small_context
 
 
 @pytest.fixture(scope="module")

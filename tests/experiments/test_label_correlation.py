@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.experiments.made import small_context, small_sets
 
 from firstlight.experiments import Context, label_correlation
-from firstlight.experiments.base import Result
 from firstlight.experiments.label_correlation import measure, patch_sums
 from firstlight.experiments.measurements import Measurements
+from firstlight.experiments.results import Result
 from firstlight.images import ImageSet, SetFacts
 from firstlight.patches import PatchBasis, patch_basis
 from firstlight.training.prepare import patch_energy
-
-from .made import small_context, small_sets
 
 
 @pytest.fixture(scope="module")

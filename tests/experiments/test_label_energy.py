@@ -4,15 +4,14 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from tests.experiments.made import finish, small_context
+from tests.experiments.test_labels import learner, recorded_context, recorded_specs
 
 from firstlight.experiments import Context, Result, label_energy, labels
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation
 from firstlight.theory import linear_cnn_profile
 from firstlight.training import RunSpec
-
-from .made import finish, small_context
-from .test_labels import learner, recorded_context, recorded_specs
 
 STEP = label_energy.STEPS["standard"]["resnet20"]
 NAMES = [

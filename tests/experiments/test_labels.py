@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.experiments.made import Filters, finish, small_context
 
 from firstlight.experiments import Context, Result, labels
 from firstlight.models import MODELS as NETWORKS
@@ -17,8 +18,6 @@ from firstlight.patches import PatchBasis
 from firstlight.profile import correlation, energy_profile
 from firstlight.theory import linear_cnn_profile
 from firstlight.training import RunSpec
-
-from .made import Filters, finish, small_context
 
 
 @pytest.fixture(scope="module")

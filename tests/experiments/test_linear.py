@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.experiments.made import small_context, small_sets
 
-from firstlight.experiments import Context, linear, linear_descent, linear_dynamics
-from firstlight.experiments.base import Result
-from firstlight.experiments.linear_claims import judge
+from firstlight.experiments import Context, linear
+from firstlight.experiments.linear import descent as linear_descent
+from firstlight.experiments.linear import dynamics as linear_dynamics
+from firstlight.experiments.linear.claims import judge
 from firstlight.experiments.measurements import Measurements
+from firstlight.experiments.results import Result
 from firstlight.patches import PatchBasis
 from firstlight.theory import MeanPatchMoments, fit_formula, linear_cnn_profile, mean_patch_moments
-
-from .made import small_context, small_sets
 
 PATCHES = 9
 VARIANCE = np.geomspace(20, 0.003, 27)

@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.experiments.made import finish, small_context, small_sets
+from tests.experiments.test_labels import learner, recorded_context, recorded_specs
 
 from firstlight.experiments import Context, Result, patch_statistics
-from firstlight.experiments.patch_statistics_claims import judge
+from firstlight.experiments.patch_statistics.claims import judge
 from firstlight.patches import PatchBasis
 from firstlight.theory import fit_formula, linear_cnn_profile
 from firstlight.training import RunSpec
 from firstlight.training.prepare import prepare
-
-from .made import finish, small_context, small_sets
-from .test_labels import learner, recorded_context, recorded_specs
 
 NAMES = [
     f"patch-statistics/{model}/component-{component}/{claim}"

@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from tests.experiments.made import finish, small_context
 
 from firstlight.experiments import Context, trajectory
-from firstlight.experiments.base import Result
 from firstlight.experiments.formula import network_specs
-from firstlight.experiments.trajectory_claims import LEAST_FITS, judge
+from firstlight.experiments.results import Result
+from firstlight.experiments.trajectory.claims import LEAST_FITS, judge
 from firstlight.theory import linear_cnn_profile
 from firstlight.training import RunSpec
-
-from .made import finish, small_context
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from tests.experiments.made import finish, small_context
 
 import firstlight as fl
 from firstlight.experiments import formula, whitening
 from firstlight.experiments.formula import changes, network_specs, plan
 from firstlight.experiments.views import decorrelation_curves, merged, run_view
 from firstlight.training import describe
-
-from .made import finish, small_context
 
 
 def trained(spec, step):

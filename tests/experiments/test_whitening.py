@@ -5,14 +5,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from tests.experiments.made import Filters, finish, small_context, small_sets
 
 from firstlight.experiments import Context, whitening
 from firstlight.experiments.formula import network_specs
-from firstlight.experiments.whitening_claims import judge, reference_claims, whitening_claims
+from firstlight.experiments.whitening.claims import judge, reference_claims, whitening_claims
 from firstlight.training import RunSpec
 from firstlight.whitening import autocorrelation, whitening_bank
-
-from .made import Filters, finish, small_context, small_sets
 
 DISTANCES = np.arange(11)
 

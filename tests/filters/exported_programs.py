@@ -15,7 +15,7 @@ from torch import nn
 
 from firstlight.errors import FirstlightError, SourceError
 from firstlight.filters.bank import FilterBank
-from firstlight.filters.exported import read_exported
+from firstlight.filters.formats.exported.reader import read_exported
 
 CONFIG, GRAPH = "data/weights/model_weights_config.json", "models/model.json"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from firstlight.errors import FirstlightError, SourceError
-from firstlight.filters.keras_model import read_in_process
+from firstlight.filters.formats.keras.model import read_in_process
 
 # Writes the models with Keras itself, in a process of its own: it changes global state and warns a lot.
 MAKE = """

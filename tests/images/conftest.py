@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.images.originals import original_archive, parquet
 
 from firstlight.images.cifar import CIFAR10, CifarDefinition, Digest, Pixels
 from firstlight.images.photos import load_photos
-
-from .originals import original_archive, parquet
 
 Reply = bytes | Callable[[BaseHTTPRequestHandler], None]
 

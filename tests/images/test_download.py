@@ -4,11 +4,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.images.conftest import Web
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.download import Deadline, Transfer, download
-
-from .conftest import Web
 
 
 class Terminal(io.StringIO):

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 import firstlight as fl
 from firstlight.errors import InputError, NonFiniteWeights
 from firstlight.filters import FilterBank
-from firstlight.inspection.inspection import Failure, Inspection, inspect_all, load_banks
+from firstlight.inspection.inspect_banks import inspect_all, load_banks
+from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.patches.shipped import shipped_moments, shipped_normalisation
 from firstlight.theory import PEAK
 

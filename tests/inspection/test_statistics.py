@@ -10,7 +10,7 @@ from firstlight.errors import InputError, SourceError
 from firstlight.filters import FilterBank
 from firstlight.inspection.statistics import patch_statistics
 from firstlight.patches import PatchMoments
-from firstlight.patches.normalise import pixel_statistics
+from firstlight.patches.pixel_statistics import pixel_statistics
 from firstlight.patches.shipped import shipped_moments
 
 RNG = np.random.default_rng(0)

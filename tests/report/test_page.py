@@ -10,13 +10,13 @@ import pytest
 
 import firstlight as fl
 from firstlight.experiments import Claim, FigureEntry, Result
+from firstlight.experiments.network_view import NetworkView, Snapshot
+from firstlight.figures.axes import new_figure, svg
 from firstlight.filters import FilterBank
 from firstlight.inspection.inspection import Failure
-from firstlight.network_view import NetworkView, Snapshot
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import EnergyProfile
-from firstlight.report.page import comparison_page, inspections_page, results_page, write_page
-from firstlight.style import new_figure, svg
+from firstlight.report.reproduction_page import comparison_page, inspections_page, results_page, write_page
 
 EVIL = "</script><img src=x onerror=alert(1)>\"'\n$x_y$ \u202e\u2028 \udcff\x01 &amp;</title>"
 BASIS = shipped_moments(3).basis((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))

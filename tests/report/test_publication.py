@@ -14,11 +14,12 @@ from PIL import Image
 
 from firstlight.errors import InputError, RunError
 from firstlight.experiments import FigureEntry
-from firstlight.rebuild import rebuild
-from firstlight.record import recorded_results
-from firstlight.report.publication import chosen, draw_figures, encoded, fold_labels, is_name, write_drawn
-from firstlight.style import component_axis, new_figure, show_tiles
-from firstlight.styles import PAPER, SLIDES, STYLES, use
+from firstlight.figures.axes import component_axis, new_figure, show_tiles
+from firstlight.figures.styles import PAPER, SLIDES, STYLES, use
+from firstlight.report.publication import encoded, fold_labels, write_drawn
+from firstlight.reproduction.draw_figures import chosen, draw_figures, is_name
+from firstlight.reproduction.rebuild import rebuild
+from firstlight.reproduction.record import recorded_results
 
 
 def example() -> FigureEntry:

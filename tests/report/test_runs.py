@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console, RenderableType
 
-from firstlight.report.runs import run_details, runs_table
+from firstlight.report.runs_tables import run_details, runs_table
 from firstlight.training import RunSpec, StoredRun, record_steps, stored_runs
 from firstlight.training.run import COLUMNS, write_run
 

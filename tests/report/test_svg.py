@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firstlight.figures.axes import new_figure, svg
 from firstlight.report.svg import Figures
-from firstlight.style import new_figure, svg
 
 XMLNS = 'xmlns="http://www.w3.org/2000/svg"'
 

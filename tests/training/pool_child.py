@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from firstlight.images import ImageSet, load_images
-from firstlight.training import Progress, RunSpec, loop, processes, train_all, worker
+from firstlight.training import Progress, RunSpec, loop, train_all
+from firstlight.training.workers import processes, worker
 
 WORKER = (sys.executable, __file__, "worker")
 STEPS = 20

@@ -2,6 +2,6 @@
 
 from pool_child import WORKER  # the folder of a preloaded file is on the path
 
-from firstlight.training import processes
+from firstlight.training.workers import processes
 
 processes.WORKER = WORKER

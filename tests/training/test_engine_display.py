@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from firstlight.engine import engine_of
+from firstlight.engines.engine import engine_of
 from firstlight.training import Run, RunSpec
 from firstlight.training.engine_display import EngineDisplay
 from firstlight.training.run import COLUMNS

@@ -9,6 +9,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2, chi2_contingency
+from tests.training.sets import CLASSES, TEST, TRAIN, make_spec
 
 from firstlight.errors import InputError
 from firstlight.images import ImageSet
@@ -17,8 +18,6 @@ from firstlight.training import RunSpec, prepare
 from firstlight.training.batches import DeviceImages
 from firstlight.training.prepare import choose, patch_energy
 from firstlight.training.prepare import prepare as prepared
-
-from .sets import CLASSES, TEST, TRAIN, make_spec
 
 
 def images(

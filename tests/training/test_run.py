@@ -10,8 +10,8 @@ import pytest
 
 from firstlight.errors import RunError
 from firstlight.training import Run, RunSpec, record_steps
-from firstlight.training.files import read_tensors, write_tensors
 from firstlight.training.run import COLUMNS, write_run
+from firstlight.training.run_files import read_tensors, write_tensors
 
 SPEC = RunSpec("vgg11", "cifar10", "ab12", "cd34", 10, 3, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), steps=20, seed=0)
 STEPS = record_steps(SPEC.steps)

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.training.sets import TEST, TRAIN, make_spec
 
 from firstlight.errors import InputError
 from firstlight.images import SetFacts
 from firstlight.models import MODELS
 from firstlight.training import RunSpec, record_steps
 from firstlight.training.spec import LATER, label_component
-
-from .sets import TEST, TRAIN, make_spec
 
 VALUES: dict[str, Any] = {
     "model": "vgg11",

@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from tests.training.sets import CLASSES, TEST, TRAIN, make_set, make_spec
 
 from firstlight.errors import InputError, RunError
 from firstlight.training import Progress, Run, RunSpec, loop, record_steps, train
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
-from firstlight.training.files import read_tensors, write_tensors
+from firstlight.training.run_files import read_tensors, write_tensors
 from firstlight.training.trainer import is_test_step
-
-from .sets import CLASSES, TEST, TRAIN, make_set, make_spec
 
 RESULTS = ("filters.safetensors", "metrics.csv")
 

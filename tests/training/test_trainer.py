@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.training.sets import TEST, TRAIN, make_set, make_spec
 
 from firstlight.training import Run, RunSpec, train
-from firstlight.training.files import read_tensors
 from firstlight.training.prepare import prepare
+from firstlight.training.run_files import read_tensors
 from firstlight.training.trainer import Trainer, first_layer
-
-from .sets import TEST, TRAIN, make_set, make_spec
 
 RECORDED = Path(__file__).parents[2] / "results"
 # What the initial weights depend on.

@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.whitening import direct
+from tests.whitening.direct import made_images
 
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank
 from firstlight.images import ImageSet
 from firstlight.patches import PatchMoments
 from firstlight.whitening import LagMoments, autocorrelation
-
-from . import direct
-from .direct import made_images
 
 RNG = np.random.default_rng(0)
 

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.whitening import direct
+from tests.whitening.direct import made_images
 
 from firstlight.errors import InputError
 from firstlight.images import ImageSet, image_stream
 from firstlight.patches import ImageLags, PatchMoments
 from firstlight.whitening import LagMoments, autocorrelation
-
-from . import direct
-from .direct import made_images
 
 RNG = np.random.default_rng(0)
 BANK = RNG.standard_normal((4, 3, 3, 3))

@@ -13,9 +13,10 @@ from firstlight.experiments import (
     trajectory,
     whitening,
 )
-from firstlight.experiments.base import Experiment, FigureEntry, Result
 from firstlight.experiments.claims import Claim, claims_markdown
 from firstlight.experiments.context import Context
+from firstlight.experiments.experiment import Experiment
+from firstlight.experiments.results import FigureEntry, Result
 from firstlight.experiments.schedule import Preset
 
 # In the order of the seed and of the paper.

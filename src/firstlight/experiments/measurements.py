@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import RunError
-from firstlight.files import atomic_write
+from firstlight.utils.whole_files import atomic_write
 
 logger = logging.getLogger("firstlight")
 

@@ -62,8 +62,8 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
         return _load_named(source, layer, example)
     torch = sys.modules.get("torch")  # a network can only be here if torch was imported
     if torch is not None and isinstance(source, torch.nn.Module):
-        from firstlight.filters.module import filters_from_module
-        from firstlight.filters.module_norm import batch_norm_behind
+        from firstlight.filters.networks.module import filters_from_module
+        from firstlight.filters.networks.module_norm import batch_norm_behind
 
         return batch_norm_behind(source, filters_from_module(source, layer, example))
     raise InputError(
@@ -74,17 +74,17 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
 
 def _load_named(source: str | Path, layer: str | None, example: Any) -> FilterBank:
     """Filters of what is given as text: a name with a prefix, or the path of a file."""
-    from firstlight.filters.named import PREFIXES, filters_from_name
+    from firstlight.filters.networks.named import PREFIXES, filters_from_name
 
     text = str(source)
     if isinstance(source, str) and text.startswith(PREFIXES):
         return filters_from_name(text, layer, example)
     if isinstance(source, str) and text.startswith(("hf:", "https://", "http://")):
-        from firstlight.filters.choose import bank_of
-        from firstlight.filters.remote import read_remote
+        from firstlight.filters.choice.choose import bank_of
+        from firstlight.filters.remote.hub import read_remote
 
         return bank_of(read_remote(text), layer)
-    from firstlight.filters.files import filters_from_file
+    from firstlight.filters.formats.detect import filters_from_file
 
     path = Path(source).expanduser()
     try:

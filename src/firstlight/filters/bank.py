@@ -165,7 +165,7 @@ class FilterBank:
 
     def plot(self, ax: Any = None) -> "tuple[Figure, Any]":
         """Show the filters as small pictures on one pair of axes; gray is zero."""
-        from firstlight.style import axes_or_new, show_tiles
+        from firstlight.figures.axes import axes_or_new, show_tiles
 
         fig, ax = axes_or_new(ax)
         show_tiles(ax, self.weight)

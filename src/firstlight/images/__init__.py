@@ -1,9 +1,9 @@
 """Where images come from: named data sets, files, arrays, downloads."""
 
+from firstlight.images.cache import cache_dir
 from firstlight.images.facts import SetFacts
 from firstlight.images.imageset import ImageSet
-from firstlight.images.sources import DataSetInfo, data_sets, fetch, load_images
-from firstlight.images.store import cache_dir
+from firstlight.images.load import DataSetInfo, data_sets, fetch, load_images
 from firstlight.images.streams import ImageStream, image_stream
 
 __all__ = [

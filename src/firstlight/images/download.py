@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
-from firstlight.console import note, progress_console, shows_bars, start_bars
 from firstlight.errors import InputError, SourceError
+from firstlight.utils.console import note, progress_console, shows_bars, start_bars
 
 LIMIT_VARIABLE = "FIRSTLIGHT_FETCH_LIMIT"
 _CONNECTION_TIMEOUT = 10.0  # seconds without a connection, or without a byte

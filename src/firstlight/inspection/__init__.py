@@ -1,7 +1,8 @@
 """What a trained first layer has learnt, and how alike several are."""
 
 from firstlight.inspection.comparison import Comparison, compare
-from firstlight.inspection.inspection import Inspection, inspect
+from firstlight.inspection.inspect_banks import inspect
+from firstlight.inspection.inspection import Inspection
 from firstlight.inspection.statistics import PatchStatistics, patch_statistics
 
 __all__ = ["Comparison", "Inspection", "PatchStatistics", "compare", "inspect", "patch_statistics"]

@@ -94,7 +94,7 @@ class Comparison:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """The correlations as a heat map; returns the figure and its axes."""
-        from firstlight.style import axes_or_new, literal, new_figure
+        from firstlight.figures.axes import axes_or_new, literal, new_figure
 
         if ax is None:
             side = 2.5 + 0.45 * len(self.labels)
@@ -114,7 +114,7 @@ class Comparison:
 
     def plot_profiles(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """All profiles on one axis, each relative to its peak; returns the figure and its axes."""
-        from firstlight.style import SERIES, axes_or_new, component_axis, literal, new_figure
+        from firstlight.figures.axes import SERIES, axes_or_new, component_axis, literal, new_figure
 
         if ax is None:  # as high as the legend
             ax = new_figure(width=7.5, height=max(3.6, 0.18 * len(self.labels)))[1][0]

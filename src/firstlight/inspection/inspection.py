@@ -1,23 +1,16 @@
 """Inspection: what a network's first layer has learnt, measured and put into words."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.errors import FirstlightError, InputError, one_line
-from firstlight.filters import load_filters
 from firstlight.filters.bank import FilterBank
-from firstlight.inspection.findings import explain
-from firstlight.inspection.measures import FilterFaults, effective_rank, filter_faults, whitening_distance
-from firstlight.inspection.statistics import PatchStatistics, patch_statistics
+from firstlight.inspection.measures import FilterFaults
 from firstlight.patches.basis import PatchBasis
-from firstlight.patches.spectra import frequencies
-from firstlight.profile import EnergyProfile, energy_profile
-from firstlight.theory.fit import FormulaFit, fit_formula
-from firstlight.theory.null import RandomBanks, random_banks, spread
+from firstlight.profile import EnergyProfile
+from firstlight.theory.fit import FormulaFit
+from firstlight.theory.null import RandomBanks, spread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +46,8 @@ class Inspection:
         Mean spatial frequency of each component, cycles/pixel.
     initial : FilterBank or None
         The filters at initialisation, where they were given.
+    findings : list of str
+        What the numbers mean, in plain sentences, the most important first.
 
     Examples
     --------
@@ -76,6 +71,7 @@ class Inspection:
     whitening: float
     frequency: np.ndarray = field(repr=False)
     initial: FilterBank | None = field(repr=False, default=None)
+    findings: list[str] = field(repr=False, default_factory=list)
 
     @property
     def source(self) -> str:
@@ -86,11 +82,6 @@ class Inspection:
     def spread(self) -> float:
         """Standard deviation of the profile over its mean: 0 for a flat one; random banks have `null.spreads`."""
         return spread(self.profile.energy)
-
-    @property
-    def findings(self) -> list[str]:
-        """What the numbers mean, in plain sentences, the most important first."""
-        return explain(self)
 
     def to_dict(self) -> dict[str, Any]:
         """All in JSON's types, as `firstlight inspect --json` writes it: `schema.json` here describes it."""
@@ -150,99 +141,6 @@ class Inspection:
         return self.profile.plot(ax) if self.fit is None else self.fit.plot(ax)
 
 
-def inspect(
-    source: Any,
-    data: Any = None,
-    *,
-    layer: str | None = None,
-    initial: Any = None,
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
-    fold_batch_norm: bool = False,
-    data_dir: str | Path | None = None,
-    **options: Any,
-) -> Inspection:
-    """Measure what a network's first layer has learnt.
-
-    Parameters
-    ----------
-    source : str, Path, torch.nn.Module, ndarray or FilterBank
-        As for `load_filters`.
-    data : optional
-        Whose patches to look at the filters with: by default CIFAR-10's, which come with the package; else as for
-        `patch_statistics`: a data set's name, a folder of images, a file, an array, a torch Dataset.
-    layer : str, optional
-        The layer to take instead of the first.
-    initial : optional
-        The same layer at initialisation, as for `source`: the profile is then that of the change.
-    mean, std : float or sequence of float, optional
-        The normalisation that the network was trained with, in 0..1 for uint8 images. Default: that of the data.
-    fold_batch_norm : bool
-        Multiply the filters by the scale of the batch normalisation that follows.
-    data_dir : str or Path, optional
-        Folder of the cache.
-    **options
-        Of `image_stream`, where images are read: resize, crop, strict, workers, progress.
-
-    Returns
-    -------
-    Inspection
-
-    Raises
-    ------
-    InputError, SourceError
-        Filters or data cannot be had or do not fit together.
-
-    Examples
-    --------
-    >>> import firstlight as fl, numpy as np
-    >>> found = fl.inspect(np.random.default_rng(0).normal(size=(64, 3, 3, 3)))
-    >>> found.findings[0].partition(":")[0]
-    'looks untrained'
-    """
-    bank = load_filters(source, layer)
-    start = None if initial is None else load_filters(initial, layer)
-    if fold_batch_norm:
-        bank, start = bank.folded(), start and start.folded()
-    statistics = patch_statistics(data, data_dir, channels=1 if bank.weight.shape[1] == 1 else 3, **options)
-    return inspect_bank(bank, statistics, mean, std, start)
-
-
-def inspect_bank(
-    bank: FilterBank,
-    statistics: PatchStatistics,
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
-    initial: FilterBank | None = None,
-) -> Inspection:
-    """Measure a bank that is loaded already, in the patches of a data set; as `inspect` otherwise."""
-    bank = replace(bank.ungrouped(), source=bank.source or "filters")
-    basis = statistics.basis(bank, mean, std)
-    profile = energy_profile(bank, basis, initial)
-    start = None if initial is None else initial.ungrouped()
-    weight = bank.weight if start is None else bank.weight - start.weight
-    fit, unfitted, null = None, "", None
-    try:
-        null = random_banks(basis.variance, len(bank))
-        fit = fit_formula(profile, basis)
-    except InputError as error:
-        unfitted = str(error)
-    return Inspection(
-        bank=bank,
-        data=statistics.data,
-        basis=basis,
-        profile=profile,
-        fit=fit,
-        unfitted=unfitted,
-        null=null,
-        faults=filter_faults(weight, basis),
-        rank=effective_rank(weight),
-        whitening=whitening_distance(profile.energy, basis.variance),
-        frequency=frequencies(basis.images),
-        initial=start,
-    )
-
-
 @dataclass(frozen=True)
 class Failure:
     """A source that could not be inspected, and why.
@@ -267,46 +165,3 @@ _FIELDS = (
     *("mean", "std", "change", "variance", "frequency", "energy", "peak", "fit", "random_banks", "spread"),
     *("whitening_distance", "effective_rank", "filters", "findings", "error"),
 )
-
-
-def load_banks(
-    sources: Sequence[str], layer: str | None = None, fold_batch_norm: bool = False
-) -> list[FilterBank | Failure]:
-    """The filters of several sources; one that cannot be had does not keep the others from being looked at."""
-    found: list[FilterBank | Failure] = []
-    for source in sources:
-        try:
-            bank = load_filters(source, layer)
-            found.append(bank.folded() if fold_batch_norm else bank)
-        except FirstlightError as error:
-            found.append(Failure(source, one_line(error)))
-    return found
-
-
-def inspect_all(
-    banks: Sequence[FilterBank | Failure],
-    data: Any = None,
-    *,
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
-    initial: FilterBank | None = None,
-    data_dir: str | Path | None = None,
-    **options: Any,
-) -> list[Inspection | Failure]:
-    """Inspect several banks in the patches of the same data, which are read once; parameters as of `inspect`."""
-    loaded = [bank for bank in banks if isinstance(bank, FilterBank)]
-    if not loaded:
-        return [bank for bank in banks if isinstance(bank, Failure)]
-    gray = all(bank.ungrouped().weight.shape[1] == 1 for bank in loaded)
-    statistics = patch_statistics(data, data_dir, channels=1 if gray else 3, **options)
-    statistics.prepare(loaded)
-    found: list[Inspection | Failure] = []
-    for bank in banks:
-        if isinstance(bank, Failure):
-            found.append(bank)
-            continue
-        try:
-            found.append(inspect_bank(bank, statistics, mean, std, initial))
-        except FirstlightError as error:
-            found.append(Failure(bank.source, f"{bank.source}: {one_line(error)}"))
-    return found

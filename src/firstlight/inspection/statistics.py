@@ -11,7 +11,8 @@ from firstlight.filters.bank import FilterBank
 from firstlight.inspection.normalisation import one_or_all, told_normalisation
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import LUMA, PatchMoments
-from firstlight.patches.normalise import Normalisation, pixel_statistics
+from firstlight.patches.normalise import Normalisation
+from firstlight.patches.pixel_statistics import pixel_statistics
 from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_normalisation, shipped_size
 from firstlight.patches.storage import is_moments
 
@@ -184,7 +185,7 @@ class ComputedStatistics(PatchStatistics):
 
     def _cached(self, size: int, dilation: int) -> bool:
         """Take the moments from the cache, where they are whole and there."""
-        from firstlight.images.download import note
+        from firstlight.utils.console import note
 
         path = self._path(size, dilation)
         if path is None or not path.is_file():
@@ -202,7 +203,7 @@ class ComputedStatistics(PatchStatistics):
         return True
 
     def _path(self, size: int, dilation: int) -> Path | None:
-        from firstlight.images.store import cache_dir
+        from firstlight.images.cache import cache_dir
 
         fingerprint = self._stream.fingerprint  # hashed once a stream
         if fingerprint is None:
@@ -251,7 +252,7 @@ def patch_statistics(
     if isinstance(data, str | Path) and is_moments(Path(data).expanduser()):
         moments = PatchMoments.load(Path(data).expanduser())
         return GivenStatistics(moments, moments.provenance.get("data") or Path(data).name)
-    from firstlight.images.sources import NAMES, load_images
+    from firstlight.images.load import NAMES, load_images
     from firstlight.images.streams import image_stream
 
     if isinstance(data, str) and data in NAMES:

@@ -113,7 +113,7 @@ class PatchBasis:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Plot the variance of every component on a log axis; returns the figure and its axes."""
-        from firstlight.style import axes_or_new, component_axis
+        from firstlight.figures.axes import axes_or_new, component_axis
 
         fig, ax = axes_or_new(ax)
         ax.plot(np.arange(1, self.size + 1), self.variance, marker="o", color="black")

@@ -158,7 +158,7 @@ class ImageLags:
                 "accumulate them in separate ImageLags"
             )
         self._refuse_overflow(self.pixels.count + len(images) * images.shape[2] * images.shape[3])
-        from firstlight.patches.pair_sums import pair_sums  # numba takes half a second to import
+        from firstlight.patches.kernels.pair_sums import pair_sums  # numba takes half a second to import
 
         with np.errstate(over="ignore", invalid="ignore"):
             sums = pair_sums(images, self.kernel_size, self.max_distance)

@@ -148,9 +148,9 @@ class PatchMoments:
         self._refuse_overflow(self.count + len(images) * rows * columns, dtype)
         # torch and numba take seconds to import.
         if there:
-            from firstlight.patches.device import tensor_sums as sums
+            from firstlight.patches.kernels.on_device import tensor_sums as sums
         else:
-            from firstlight.patches.lags import patch_sums as sums
+            from firstlight.patches.kernels.lag_sums import patch_sums as sums
         with np.errstate(over="ignore", invalid="ignore"):
             second, first, count = sums(images, self.kernel_size, self.stride, self.dilation)
             second, first = second + self.second, first + self.first

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from firstlight import __version__
-from firstlight.files import atomic_write
 from firstlight.patches.moments import PatchMoments
+from firstlight.utils.version import __version__
+from firstlight.utils.whole_files import atomic_write
 
 # Sides of the patches. A kernel of another size, or not square, is looked at inside the next larger ones.
 KERNEL_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 16)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from firstlight import __version__
 from firstlight.errors import InputError
-from firstlight.files import atomic_write
+from firstlight.utils.version import __version__
+from firstlight.utils.whole_files import atomic_write
 
 # Format 1 had no dilation: it was 1.
 FORMAT = 2

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from firstlight.experiments import EXPERIMENTS
-from firstlight.experiments.base import Result
 from firstlight.experiments.claims import Claim
+from firstlight.experiments.results import Result
 
 if TYPE_CHECKING:
-    from firstlight.reproduction import Reproduction
+    from firstlight.experiments.results import Reproduction
 
 BEGIN, END = "<!-- recorded claims: begin -->", "<!-- recorded claims: end -->"
 VERDICTS = ("reproduced", "not reproduced", "not tested")

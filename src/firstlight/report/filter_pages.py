@@ -3,13 +3,15 @@
 import hashlib
 import platform
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstlight import __version__
-from firstlight.network_view import NetworkView, Snapshot
+from firstlight.experiments.network_view import NetworkView, Snapshot
 from firstlight.patches.basis import PatchBasis
+from firstlight.utils.version import __version__
+from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
     from firstlight.inspection import Comparison, Inspection
@@ -29,11 +31,11 @@ def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]
     about : str, optional
         How it was made.
     """
-    from firstlight.report.inspection import inspection_rows
+    from firstlight.figures.axes import new_figure, show_tiles
+    from firstlight.report.filter_tables import inspection_rows
     from firstlight.report.interactive import markup, render
     from firstlight.report.static_charts import figure_svg
     from firstlight.report.svg import Figures
-    from firstlight.style import new_figure, show_tiles
 
     figures, sections = Figures(), []
     for number, one in enumerate(found):
@@ -63,11 +65,11 @@ def comparison_page(found: "Comparison", about: str = "") -> str:
     about : str, optional
         How it was made.
     """
+    from firstlight.figures.axes import new_figure
     from firstlight.report.interactive import markup, render
     from firstlight.report.payload import numbers
     from firstlight.report.static_charts import figure_svg
     from firstlight.report.svg import Figures
-    from firstlight.style import new_figure
 
     figures, views = Figures(), comparison_views(found)
     # So high that its legend, a line a network, has room beside it.
@@ -91,6 +93,16 @@ def comparison_page(found: "Comparison", about: str = "") -> str:
         versions=versions(),
         digests=digests(views),
     )
+
+
+def write_inspection_page(path: Path, found: "Sequence[Inspection]", failures: "Sequence[Failure]", about: str) -> None:
+    """Write one self-contained page: every first layer with its numbers, findings, profile and filters."""
+    write_text(path, inspections_page(found, failures, about))
+
+
+def write_comparison_page(path: Path, found: "Comparison", about: str) -> None:
+    """Write one self-contained page: the correlations as heat map and table, and all profiles on one axis."""
+    write_text(path, comparison_page(found, about))
 
 
 def versions() -> str:

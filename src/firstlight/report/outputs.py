@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from firstlight.experiments.base import Result
-from firstlight.files import atomic_write, write_text
+from firstlight.experiments.results import Result
+from firstlight.utils.whole_files import atomic_write, write_text
 
 
 def write_tables(result: Result, folder: Path) -> None:

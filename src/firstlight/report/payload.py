@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.network_view import NetworkView, Snapshot
+from firstlight.experiments.network_view import NetworkView, Snapshot
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.spectra import frequencies
 

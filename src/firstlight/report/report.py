@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import InputError, RunError
-from firstlight.files import write_text
+from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
+    from firstlight.experiments.results import Reproduction
     from firstlight.inspection import Comparison, Inspection
     from firstlight.inspection.inspection import Failure
-    from firstlight.reproduction import Reproduction
 
     Shown = Inspection | Sequence[Inspection | Failure] | Comparison | Reproduction
 
@@ -127,7 +127,7 @@ def _renderer(shown: object, about: str | None) -> tuple[str, Callable[[], str]]
     """What is shown, in words, and the function that renders its page."""
     from firstlight.inspection import Comparison, Inspection
     from firstlight.inspection.inspection import Failure
-    from firstlight.report import page
+    from firstlight.report import reproduction_page as page
 
     if isinstance(shown, Comparison):
         call = about or "fl.Report(fl.compare(...))"
@@ -144,7 +144,7 @@ def _renderer(shown: object, about: str | None) -> tuple[str, Callable[[], str]]
     if isinstance(shown, Sequence) and not isinstance(shown, str):
         kinds = ", ".join(dict.fromkeys(type(entry).__name__ for entry in shown)) or "nothing in it"
         raise InputError(f"Report was given a {type(shown).__name__} with {kinds}; {_EXPECTED}")
-    from firstlight.reproduction import Reproduction  # last: importing it takes seconds where it was not needed yet
+    from firstlight.experiments.results import Reproduction  # last: it takes seconds where it was not needed yet
 
     if isinstance(shown, Reproduction):
         return shown.summary, lambda: page.reproduction_page(shown)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstlight.network_view import NetworkView
-from firstlight.style import MEASURED, PREDICTED, SERIES, component_axis, new_figure, svg
+from firstlight.experiments.network_view import NetworkView
+from firstlight.figures.axes import MEASURED, PREDICTED, SERIES, component_axis, new_figure, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from firstlight.experiments.base import Experiment
     from firstlight.experiments.claims import Claim
+    from firstlight.experiments.experiment import Experiment
 
 _BARS = "▁▂▃▄▅▆▇█"
 _COLOURS = {"reproduced": "green", "not reproduced": "red", "not tested": "yellow"}

@@ -103,7 +103,7 @@ class FormulaFit:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Plot measured and predicted profile, both relative to the measured peak."""
-        from firstlight.style import MEASURED, PREDICTED, axes_or_new, component_axis
+        from firstlight.figures.axes import MEASURED, PREDICTED, axes_or_new, component_axis
 
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, len(self.energy) + 1)

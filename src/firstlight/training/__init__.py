@@ -3,11 +3,11 @@
 from firstlight.training.display import describe
 from firstlight.training.loop import train
 from firstlight.training.outcome import Outcome
-from firstlight.training.pool import train_all
 from firstlight.training.progress import Progress, TrainingProgress
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec, record_steps
 from firstlight.training.store import StoredRun, find_run, remove_runs, stored_runs
+from firstlight.training.workers.pool import train_all
 
 __all__ = [
     "Outcome",

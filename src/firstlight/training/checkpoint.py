@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from firstlight.errors import RunError
-from firstlight.training.files import read_tensors, write_tensors
+from firstlight.training.run_files import read_tensors, write_tensors
 from firstlight.training.spec import RunSpec, record_steps
 
 CHECKPOINT = "checkpoint.safetensors"

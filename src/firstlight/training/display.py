@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from firstlight.console import shows_bars, start_bars
 from firstlight.models import MODELS
 from firstlight.training.progress import Progress, TrainingProgress
 from firstlight.training.spec import RunSpec, label_component
+from firstlight.utils.console import shows_bars, start_bars
 
 # Of a spec: what to show as r of (filters, initial), both (K, C, kh, kw) float32; None for nothing.
 Score = Callable[[RunSpec], Callable[[np.ndarray, np.ndarray], float] | None]

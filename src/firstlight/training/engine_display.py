@@ -11,11 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from firstlight.console import shows_bars, start_bars
-from firstlight.engine import Engine
+from firstlight.engines.engine import Engine
 from firstlight.training.display import describe
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
+from firstlight.utils.console import shows_bars, start_bars
 
 
 class EngineDisplay:

@@ -12,12 +12,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from firstlight.errors import InputError, RunError
-from firstlight.files import remove_partials
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
-from firstlight.training.files import read_json, write_json
 from firstlight.training.progress import Progress
 from firstlight.training.run import SEAL, SPEC, Run, read_spec, write_run, write_spec
+from firstlight.training.run_files import read_json, write_json
 from firstlight.training.spec import RunSpec
+from firstlight.utils.whole_files import remove_partials
 
 if TYPE_CHECKING:
     import torch

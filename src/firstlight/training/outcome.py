@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight import errors
-from firstlight.images.sources import NAMES
+from firstlight.images.load import NAMES
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
 
@@ -40,7 +40,7 @@ class DataPlaces:
         return cls({name: _absolute(source) for name, source in (sources or {}).items()}, folder)
 
     def task(self, spec: RunSpec) -> dict[str, Any]:
-        """What `firstlight.training.worker` reads."""
+        """What `firstlight.training.workers.worker` reads."""
         return {"spec": spec.to_dict(), "source": self.sources.get(spec.data, spec.data), "data_dir": self.folder}
 
 
@@ -54,7 +54,7 @@ def outcome_of(message: dict[str, Any], spec: RunSpec, store: Path, by: str = ""
 
     Parameters
     ----------
-    message : as `firstlight.training.worker` writes them.
+    message : as `firstlight.training.workers.worker` writes them.
     spec : what was trained.
     store : folder of runs.
     by : whose message it is, for what is raised; begins a line.

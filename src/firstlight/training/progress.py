@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from firstlight.console import progress_console, shows_bars, start_bars
+from firstlight.utils.console import progress_console, shows_bars, start_bars
 
 SECONDS_BETWEEN_LINES = 10.0
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from firstlight.errors import InputError, RunError
-from firstlight.files import write_text
-from firstlight.training.files import file_digest, read_json, read_tensors, write_json, write_tensors
+from firstlight.training.run_files import file_digest, read_json, read_tensors, write_json, write_tensors
 from firstlight.training.spec import RunSpec, record_steps
+from firstlight.utils.whole_files import write_text
 
 SPEC, FILTERS, METRICS, SEAL = "spec.json", "filters.safetensors", "metrics.csv", "run.json"
 COLUMNS: tuple[str, ...] = ("step", "epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -44,7 +44,7 @@ class Run:
     Examples
     --------
     >>> import firstlight as fl
-    >>> from firstlight.record import recorded_results
+    >>> from firstlight.reproduction.record import recorded_results
     >>> folder = min((recorded_results() / "runs").iterdir())
     >>> run = fl.Run.load(folder)
     >>> run.spec.hash == folder.name, len(run.steps) == len(run.filters) == len(run.metrics)

@@ -12,13 +12,13 @@ from typing import Literal, get_args
 from filelock import FileLock, Timeout
 
 from firstlight.errors import InputError, RunError
-from firstlight.files import PARTIAL
 from firstlight.training.checkpoint import CHECKPOINT
 from firstlight.training.display import describe
-from firstlight.training.files import read_json, read_tensors
 from firstlight.training.loop import FAILED, LOCK, stored_failure
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC, Run, read_spec
+from firstlight.training.run_files import read_json, read_tensors
 from firstlight.training.spec import RunSpec, hash_of
+from firstlight.utils.whole_files import PARTIAL
 
 State = Literal["finished", "training", "unfinished", "failed", "damaged", "refused"]
 STATES: tuple[State, ...] = get_args(State)

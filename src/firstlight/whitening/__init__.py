@@ -1,6 +1,6 @@
 """Whitening: how far a filter bank decorrelates what it sees, and the bank that whitens patches."""
 
-from firstlight.whitening.bank import pixel_bank, whitening_bank
+from firstlight.whitening.banks import pixel_bank, whitening_bank
 from firstlight.whitening.curve import AutocorrelationCurve
 from firstlight.whitening.lag_moments import LagMoments
 from firstlight.whitening.measure import autocorrelation

@@ -71,7 +71,7 @@ class AutocorrelationCurve:
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Plot C(d) / C(0) against the distance; returns the figure and its axes."""
-        from firstlight.style import MEASURED, axes_or_new
+        from firstlight.figures.axes import MEASURED, axes_or_new
 
         fig, ax = axes_or_new(ax)
         ax.plot(self.distance, self.value, marker="o", color=MEASURED, label=self.source or "measured")

@@ -10,11 +10,12 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank
 from firstlight.images import ImageStream, load_images
-from firstlight.images.download import note
 from firstlight.patches.image_lags import ImageLags
-from firstlight.patches.normalise import checked_normalisation, pixel_statistics
+from firstlight.patches.normalise import checked_normalisation
+from firstlight.patches.pixel_statistics import pixel_statistics
 from firstlight.patches.storage import is_moments
-from firstlight.whitening.bank import pixel_bank
+from firstlight.utils.console import note
+from firstlight.whitening.banks import pixel_bank
 from firstlight.whitening.curve import AutocorrelationCurve
 from firstlight.whitening.lag_moments import LagMoments
 

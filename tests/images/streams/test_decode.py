@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tests.images.streams.files import bomb, chunk, chw, exif, noise, pillow, png, tiff
 
 from firstlight.images.streams.decode import decode, planes
-from firstlight.images.streams.geometry import Geometry, Undecodable
-
-from .files import bomb, chunk, chw, exif, noise, pillow, png, tiff
+from firstlight.images.streams.resize import Geometry, Undecodable
 
 AS_IT_IS = Geometry.of(None, None)
 RGB, GRAY = noise(11, 7, 3), noise(11, 7)

@@ -4,12 +4,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.images.streams.files import write
 
 from firstlight.images.streams.encoded import Encoded
 from firstlight.images.streams.folder import ImageFiles, files_below
-from firstlight.images.streams.geometry import Undecodable
-
-from .files import write
+from firstlight.images.streams.resize import Undecodable
 
 
 def names(folder: Path) -> list[str]:

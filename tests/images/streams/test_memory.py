@@ -8,14 +8,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.images.streams.files import noise
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images import ImageSet, load_images
 from firstlight.images.streams import image_stream
 from firstlight.images.streams.memory import match_channels
-
-from .files import noise
 
 STACK = noise(10, 3, 6, 7)
 FLOATS = (STACK / 255 - 0.5).astype(np.float32)

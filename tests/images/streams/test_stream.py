@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.images.streams.files import bomb, chunk, dates, exif, noise, pillow, png, write
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images import ImageStream, image_stream
@@ -22,8 +23,6 @@ from firstlight.images.streams.choose import SUFFIXES
 from firstlight.images.streams.progress import Progress
 from firstlight.images.streams.stacks import STACK_BYTES
 from firstlight.patches import PatchMoments
-
-from .files import bomb, chunk, dates, exif, noise, pillow, png, write
 
 PIXELS = [noise(8 + index % 3, 9, 3) + np.uint8(index) for index in range(12)]
 

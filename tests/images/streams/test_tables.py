@@ -7,14 +7,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.images.streams.files import noise, png
+from tests.images.streams.tables import IMAGE, image_table, save_dictionary, save_parquet, save_to_disk
 
 from firstlight.errors import FirstlightError, InputError, SourceError
 from firstlight.images.streams import image_stream
 from firstlight.images.streams.encoded import Encoded
 from firstlight.images.streams.tables import ImageTable
-
-from .files import noise, png
-from .tables import IMAGE, image_table, save_dictionary, save_parquet, save_to_disk
 
 PIXELS = [noise(6 + index % 2, 5, 3) + np.uint8(index) for index in range(10)]
 CELLS = [png(pixels, 2) for pixels in PIXELS]

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.images.streams.text import first_line, printable
+from firstlight.utils.text import first_line, printable
 
 
 @given(st.text())

@@ -8,17 +8,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from firstlight.cores import thread_count
 from firstlight.errors import InputError
+from firstlight.images.array_files import read_array_file
 from firstlight.images.arrays import check_images
-from firstlight.images.files import read_array_file
 from firstlight.images.imageset import ImageSet
-from firstlight.images.sources import NAMES, load_images
+from firstlight.images.load import NAMES, load_images
 from firstlight.images.streams.decode import SUFFIXES
 from firstlight.images.streams.encoded import EncodedImages, EncodedSource
 from firstlight.images.streams.folder import ImageFiles
-from firstlight.images.streams.geometry import Geometry
 from firstlight.images.streams.memory import ArrayImages, PythonImages, as_array
+from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stream import Images, ImageStream
 from firstlight.images.streams.tables import (
     TABLE_SUFFIXES,
@@ -27,7 +26,8 @@ from firstlight.images.streams.tables import (
     parquet_folder,
     saved_dataset,
 )
-from firstlight.images.streams.text import printable
+from firstlight.utils.cores import thread_count
+from firstlight.utils.text import printable
 
 # Past so many, threads wait for the interpreter's lock more than they decode.
 _MOST_WORKERS = 16

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from firstlight.images.streams.geometry import Geometry, Undecodable
-from firstlight.images.streams.text import first_line
+from firstlight.images.streams.resize import Geometry, Undecodable
+from firstlight.utils.text import first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image

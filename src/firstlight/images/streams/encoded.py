@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 import numpy as np
 
 from firstlight.images.streams.decode import decode, decoders
-from firstlight.images.streams.geometry import Geometry, Undecodable
 from firstlight.images.streams.parallel import in_order
+from firstlight.images.streams.resize import Geometry, Undecodable
 
 # Images below so many bytes are quicker decoded, or hashed, than handed to a thread.
 _WORTH_BYTES = 8192

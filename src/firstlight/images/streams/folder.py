@@ -6,7 +6,7 @@ from pathlib import Path
 
 from firstlight.images.streams.decode import SUFFIXES
 from firstlight.images.streams.encoded import Encoded
-from firstlight.images.streams.text import printable
+from firstlight.utils.text import printable
 
 
 class ImageFiles:

@@ -11,9 +11,9 @@ from firstlight.errors import InputError
 from firstlight.images.arrays import check_images
 from firstlight.images.streams.decode import decoders, planes
 from firstlight.images.streams.encoded import Decoded
-from firstlight.images.streams.geometry import Geometry, Undecodable
+from firstlight.images.streams.resize import Geometry, Undecodable
 from firstlight.images.streams.stacks import pieces
-from firstlight.images.streams.text import first_line
+from firstlight.utils.text import first_line
 
 _KEYS = ("image", "pixel_values", "img", "images")
 _RED, _GREEN, _BLUE, _HALF = 19595, 38470, 7471, 32768  # ITU-R 601 in 1/65536, as Pillow has it

@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from firstlight.console import note, progress_console, shows_bars, start_bars
+from firstlight.utils.console import note, progress_console, shows_bars, start_bars
 
 _LINE_SECONDS = 10.0
 _BAR_SECONDS = 0.1

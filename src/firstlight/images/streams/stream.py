@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from firstlight.errors import InputError, SourceError
-from firstlight.images.download import note
 from firstlight.images.streams.encoded import Decoded
 from firstlight.images.streams.progress import Progress
 from firstlight.images.streams.stacks import Stacks
+from firstlight.utils.console import note
 
 _MOST_NAMED = 100
 _SHOWN = 5

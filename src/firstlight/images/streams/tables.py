@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.encoded import Encoded
 from firstlight.images.streams.folder import files_below
-from firstlight.images.streams.text import first_line, printable
+from firstlight.utils.text import first_line, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,0 +1,88 @@
+"""The command `figures`: what was found, drawn for a paper or for slides."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from firstlight.cli.output import PLAIN, Json, Quiet, be_quiet, give_json, hint, result_console
+from firstlight.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Formats = Annotated[tuple[Literal["pdf", "svg", "png"], ...], Parameter(name="--format", negative=())]
+
+
+def figures(
+    *given: Annotated[str, Parameter(name="DIR NAMES")],
+    style: Literal["paper", "slides"] = "paper",
+    format_: Formats = ("pdf",),
+    out: Path | None = None,
+    json: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Draw figures for a paper or for slides, from results that are there: nothing is trained or downloaded.
+
+    `firstlight figures` draws all figures of the recorded results as PDF files for a paper,
+    `firstlight figures firstlight-out formula linear/regimes --style slides --format png` some of your own for slides.
+
+    Parameters
+    ----------
+    given
+        First a folder that `firstlight reproduce` wrote; none for the recorded results. Then experiments or single
+        figures, such as formula/profile_against_formula; none for all. A folder that is called like an experiment is
+        given as ./formula.
+    style
+        paper: 3.25 or 6.75 inches wide, the columns and the text width of ICML, with text of 8 points (legends 7) in
+        STIX, which goes with Times. slides: 12 inches wide and at most 6.75 high (16:9), with text of 16 points.
+    format_
+        pdf with embedded TrueType fonts, svg with text as paths, png with 300 (slides: 200) dots an inch. May be given
+        several times. The same results give the same bytes.
+    out
+        Folder for the files, EXPERIMENT_FIGURE.FORMAT. Default: figures-STYLE in the folder of results, or in
+        firstlight-out/recorded.
+    """
+    from firstlight.figures.styles import STYLES
+    from firstlight.report.publication import write_drawn
+    from firstlight.reproduction.draw_figures import draw_figures, is_name
+    from firstlight.reproduction.record import recorded_results
+
+    be_quiet(quiet)
+    own = Path(given[0]).expanduser() if given and not is_name(given[0]) else None
+    names = given if own is None else given[1:]
+    _check_names(names, own)
+    target = (out or (own or Path("firstlight-out/recorded")) / f"figures-{style}").expanduser()
+    if target.exists() and not target.is_dir():
+        raise InputError(f"--out is {target}, a file; expected a folder")
+    formats = tuple(dict.fromkeys(format_))
+    drawn = draw_figures(own or recorded_results(), STYLES[style], formats, names)
+    paths = write_drawn(drawn, target)
+    console = result_console(json)
+    for path in paths:
+        console.print(str(path), **PLAIN)
+    count = f"{len(drawn)} figure{'s' if len(drawn) != 1 else ''}"
+    hint(console, f"{count} in style {style}; --json - tells the captions", quiet)
+    result = [
+        {
+            "name": one.name,
+            "title": one.title,
+            "caption": one.caption,
+            "inches": list(one.inches),
+            "files": [str(target / one.file_name(kind)) for kind in one.files],
+        }
+        for one in drawn
+    ]
+    give_json(json, {"style": style, "figures": result})
+
+
+def _check_names(names: "Sequence[str]", folder: Path | None) -> None:
+    """Refuse what is no figure before anything is analysed."""
+    from firstlight.reproduction.reproduction import chosen_experiments
+
+    if folder is not None and not folder.is_dir():
+        raise InputError(
+            f"{str(folder)!r} is no folder, and no experiment that `firstlight reproduce --list` shows; expected a "
+            "folder of results, or figures such as formula/profile_against_formula"
+        )
+    chosen_experiments([name.split("/")[0] for name in names])

@@ -1,0 +1,279 @@
+"""The command `moments`: patch statistics of a data set of any size, on one machine or on a cluster."""
+
+import contextlib
+import json as json_
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstlight.cli.engine_options import HERE, Where
+from firstlight.cli.filters import Sizes
+from firstlight.cli.output import Flag, Json, Output, Quiet, be_quiet, give_json, hint, result_console
+from firstlight.errors import InputError
+
+if TYPE_CHECKING:
+    from firstlight.filters.bank import FilterBank
+    from firstlight.images.shards.shard import Shard
+    from firstlight.patches.out_of_core.accumulate import Accumulated
+    from firstlight.whitening.curve import AutocorrelationCurve
+
+_IMAGES_PER_SHARD, _SAMPLED_SHARD = 2048, 32
+# Fewer would leave workers idle at the end, and less of the work kept by a killed run; whatever the number of workers,
+# since a state is of the shards that it was begun with.
+_SHARDS = 64
+_NAMED = 5  # broken images
+# Shards a block of the bootstrap: many, so that every block has images from all over the data.
+_SHARDS_A_BLOCK = 8
+
+
+def moments(
+    data: str,
+    *,
+    kernel_size: int,
+    out: Output = None,
+    stride: int = 1,
+    dilation: int = 1,
+    max_distance: int | None = None,
+    channels: int = 3,
+    resize: Sizes = None,
+    crop: Sizes = None,
+    split: str | None = None,
+    strict: Flag = False,
+    where: Where = HERE,
+    images_per_shard: int | None = None,
+    plan: Flag = False,
+    stderr: Flag = False,
+    blocks: int = 32,
+    filters: str | None = None,
+    json: Json = None,
+    data_dir: Path | None = None,
+    quiet: Quiet = False,
+) -> None:
+    """Sum up the patches of a data set of any size, exactly, into one small file.
+
+    However the work is split, the result has the same bits. What is done so far is kept beside the output, in
+    FILE.npz.part: a command that was interrupted or killed goes on where it was when it is given again.
+
+    Parameters
+    ----------
+    data
+        A folder of images; a tar file of images, or a folder of them (WebDataset); Parquet, Arrow, or the folder of a
+        saved Hugging Face data set; a .npy or .npz file; cifar10, cifar100 or photos.
+    kernel_size
+        Rows and columns of a patch.
+    out
+        The file to write, FILE.npz, for `firstlight inspect NET --data FILE.npz`.
+    stride
+        Pixels from one patch to the next.
+    dilation
+        Pixels from one pixel of a patch to the next.
+    max_distance
+        Sum up pairs of patches, too, that lie so many pixels apart and less, such as 10: the file then also gives the
+        auto-correlation of any filters (fl.autocorrelation).
+    channels
+        3, or 1 for gray.
+    resize
+        Resize the images: one number for the shorter side, two for height and width.
+    crop
+        Crop their centre, height and width.
+    split
+        Of a data set that has splits, such as train.
+    strict
+        Stop at the first image that cannot be read, instead of leaving it out.
+    images_per_shard
+        Images in one task, where the data are image files or an array. Default: 2048; fewer of small data sets.
+    plan
+        Read for some seconds, tell how long everything would take (with so many --workers), and stop; nothing is
+        written.
+    stderr
+        Tell the standard errors of the variances, by a bootstrap over blocks of images.
+    blocks
+        How many blocks, at least 8.
+    filters
+        With --stderr: a network, as for inspect, for the standard error of the tau fitted to it.
+    data_dir
+        Folder for data sets [env: FIRSTLIGHT_CACHE].
+    """
+    from firstlight.patches.out_of_core.accumulate import accumulate
+    from firstlight.patches.out_of_core.plan import make_plan
+    from firstlight.patches.out_of_core.shard_sums import Window
+    from firstlight.report.moments_tables import errors_table, plan_rows, spectrum_rows, summary_table
+    from firstlight.theory.sampling_error import sampling_errors
+
+    patches: dict[str, Any] = {"kernel_size": kernel_size, "channels": channels, "stride": stride, "dilation": dilation}
+    if max_distance is not None:
+        patches["max_distance"] = max_distance
+    Window(**patches).empty()  # which refuses what cannot be, before anything is read
+    where.check()
+    bank = _bank(filters, stderr, blocks, patches)
+    blocks = blocks if stderr else 0
+    options = {"channels": channels, "split": split, "resize": _size("resize", resize), "crop": _size("crop", crop)}
+    be_quiet(quiet)
+    console = result_console(json)
+    if plan:
+        shards = _cut(data, data_dir, _SAMPLED_SHARD, 0, options)
+        width, place = _workers(where)
+        found = make_plan(shards, **patches, workers=width, blocks=blocks)
+        console.print(summary_table(plan_rows(found, place), f"plan for {data}"))
+        give_json(json, {"data": data, **patches, **found.to_dict()})
+        return
+
+    target = _target(out)
+    shards = _cut(data, data_dir, images_per_shard, blocks, options)
+    state = target.with_name(f"{target.name}.part")
+    with where.open() as running:
+        done = accumulate(shards, **patches, engine=running, state=state, blocks=blocks, strict=strict)
+    about = _about(data, done)
+    recorded = {name: value if isinstance(value, str) else json_.dumps(value) for name, value in about.items()}
+    recorded["options"] = json_.dumps({**options, "strict": strict})
+    (done.lags or done.moments).save(target, **recorded, **_versions())
+    state.unlink(missing_ok=True)
+    basis = done.moments.basis(about.get("mean"), about.get("std"))
+    rows = [*_summary(about), *spectrum_rows(basis)]
+    result = {
+        **about,
+        **patches,
+        "out": str(target),
+        "variance": basis.variance.tolist(),
+    }
+    if curve := _curve(done):
+        rows.append(("auto-correlation", _curve_text(curve)))
+        result["autocorrelation"] = {"distance": curve.distance.tolist(), "value": curve.value.tolist()}
+    console.print(summary_table(rows, str(target)))
+    if stderr:
+        errors = sampling_errors(done.blocks, about.get("mean"), about.get("std"), bank)
+        console.print(errors_table(errors))
+        result["errors"] = errors.to_dict()
+    hint(console, f"firstlight inspect NETWORK --data {target}", quiet)
+    give_json(json, result)
+
+
+def _workers(where: Where) -> tuple[int, str]:
+    """How many will work at once, and where; a cluster that would be started for the purpose is not."""
+    if where.scheduler is not None:
+        with where.open() as running:
+            return max(1, running.workers), running.describe()
+    with Where(workers=where.workers).open() as running:
+        width = where.workers or running.workers
+    return width, f"{where.engine}, {width} at once, cores and disks like those of this machine"
+
+
+def _size(name: str, sizes: list[int] | None) -> int | tuple[int, ...] | None:
+    if not sizes:
+        return None
+    if len(sizes) > 2:
+        raise InputError(f"--{name} has {len(sizes)} numbers; expected height and width, or one for both")
+    return sizes[0] if len(sizes) == 1 else tuple(sizes)
+
+
+def _bank(filters: str | None, stderr: bool, blocks: int, patches: dict[str, int]) -> "FilterBank | None":
+    """The filters for the error of tau; refuses what would only be noticed after everything is read."""
+    from firstlight.filters import load_filters
+    from firstlight.theory.sampling_error import LEAST_BLOCKS
+
+    if blocks < LEAST_BLOCKS:
+        raise InputError(f"--blocks is {blocks}; expected at least {LEAST_BLOCKS}")
+    if filters is None:
+        return None
+    if not stderr:
+        raise InputError(f"--filters is {filters!r}, for the error of its tau; expected --stderr with it")
+    bank = load_filters(filters).ungrouped()
+    expected = (patches["channels"], patches["kernel_size"], patches["kernel_size"])
+    if bank.weight.shape[1:] != expected or bank.dilation != (patches["dilation"],) * 2:
+        raise InputError(
+            f"--filters {filters}: {bank!r}; expected filters of {' x '.join(map(str, expected))} with dilation "
+            f"{patches['dilation']}, as the patches: give --kernel-size, --channels and --dilation of that layer"
+        )
+    return bank
+
+
+def _target(out: Path | None) -> Path:
+    """The file to write; refuses what would only be noticed after everything is read."""
+    if out is None:
+        raise InputError("moments was given no --out; expected the file to write, such as --out moments.npz")
+    target = out.expanduser()
+    if target.suffix.lower() != ".npz":
+        raise InputError(f"--out is {out}; expected a name that ends in .npz, by which inspect knows it")
+    if target.is_dir():
+        raise InputError(f"--out is {out}, a folder; expected the name of a file")
+    place = next(parent for parent in target.absolute().parents if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        raise InputError(f"--out is {out}, but {place} is no folder that can be written to; name another place")
+    return target
+
+
+def _cut(
+    data: str, data_dir: Path | None, images_per_shard: int | None, blocks: int, options: dict[str, Any]
+) -> "list[Shard]":
+    """The data in shards, enough of them for the blocks."""
+    from firstlight.images.load import NAMES, load_images
+    from firstlight.images.shards.cut import shards_of
+    from firstlight.theory.sampling_error import LEAST_BLOCKS
+
+    source: Any = data
+    if data in NAMES:
+        source = load_images(data, options["split"] or "train", data_dir=data_dir)
+        options = {**options, "split": None}
+    shards = shards_of(
+        source, images_per_shard=_IMAGES_PER_SHARD if images_per_shard is None else images_per_shard, **options
+    )
+    wanted = max(_SHARDS, blocks * _SHARDS_A_BLOCK)
+    if images_per_shard is None and len(shards) < wanted:
+        smaller = max(1, sum(shard.count or 0 for shard in shards) // wanted)
+        shards = shards_of(source, images_per_shard=smaller, **options)
+    if blocks and len(shards) < LEAST_BLOCKS:
+        raise InputError(
+            f"{data} is read in {len(shards)} parts; expected at least {LEAST_BLOCKS} for --stderr: give more files, "
+            "or a smaller --images-per-shard"
+        )
+    return shards
+
+
+def _about(data: str, done: "Accumulated") -> dict[str, Any]:
+    """What to know of the images; mean and std are missing where a channel is constant."""
+    from firstlight.patches.pixel_statistics import pixel_statistics
+
+    path = Path(data).expanduser()
+    about: dict[str, Any] = {"data": path.resolve().name if path.exists() else data}
+    with contextlib.suppress(InputError):
+        mean, std = pixel_statistics(done.pixels)
+        about |= {"mean": list(mean), "std": list(std)}
+    counts = {"images": done.images, "patches": done.moments.count, "broken": done.broken_count}
+    return {**about, **counts, "broken_files": done.broken}
+
+
+def _summary(about: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("images", f"{about['images']:,} of {about['data']}"), ("patches", f"{about['patches']:,}")]
+    if about["broken"]:
+        named = "; ".join(f"{name} ({reason})" for name, reason in about["broken_files"][:_NAMED])
+        rows.append(("broken, left out", f"{about['broken']:,}: {named}"))
+    for name in ("mean", "std"):
+        rows.append((f"{name} of the pixels", ", ".join(f"{value:.4f}" for value in about.get(name, ())) or "constant"))
+    return rows
+
+
+def _curve(done: "Accumulated") -> "AutocorrelationCurve | None":
+    """That of the pixels, if pairs were summed, of images that vary."""
+    if done.lags is None or done.lags.max_distance == 0:
+        return None
+    from firstlight.whitening import autocorrelation
+
+    with contextlib.suppress(InputError):  # a channel is constant
+        return autocorrelation(None, done.lags)
+
+
+def _curve_text(curve: "AutocorrelationCurve") -> str:
+    """C(d) / C(0) at doubling distances."""
+    last = len(curve.value) - 1
+    shown = [*(2**i for i in range(last.bit_length()) if 2**i < last), last]
+    values = ", ".join(f"{curve.value[d]:.3f}" for d in shown)
+    return f"{values} of the pixels at {', '.join(map(str, shown))} pixels"
+
+
+def _versions() -> dict[str, str]:
+    """Of what decides the pixels."""
+    import numpy
+    import PIL
+
+    return {"numpy": numpy.__version__, "pillow": PIL.__version__, "python": platform.python_version()}

@@ -1,0 +1,57 @@
+"""What all commands share about their output: results on standard output, the rest on standard error."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+from cyclopts import Parameter
+
+from firstlight.utils.console import silence
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]  # "-" is standard output
+Flag = Annotated[bool, Parameter(negative=())]
+Json = Annotated[
+    Path | None,
+    Parameter(allow_leading_hyphen=True, help="Write the results into this file; - prints them, and nothing else."),
+]
+Quiet = Annotated[
+    bool, Parameter(name=("--quiet", "-q"), negative=(), help="No progress, notes or hints: results and errors only.")
+]
+# A line as it is, whatever brackets it has and however long it is.
+PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
+
+
+def be_quiet(quiet: bool) -> None:
+    """Tell nothing on the way from now on, or again: no progress, no notes, of the log only warnings."""
+    logging.getLogger("firstlight").setLevel(logging.WARNING if quiet else logging.INFO)
+    silence(quiet)
+
+
+def result_console(json: Path | None = None) -> "Console":
+    """Where tables go: standard output, or nowhere where that is for JSON."""
+    from rich.console import Console
+
+    console = Console(quiet=str(json) == "-")
+    console.on_broken_pipe = _broken_pipe  # rich would exit with 1, which says that claims were not reproduced
+    return console
+
+
+def _broken_pipe() -> NoReturn:
+    raise BrokenPipeError
+
+
+def hint(console: "Console", text: str, quiet: bool = False) -> None:
+    """A line that helps to read a result or to go on from it, as it is, whatever brackets it has."""
+    if not quiet:
+        console.print(text, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)
+
+
+def give_json(json: Path | None, value: Any) -> None:
+    """Write JSON where it was asked for."""
+    if json is not None:
+        from firstlight.report.filter_tables import write_json
+
+        write_json(json, value)

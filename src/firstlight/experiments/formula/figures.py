@@ -1,0 +1,140 @@
+"""The figures of the experiment `formula`."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from firstlight.figures.axes import (
+    MEASURED,
+    PREDICTED,
+    component_axis,
+    legend,
+    new_figure,
+    plot_over_time,
+    points,
+    room_above,
+    show_tiles,
+    text,
+)
+from firstlight.patches import PatchBasis
+from firstlight.profile import EnergyProfile
+from firstlight.theory import PEAK, FormulaFit, linear_cnn_profile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]], basis: PatchBasis) -> "Figure":
+    """A panel a network: measured profile and formula."""
+    fig, axes = new_figure(columns=len(finals))
+    for ax, (name, seeds) in zip(axes, finals.items(), strict=True):
+        measured = np.array([profile.normalized for profile, _ in seeds])
+        predicted = np.array([fit.prediction / profile.energy.max() for profile, fit in seeds])
+        scores = np.array([fit.correlation for _, fit in seeds])
+        numbers = np.arange(1, measured.shape[1] + 1)
+        ax.fill_between(numbers, measured.min(axis=0), measured.max(axis=0), color=MEASURED, alpha=0.2, lw=0)
+        ax.plot(numbers, measured.mean(axis=0), marker="o", ms=points(4), color=MEASURED, label="network")
+        spread = f" ± {scores.std(ddof=1):.3f}" if len(scores) > 1 else ""
+        label = f"eq. 3 at the best t, r = {scores.mean():.3f}{spread}"
+        ax.plot(numbers, predicted.mean(axis=0), marker="s", ms=points(4), ls="--", color=PREDICTED, label=label)
+        component_axis(ax, len(numbers), basis.images)
+        plural = "seeds" if len(seeds) > 1 else "seed"
+        ax.set(
+            title=f"{name} ({len(seeds)} {plural})",
+            ylim=(0, room_above(ax, 2, 1.35) * max(1, predicted.max())),
+            ylabel="energy / peak energy",
+        )
+        legend(ax, loc="upper right")
+    return fig
+
+
+def energy_over_steps(fits: pd.DataFrame) -> "Figure":
+    """A panel a network: total energy of the change against the step."""
+    models = list(dict.fromkeys(fits.model))
+    fig, axes = new_figure(columns=len(models))
+    for ax, model in zip(axes, models, strict=True):
+        for _, rows in fits[fits.model == model].groupby("seed"):
+            ax.plot(rows.step, rows.total_energy, marker="o", ms=points(3), color=MEASURED, alpha=0.8)
+        ax.set(xscale="log", yscale="log", title=model, xlabel="step", ylabel="rms norm of a filter's change")
+    return fig
+
+
+def fit_over_steps(fits: pd.DataFrame) -> "Figure":
+    """A panel a network: correlation and R^2 of log energy of the best fit against the step."""
+    models = list(dict.fromkeys(fits.model))
+    fig, axes = new_figure(columns=len(models))
+    for ax, model in zip(axes, models, strict=True):
+        for index, (_, rows) in enumerate(fits[fits.model == model].groupby("seed")):
+            first = index == 0  # one legend entry for all seeds
+            ax.plot(
+                rows.step,
+                rows.correlation,
+                color=MEASURED,
+                marker="o",
+                ms=points(3),
+                label="correlation" if first else None,
+            )
+            ax.plot(
+                rows.step,
+                rows.log_r2,
+                color=PREDICTED,
+                ls="--",
+                marker="s",
+                ms=points(3),
+                label="R² of log e" if first else None,
+            )
+        ax.axhline(0.8, color="0.6", lw=points(0.8), ls=":")
+        ax.set(xscale="log", ylim=(min(0.0, ax.get_ylim()[0]), 1.05), title=model, xlabel="step")
+        legend(ax, loc="lower left")
+    return fig
+
+
+def formula_over_time(basis: PatchBasis, count: int = 7) -> "Figure":
+    """Eq. 3 from early to whitened, at times whose peaks spread over the components."""
+    variance = basis.variance[basis.variance > 0]
+    times = [*np.geomspace(0.1 * PEAK / variance.max(), PEAK / variance.min(), count - 1), 100 / variance.min()]
+    labels = [f"τ = {tau:.2g}" if tau < 100 else f"τ = {tau:,.0f}" for tau in times]
+    pictures = basis.images[basis.variance > 0]
+    return plot_over_time(linear_cnn_profile(variance, times), labels, pictures)
+
+
+def pairs(fits: pd.DataFrame, published: Mapping[str, str]) -> "Figure":
+    """A row a pair of classes: the correlation of every seed, and the published mean."""
+    fig, (ax,) = new_figure(width=6.0, height=2.4)
+    names = list(dict.fromkeys(fits.pair))
+    for row, name in enumerate(names):
+        values = fits[fits.pair == name].correlation
+        first = row == 0  # one legend entry for all pairs
+        ax.plot(
+            values, [row] * len(values), "o", ms=points(5), color=MEASURED, alpha=0.7, label="here" if first else None
+        )
+        mean = float(published[name].split()[0])
+        ax.plot([mean], [row], "s", ms=points(6), mfc="none", color=PREDICTED, label="published" if first else None)
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
+    ax.set(xlim=(min(0.8, fits.correlation.min() - 0.02), 1.005), xlabel="correlation with eq. 3 at the best t")
+    legend(ax, loc="lower left")
+    return fig
+
+
+def components(basis: PatchBasis) -> "Figure":
+    """The patch components as a picture."""
+    fig, (ax,) = new_figure(width=6.0, height=2.4)
+    show_tiles(ax, basis.images, columns=9 if basis.size == 27 else None)
+    return fig
+
+
+def filters(banks: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
+    """A row a network: initial filters, trained filters, and their difference."""
+    fig, axes = new_figure(rows=len(banks), columns=3, width=3.6, height=1.5)
+    for row, (name, (initial, trained)) in enumerate(banks.items()):
+        for ax, title, weight in zip(
+            axes[3 * row : 3 * row + 3],
+            (f"{name}, initial", "trained", "change"),
+            (initial, trained, trained - initial),
+            strict=True,
+        ):
+            show_tiles(ax, weight, columns=2 * round(len(weight) ** 0.5))
+            ax.set_title(title, fontsize=text(9))
+    return fig

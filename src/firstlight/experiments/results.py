@@ -1,0 +1,113 @@
+"""What experiments return: figures, results, and the reproduction that holds them all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from firstlight.experiments.claims import Claim
+from firstlight.experiments.network_view import NetworkView
+from firstlight.figures.axes import svg
+from firstlight.training import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class FigureEntry:
+    """A figure with what it shows: its caption belongs to it wherever it is printed."""
+
+    figure: "Figure"
+    title: str
+    caption: str
+
+    @cached_property
+    def svg(self) -> str:
+        """The figure drawn as SVG, once: a file and the page show the same."""
+        return svg(self.figure)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an experiment found.
+
+    Attributes
+    ----------
+    experiment : str
+    claims : tuple of Claim
+    tables : mapping of str to DataFrame
+        Written as `tables/EXPERIMENT_NAME.csv`.
+    figures : mapping of str to FigureEntry
+        Written as `figures/EXPERIMENT_NAME.svg` and `.png`.
+    runs : tuple of Run
+        The training runs that it rests on.
+    units : str
+        What times such as tau are measured in, for the report; empty where there are none.
+    networks : tuple of NetworkView
+        The networks that the interactive page lets people explore.
+    """
+
+    experiment: str
+    claims: tuple[Claim, ...]
+    tables: Mapping[str, "pd.DataFrame"]
+    figures: Mapping[str, FigureEntry]
+    runs: tuple[Run, ...] = ()
+    units: str = ""
+    networks: tuple[NetworkView, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What a reproduction found, and where it was written.
+
+    Attributes
+    ----------
+    out : Path
+        The folder with `claims.json`, `claims.md`, `tables/`, `figures/`, `report.html` and `reproduction.json`.
+    results : tuple of Result
+        One an experiment.
+    about : dict
+        Preset, data, device, seeds, versions, date: how to repeat it.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> found = fl.recorded("label-correlation")
+    >>> found.summary, found.all_reproduced
+    ('1 of 2 claims reproduced on cifar10', False)
+    >>> found.results[0].experiment, list(found.results[0].tables)
+    ('label-correlation', ['energy', 'coefficients', 'permuted_labels'])
+    """
+
+    out: Path
+    results: tuple[Result, ...]
+    about: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"Reproduction({self.summary}, {self.out})"
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """All claims, in the order of the experiments."""
+        return tuple(claim for result in self.results for claim in result.claims)
+
+    @property
+    def summary(self) -> str:
+        """How many claims were reproduced, and on what data."""
+        reproduced = sum(claim.verdict == "reproduced" for claim in self.claims)
+        return f"{reproduced} of {len(self.claims)} claims reproduced on {self.about['data']}"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows everything."""
+        return self.out / PAGE
+
+    @property
+    def all_reproduced(self) -> bool:
+        """Whether every claim that was tested was reproduced."""
+        return all(claim.verdict != "not reproduced" for claim in self.claims)

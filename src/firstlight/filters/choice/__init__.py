@@ -1,0 +1,1 @@
+"""Which tensor of a bare state dict is the first layer, and what belongs to it."""

@@ -1,0 +1,93 @@
+"""Zip archives that nobody has vouched for, opened and read within bounds.
+
+Python's own reader takes in the directory of an archive at once, however long that is said to be, and unfolds a member
+to whatever it unfolds to. Here a directory is at most of LARGEST_DIRECTORY bytes, and no more of a member is unfolded
+than was asked for. Nothing is ever extracted, so that the names of members lead nowhere.
+"""
+
+import io
+import struct
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from firstlight.errors import SourceError
+from firstlight.filters.formats.messages import joined
+
+LARGEST_DIRECTORY = 1 << 24  # bytes: more than 100,000 tensors; the list takes ten times as much memory
+LARGEST_JSON = 1 << 24  # bytes; 16 MiB of hostile JSON unfold to some 600 MiB, and no real graph comes near
+
+# What zipfile raises where it takes fields for what they are not: names that are no UTF-8 and negative positions are
+# ValueErrors, a format of the future is a NotImplementedError.
+_BAD_DIRECTORY = (zipfile.BadZipFile, struct.error, ValueError, OverflowError, NotImplementedError)
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip, but not one with a million members, whose directory alone would fill the memory.
+
+    Raises
+    ------
+    zipfile.BadZipFile
+        It is none, is damaged or cut off, or its directory is too long; the message is one line.
+    OSError
+        The system cannot read it.
+    """
+    with _Guarded(path) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except _BAD_DIRECTORY as error:
+            raise zipfile.BadZipFile(joined(error)) from None
+        file.most = None
+        with archive:
+            yield archive
+
+
+def read_member(archive: zipfile.ZipFile, name: str, source: str, span: tuple[int, int] | None = None) -> bytes:
+    """A member of at most LARGEST_JSON bytes, or its bytes from `span[0]` to `span[1]`; it never unfolds to more.
+
+    Parameters
+    ----------
+    archive : ZipFile
+    name : str
+        Of the member, looked up as it is.
+    source : str
+        What messages call the archive.
+    span : tuple of two int, optional
+        First byte, and the one behind the last.
+
+    Raises
+    ------
+    SourceError
+        It is missing, too large, compressed in an unusual way, or shorter than declared.
+    """
+    if name not in archive.NameToInfo:
+        raise SourceError(f"{source}: has no member {name!r}; expected one: the file is incomplete")
+    info = archive.getinfo(name)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unfold without a limit
+        raise SourceError(
+            f"{source}: {name} is compressed by method {info.compress_type}; expected it stored or deflated"
+        )
+    start, stop = span or (0, info.file_size)
+    if span is None and stop > LARGEST_JSON:
+        raise SourceError(f"{source}: {name} declares {stop:,} bytes; expected at most {LARGEST_JSON:,}")
+    if stop > info.file_size:
+        raise SourceError(f"{source}: {name} holds {info.file_size:,} bytes; expected at least {stop:,}: it is cut off")
+    with archive.open(info) as file:
+        file.seek(start)
+        data = file.read(stop - start)
+    if len(data) != stop - start:
+        raise SourceError(f"{source}: {name} ends after {start + len(data):,} bytes; expected {stop:,}: it is cut off")
+    return data
+
+
+class _Guarded(io.FileIO):
+    """A file that refuses to read much at once, until it is told to."""
+
+    most: int | None = LARGEST_DIRECTORY
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.most is not None and size is not None and size > self.most:
+            raise zipfile.BadZipFile(f"its directory of members takes {size:,} bytes; expected at most {self.most:,}")
+        return super().read(size)

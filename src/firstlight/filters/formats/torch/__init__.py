@@ -1,0 +1,1 @@
+"""PyTorch files: checkpoints, TorchScript, and the pickles inside them."""

@@ -1,0 +1,1 @@
+"""Filters on web servers, of which only what is needed is fetched."""

@@ -1,0 +1,68 @@
+"""The cache on disk: where it is, and one process at a time."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from firstlight.errors import SourceError
+from firstlight.utils.console import note
+from firstlight.utils.whole_files import PARTIAL, remove_partials
+
+CACHE_VARIABLE = "FIRSTLIGHT_CACHE"
+
+
+def cache_dir(data_dir: str | Path | None = None) -> Path:
+    """Return the folder that data sets are kept in; it need not exist.
+
+    Parameters
+    ----------
+    data_dir
+        The folder itself; by default the environment variable FIRSTLIGHT_CACHE, else the platform's cache
+        folder (on Linux ``~/.cache/firstlight``).
+    """
+    chosen = data_dir if data_dir is not None else os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    import pooch
+
+    return Path(pooch.os_cache("firstlight"))
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold `folder` (made if need be) for this process alone, and clear away what a killed one left.
+
+    Raises
+    ------
+    SourceError
+        When the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            note(f"waiting for another process that fetches into {folder}")
+            lock.acquire()
+    except OSError as error:
+        raise SourceError(
+            f"the cache folder {folder} cannot be written ({error.strerror or error}); "
+            f"name another with data_dir= or {CACHE_VARIABLE}"
+        ) from None
+    try:
+        remove_partials(folder)
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder inside `folder`, on the same disk, that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch:
+        yield Path(scratch)

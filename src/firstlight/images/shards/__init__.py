@@ -1,0 +1,1 @@
+"""Shards: the parts of a data set that tasks read, wherever they run."""

@@ -1,0 +1,122 @@
+"""What shards hold: small picklable descriptions, from which a task opens its images wherever it runs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from firstlight.images.array_files import read_npy
+from firstlight.images.arrays import check_images
+from firstlight.images.shards.tars import TarImages
+from firstlight.images.streams.encoded import Encoded, EncodedImages, EncodedSource
+from firstlight.images.streams.memory import ArrayImages
+from firstlight.images.streams.resize import Geometry
+from firstlight.images.streams.stream import Images
+from firstlight.images.streams.tables import ImageTable
+from firstlight.utils.text import printable
+
+
+class Content(Protocol):
+    """What a shard holds."""
+
+    def open(self, channels: int, geometry: Geometry) -> Images:
+        """Open the images, to be read in this thread."""
+        ...
+
+
+class FileEntry(NamedTuple):
+    """A file relative to its folder; or a folder, and the problem why it cannot be listed."""
+
+    name: str
+    problem: str
+
+
+@dataclass
+class ImageFileChunk:
+    """Some of the image files below a folder."""
+
+    name: str
+    root: Path
+    entries: tuple[FileEntry, ...] = field(repr=False)
+    noun: str = field(default="file", repr=False)
+
+    def total(self) -> int:
+        """Number of files."""
+        return len(self.entries)
+
+    def items(self) -> Iterator[Encoded]:
+        """The files, named relative to the folder."""
+        for name, problem in self.entries:
+            yield Encoded(printable(name), problem or self.root / name)
+
+    def open(self, channels: int, geometry: Geometry) -> Images:
+        return EncodedImages(self, channels, geometry, 1)
+
+
+@dataclass(frozen=True)
+class TarFile:
+    """The images in a tar file."""
+
+    path: Path
+
+    def open(self, channels: int, geometry: Geometry) -> Images:
+        source = TarImages(self.path)
+        return EncodedImages(_Within(source, source.name), channels, geometry, 1)
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """The images in one column of a Parquet or Arrow file; those kept by path lie below `root`."""
+
+    path: Path
+    root: Path
+    column: str
+
+    def open(self, channels: int, geometry: Geometry) -> Images:
+        name = printable(self.path.name)
+        table = ImageTable(name, [self.path], self.root)
+        table.column = self.column  # that of the data set, whatever else this file has
+        return EncodedImages(_Within(table, name), channels, geometry, 1)
+
+
+@dataclass(frozen=True)
+class MappedSlice:
+    """Images `start` to `stop` of a .npy file, of which no more is read."""
+
+    path: Path
+    start: int
+    stop: int
+    layout: str | None
+
+    def open(self, channels: int, geometry: Geometry) -> Images:
+        name = f"{printable(self.path.name)}[{self.start}:{self.stop}]"
+        images = check_images(read_npy(self.path)[self.start : self.stop], self.layout, name)
+        return ArrayImages(name, images, channels, geometry)
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySlice:
+    """Images in memory; they travel with the shard."""
+
+    name: str
+    images: np.ndarray = field(repr=False)
+
+    def open(self, channels: int, geometry: Geometry) -> Images:
+        return ArrayImages(self.name, self.images, channels, geometry)
+
+
+class _Within:
+    """A source whose images are named with the file that they lie in."""
+
+    def __init__(self, source: EncodedSource, place: str) -> None:
+        self._source, self._place = source, place
+        self.name, self.noun = source.name, source.noun
+
+    def total(self) -> int:
+        return self._source.total()
+
+    def items(self) -> Iterator[Encoded]:
+        for item in self._source.items():
+            yield Encoded(f"{self._place}: {item.name}", item.content)

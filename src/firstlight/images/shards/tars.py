@@ -1,0 +1,127 @@
+"""Tar files of encoded images, such as WebDataset's shards: read from front to back, and never unpacked to disk."""
+
+import contextlib
+import gzip
+import io
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from firstlight.errors import SourceError
+from firstlight.images.streams.decode import SUFFIXES
+from firstlight.images.streams.encoded import Encoded
+from firstlight.utils.text import first_line, printable
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+# One member, or one header of the archive, may take so many bytes of memory.
+_MOST_BYTES = 1 << 28
+_BLOCK = 512
+# Images are compressed already; a file that unpacks to more than this is made to keep its reader busy.
+_MOST_EXPANSION, _FREE_BYTES = 100, 1 << 26
+# What tarfile and gzip raise on damaged files; ValueError and OverflowError: numbers in headers.
+_DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError, RecursionError)
+
+
+def is_tar(path: Path) -> bool:
+    """Whether the name is that of a tar file, compressed with gzip or not."""
+    return path.name.lower().endswith(TAR_SUFFIXES)
+
+
+class TarImages:
+    """The images in a tar file, in its order: every regular member whose name ends like that of an image.
+
+    Parameters
+    ----------
+    path : Path
+        Plain, or compressed with gzip.
+    """
+
+    noun = "image"
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.name = path, printable(path.name)
+
+    def total(self) -> int:
+        """Number of images, for which every header is read, but no image."""
+        return sum(1 for _ in self._members())
+
+    def items(self) -> Iterator[Encoded]:
+        """The images, one of them in memory at a time.
+
+        Raises
+        ------
+        SourceError
+            The file is damaged or cut off; all images before that place have been handed out.
+        """
+        for archive, member in self._members():
+            with self._named():
+                image = Encoded(printable(member.name), _content(archive, member))
+            yield image
+
+    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+        """The members that are images, each with the archive, which is at its place."""
+        with self._named(), self._open() as file, tarfile.open(fileobj=cast(IO[bytes], file), mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                # A list of all members would grow with the file.
+                archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
+                if os.path.splitext(member.name)[1].lower() in SUFFIXES and (member.isreg() or member.issparse()):
+                    yield archive, member
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say which file is damaged."""
+        try:
+            yield
+        except _DAMAGE as error:
+            raise SourceError(f"{self.name} cannot be read as a tar file: {first_line(error)}") from None
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator["_Careful"]:
+        with self.path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if not self.path.name.lower().endswith(".tar"):
+                with gzip.open(file) as unpacked:
+                    yield _Careful(cast(IO[bytes], unpacked), _MOST_EXPANSION * size + _FREE_BYTES)
+            elif size % _BLOCK:  # tarfile takes a header that is cut off for the end
+                raise tarfile.ReadError(f"it is no whole number of blocks of {_BLOCK} bytes: cut off")
+            else:
+                yield _Careful(file, size)
+
+
+class _Careful(io.RawIOBase):
+    """A file that refuses to read as much at once, or as far, as only a forged header asks for."""
+
+    def __init__(self, file: IO[bytes], end: int) -> None:
+        self._file, self._end = file, end
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MOST_BYTES:
+            raise tarfile.ReadError(f"a header asks for {size:,} bytes at once, more than {_MOST_BYTES:,}")
+        self._refuse_beyond(self._file.tell())
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET:
+            self._refuse_beyond(offset)
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def _refuse_beyond(self, place: int) -> None:
+        if place > self._end:
+            raise tarfile.ReadError(f"it leads to byte {place:,}, beyond the {self._end:,} that it may have: cut off")
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | str:
+    """The bytes of a member, or why there are none."""
+    if member.issparse():
+        return "a sparse file, which no image is"
+    if member.size > _MOST_BYTES:
+        return f"{member.size:,} bytes, more than {_MOST_BYTES:,}"
+    file = archive.extractfile(member)
+    assert file is not None  # it is regular
+    return file.read()

@@ -1,0 +1,155 @@
+"""`inspect`: from sources of filters and of images to what a first layer has learnt."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from firstlight.errors import FirstlightError, InputError, one_line
+from firstlight.filters import load_filters
+from firstlight.filters.bank import FilterBank
+from firstlight.inspection.findings import explain
+from firstlight.inspection.inspection import Failure, Inspection
+from firstlight.inspection.measures import effective_rank, filter_faults, whitening_distance
+from firstlight.inspection.statistics import PatchStatistics, patch_statistics
+from firstlight.patches.spectra import frequencies
+from firstlight.profile import energy_profile
+from firstlight.theory.fit import fit_formula
+from firstlight.theory.null import random_banks
+
+
+def inspect(
+    source: Any,
+    data: Any = None,
+    *,
+    layer: str | None = None,
+    initial: Any = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    fold_batch_norm: bool = False,
+    data_dir: str | Path | None = None,
+    **options: Any,
+) -> Inspection:
+    """Measure what a network's first layer has learnt.
+
+    Parameters
+    ----------
+    source : str, Path, torch.nn.Module, ndarray or FilterBank
+        As for `load_filters`.
+    data : optional
+        Whose patches to look at the filters with: by default CIFAR-10's, which come with the package; else as for
+        `patch_statistics`: a data set's name, a folder of images, a file, an array, a torch Dataset.
+    layer : str, optional
+        The layer to take instead of the first.
+    initial : optional
+        The same layer at initialisation, as for `source`: the profile is then that of the change.
+    mean, std : float or sequence of float, optional
+        The normalisation that the network was trained with, in 0..1 for uint8 images. Default: that of the data.
+    fold_batch_norm : bool
+        Multiply the filters by the scale of the batch normalisation that follows.
+    data_dir : str or Path, optional
+        Folder of the cache.
+    **options
+        Of `image_stream`, where images are read: resize, crop, strict, workers, progress.
+
+    Returns
+    -------
+    Inspection
+
+    Raises
+    ------
+    InputError, SourceError
+        Filters or data cannot be had or do not fit together.
+
+    Examples
+    --------
+    >>> import firstlight as fl, numpy as np
+    >>> found = fl.inspect(np.random.default_rng(0).normal(size=(64, 3, 3, 3)))
+    >>> found.findings[0].partition(":")[0]
+    'looks untrained'
+    """
+    bank = load_filters(source, layer)
+    start = None if initial is None else load_filters(initial, layer)
+    if fold_batch_norm:
+        bank, start = bank.folded(), start and start.folded()
+    statistics = patch_statistics(data, data_dir, channels=1 if bank.weight.shape[1] == 1 else 3, **options)
+    return inspect_bank(bank, statistics, mean, std, start)
+
+
+def inspect_bank(
+    bank: FilterBank,
+    statistics: PatchStatistics,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    initial: FilterBank | None = None,
+) -> Inspection:
+    """Measure a bank that is loaded already, in the patches of a data set; as `inspect` otherwise."""
+    bank = replace(bank.ungrouped(), source=bank.source or "filters")
+    basis = statistics.basis(bank, mean, std)
+    profile = energy_profile(bank, basis, initial)
+    start = None if initial is None else initial.ungrouped()
+    weight = bank.weight if start is None else bank.weight - start.weight
+    fit, unfitted, null = None, "", None
+    try:
+        null = random_banks(basis.variance, len(bank))
+        fit = fit_formula(profile, basis)
+    except InputError as error:
+        unfitted = str(error)
+    found = Inspection(
+        bank=bank,
+        data=statistics.data,
+        basis=basis,
+        profile=profile,
+        fit=fit,
+        unfitted=unfitted,
+        null=null,
+        faults=filter_faults(weight, basis),
+        rank=effective_rank(weight),
+        whitening=whitening_distance(profile.energy, basis.variance),
+        frequency=frequencies(basis.images),
+        initial=start,
+    )
+    return replace(found, findings=explain(found))
+
+
+def load_banks(
+    sources: Sequence[str], layer: str | None = None, fold_batch_norm: bool = False
+) -> list[FilterBank | Failure]:
+    """The filters of several sources; one that cannot be had does not keep the others from being looked at."""
+    found: list[FilterBank | Failure] = []
+    for source in sources:
+        try:
+            bank = load_filters(source, layer)
+            found.append(bank.folded() if fold_batch_norm else bank)
+        except FirstlightError as error:
+            found.append(Failure(source, one_line(error)))
+    return found
+
+
+def inspect_all(
+    banks: Sequence[FilterBank | Failure],
+    data: Any = None,
+    *,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    initial: FilterBank | None = None,
+    data_dir: str | Path | None = None,
+    **options: Any,
+) -> list[Inspection | Failure]:
+    """Inspect several banks in the patches of the same data, which are read once; parameters as of `inspect`."""
+    loaded = [bank for bank in banks if isinstance(bank, FilterBank)]
+    if not loaded:
+        return [bank for bank in banks if isinstance(bank, Failure)]
+    gray = all(bank.ungrouped().weight.shape[1] == 1 for bank in loaded)
+    statistics = patch_statistics(data, data_dir, channels=1 if gray else 3, **options)
+    statistics.prepare(loaded)
+    found: list[Inspection | Failure] = []
+    for bank in banks:
+        if isinstance(bank, Failure):
+            found.append(bank)
+            continue
+        try:
+            found.append(inspect_bank(bank, statistics, mean, std, initial))
+        except FirstlightError as error:
+            found.append(Failure(bank.source, f"{bank.source}: {one_line(error)}"))
+    return found

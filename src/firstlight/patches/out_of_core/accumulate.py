@@ -1,0 +1,177 @@
+"""Patch moments and lags of many shards, on any engine, that survive being killed.
+
+Sums of uint8 images are integers: in whatever order shards come, whatever dies on the way, and however often a run is
+taken up again, the result is the same to the bit. Sums of floating-point images agree to rounding.
+"""
+
+import functools
+import numbers
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from firstlight.engines import Engine, open_engine
+from firstlight.errors import EngineError, InputError, SourceError
+from firstlight.images.shards.shard import Shard
+from firstlight.images.streams.progress import Progress
+from firstlight.patches.image_lags import ImageLags
+from firstlight.patches.moments import PatchMoments
+from firstlight.patches.out_of_core.shard_sums import Total, Window, moments_of, sum_shard
+from firstlight.utils.console import note
+
+# What was done since is lost when the process is killed.
+STATE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Accumulated:
+    """The sums of all shards.
+
+    Attributes
+    ----------
+    moments : PatchMoments
+        Of all patches.
+    pixels : PatchMoments
+        Of all pixels of the same images, as patches of 1 x 1: the mean and deviation of the data.
+    images : int
+        Images read.
+    broken_count : int
+        Images left out, since they could not be decoded or are smaller than a patch, or than a pair of them.
+    broken : list of (str, str)
+        Name and reason of the first 100 of them, in the order of the shards.
+    blocks : list of PatchMoments
+        The moments in parts: shard i is in block ``i % blocks``. They sum to `moments`.
+    lags : ImageLags or None
+        Of all patches and pairs of them, if a `max_distance` was given.
+    """
+
+    moments: PatchMoments
+    pixels: PatchMoments
+    images: int
+    broken_count: int
+    broken: list[tuple[str, str]]
+    blocks: list[PatchMoments]
+    lags: ImageLags | None = None
+
+
+def accumulate(
+    shards: Sequence[Shard],
+    kernel_size: int,
+    channels: int = 3,
+    stride: int = 1,
+    dilation: int = 1,
+    *,
+    max_distance: int | None = None,
+    engine: Engine | None = None,
+    state: Path | str | None = None,
+    blocks: int = 0,
+    strict: bool = False,
+    progress: bool = True,
+) -> Accumulated:
+    """Sum the moments of all patches of a data set.
+
+    Parameters
+    ----------
+    shards : sequence of Shard
+        As `shards_of` makes them, with as many channels.
+    kernel_size, channels, stride, dilation : int
+        As of `PatchMoments`.
+    max_distance : int, optional
+        Sum `ImageLags` up to that distance, with stride and dilation 1. Images must then be that much larger than a
+        patch.
+    engine : Engine, optional
+        Where shards are read. By default one thread a core.
+    state : Path or str, optional
+        A file that holds what is done: written every 30 s, when the work is interrupted and at the end, and gone on
+        from if it is there already.
+    blocks : int
+        In how many parts to keep the moments as well, for the error of sampling; 0 for none.
+    strict : bool
+        Stop at the first broken image, instead of leaving it out.
+    progress : bool
+        Whether to tell on stderr how far the work is.
+
+    Returns
+    -------
+    Accumulated
+
+    Raises
+    ------
+    InputError
+        An option is none, there are no shards, or the state is of others.
+    SourceError
+        A shard has changed since it was made; something is broken, if strict; or all of it is.
+    EngineError
+        Workers are lost; the state, if there is one, holds what was done.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from firstlight.images.shards.cut import shards_of
+    >>> from firstlight.patches.out_of_core.accumulate import accumulate
+    >>> shards = shards_of(np.zeros((5, 3, 8, 8), np.uint8), images_per_shard=2)
+    >>> accumulate(shards, kernel_size=3, progress=False).moments.count
+    180
+    """
+    window = Window(kernel_size, channels, stride, dilation, max_distance)
+    window.empty()  # which refuses wrong options
+    if not isinstance(blocks, numbers.Integral) or isinstance(blocks, bool) or blocks < 0:
+        raise InputError(f"blocks is {blocks!r}, expected a whole number of at least 0")
+    if not shards:
+        raise InputError("there are no shards, expected at least one")
+    state = None if state is None else Path(state).expanduser()
+    total = Total.empty(window, int(blocks), shards)
+    if state is not None and state.exists():
+        total = Total.load(state, window, int(blocks), shards)
+        if progress:
+            note(f"{state}: {total.done.sum():,} of {len(shards):,} shards are done, going on")
+    if strict and total.broken:
+        name, reason = total.broken[0]
+        raise SourceError(f"{name} could not be read before ({reason}); without strict it stays left out")
+    if not total.done.all():
+        with ExitStack() as stack:
+            engine = engine or stack.enter_context(open_engine("local"))
+            total = _work(engine, shards, total, state, strict, progress)
+    if not total.images:
+        named = ", ".join(f"{name} ({reason})" for name, reason in total.broken[:3])
+        raise SourceError(f"no image could be read, {total.broken_count:,} are broken: {named or 'there are none'}")
+    return Accumulated(
+        moments=moments_of(total.patches),
+        pixels=total.pixels,
+        images=total.images,
+        broken_count=total.broken_count,
+        broken=total.broken,
+        blocks=total.blocks,
+        lags=total.patches if isinstance(total.patches, ImageLags) else None,
+    )
+
+
+def _work(
+    engine: Engine, shards: Sequence[Shard], total: Total, state: Path | None, strict: bool, progress: bool
+) -> Total:
+    """The total with all shards that were not done yet; the state is kept meanwhile."""
+    left = [index for index, done in enumerate(total.done) if not done]
+    counts = [shards[index].count for index in left]
+    images = None if None in counts else sum(count or 0 for count in counts)
+    task = functools.partial(sum_shard, window=total.window, strict=strict, stopping=engine.stopping)
+    saved = time.monotonic()
+    try:
+        with (
+            Progress("patch moments", images, progress) as shown,
+            closing(engine.run(task, (shards[index] for index in left))) as results,
+        ):
+            for number, sums in results:
+                total = total.add(left[number], sums)
+                shown.update(sums.images + sums.broken_count)
+                if state is not None and time.monotonic() - saved > STATE_SECONDS:
+                    total.save(state)
+                    saved = time.monotonic()
+    except EngineError as error:
+        kept = f"; {state} keeps the {total.done.sum():,} shards that are done" if state is not None else ""
+        raise EngineError(f"{error}{kept}") from None
+    finally:
+        if state is not None:
+            total.save(state)
+    return total

@@ -1,0 +1,99 @@
+"""`firstlight moments` in the terminal: what was summed up, the spectrum with its errors, and what it will take."""
+
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Table
+
+from firstlight.report.terminal import bars
+
+if TYPE_CHECKING:
+    from firstlight.patches.basis import PatchBasis
+    from firstlight.patches.out_of_core.plan import Plan
+    from firstlight.theory.sampling_error import SamplingErrors
+
+_SHOWN = 10  # components
+
+
+def summary_table(rows: list[tuple[str, str]], title: str) -> Table:
+    """Names and values, in two columns."""
+    table = Table(title=escape(title), title_justify="left", show_header=False, box=SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column(style="dim", max_width=26)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, escape(value))
+    return table
+
+
+def spectrum_rows(basis: "PatchBasis") -> list[tuple[str, str]]:
+    """The spectrum as a chart, and what its first components hold."""
+    total = basis.variance.sum()
+    first = ", ".join(f"{value:.4g}" for value in basis.variance[:5])
+    rows = [("variances λ²", f"{bars(basis.variance**0.5)} (λ)"), ("the first", first)]
+    if total > 0:
+        most = int((basis.variance.cumsum() < 0.99 * total).sum()) + 1
+        rows.append(("99% of the variance", f"in {most} of {basis.size} components"))
+    return rows
+
+
+def errors_table(found: "SamplingErrors") -> Table:
+    """The first and last variances with their standard errors, the trace, and the fit."""
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for header in ("component", "variance λ²", "standard error", "relative"):
+        table.add_column(header, justify="right", no_wrap=True)
+    size = len(found.variance)
+    shown = range(size) if size <= _SHOWN + 2 else [*range(_SHOWN), size - 1]
+    for i in shown:
+        if i == size - 1 and len(shown) < size:
+            table.add_row("...", "", "", "")
+        table.add_row(str(i + 1), *_with_error(found.variance[i], found.variance_error[i]))
+    table.add_row("sum", *_with_error(found.trace, found.trace_error))
+    for name, value, error in (
+        ("tau", found.tau, found.tau_error),
+        ("correlation", found.correlation, found.correlation_error),
+    ):
+        if value is not None and error is not None:
+            table.add_row(name, *_with_error(value, error))
+    return table
+
+
+def plan_rows(plan: "Plan", where: str) -> list[tuple[str, str]]:
+    """What summing up will take."""
+    about = "" if plan.counted else "about "
+    core = 1 / (plan.reading_seconds + plan.summing_seconds)
+    share = plan.reading_seconds * core
+    return [
+        ("images", f"{about}{plan.images:,}"),
+        ("to read", amount(plan.read_bytes)),
+        (
+            "measured",
+            f"{core:,.0f} images/s on one core: {share:.0%} reading and decoding, {1 - share:.0%} summing "
+            f"({plan.sampled:,} images)",
+        ),
+        ("engine", where),
+        ("expected time", f"{duration(plan.seconds)}, {plan.images_per_second:,.0f} images/s"),
+        ("memory", f"about {amount(plan.memory)} beside the libraries"),
+        ("result", f"at most {amount(plan.result_bytes)}"),
+    ]
+
+
+def amount(count: float) -> str:
+    """Bytes, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} PB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes, hours or days."""
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.2g} {unit}" if seconds / size < 10 else f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400:,.1f} days"
+
+
+def _with_error(value: float, error: float) -> tuple[str, str, str]:
+    return f"{value:.4g}", f"{error:.2g}", f"{error / value:.1%}" if value else ""

@@ -1,0 +1,68 @@
+"""The figures of a folder of results, by name, in publication form."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firstlight.errors import InputError
+from firstlight.experiments import EXPERIMENTS
+from firstlight.figures.styles import Style, use
+from firstlight.report.publication import Drawn, Format, drawn
+from firstlight.reproduction.rebuild import rebuild
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def draw_figures(
+    folder: Path,
+    style: Style,
+    formats: Sequence[Format],
+    names: Sequence[str] = (),
+    console: "Console | None" = None,
+) -> list[Drawn]:
+    """Draw the figures of a folder of results in a style.
+
+    Parameters
+    ----------
+    folder : Path
+        A record, or what `reproduce` wrote; it is analysed again, without training and without images.
+    style : Style
+    formats : sequence of {"pdf", "svg", "png"}
+    names : sequence of str
+        Experiments, or single figures such as "formula/pairs"; empty for all.
+    console : rich.console.Console, optional
+        For progress; standard error by default.
+
+    Raises
+    ------
+    InputError
+        The folder holds no results, or not these figures.
+    RunError
+        Something in the folder is missing or damaged.
+    """
+    experiments = list(dict.fromkeys(name.split("/")[0] for name in names))
+    with use(style):
+        found = rebuild(folder, experiments, command="firstlight figures", console=console)
+        entries = {f"{result.experiment}/{key}": fig for result in found.results for key, fig in result.figures.items()}
+        return [drawn(name, entries[name], style, formats) for name in chosen(names, list(entries), folder)]
+
+
+def chosen(names: Sequence[str], there: Sequence[str], folder: Path) -> list[str]:
+    """The figures that some names ask for, in the order of the experiments."""
+    wanted: set[str] = set()
+    for name in names:
+        those = [figure for figure in there if name in (figure, figure.split("/")[0])]
+        if not those:
+            own = [figure for figure in there if figure.split("/")[0] == name.split("/")[0]]
+            close = difflib.get_close_matches(name, own, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise InputError(f"figure {name!r} is not in {folder}; expected one of {', '.join(own) or 'none'}{hint}")
+        wanted.update(those)
+    return [figure for figure in there if not names or figure in wanted]
+
+
+def is_name(text: str) -> bool:
+    """Whether a text names an experiment or one of its figures, and not a folder."""
+    return text.split("/")[0] in EXPERIMENTS

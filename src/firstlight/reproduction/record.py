@@ -1,0 +1,68 @@
+"""Recorded results: the small files of real reproductions, from which every table, figure and verdict is rebuilt.
+
+A record is a folder with `record.json` (what was run: preset, data, command, date, by experiment), `runs/HASH/` (spec,
+first-layer weights over the steps, metrics, environment) and `measurements/` (small arrays measured on the images).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from firstlight.errors import InputError
+from firstlight.experiments.results import Reproduction
+from firstlight.reproduction.rebuild import RECORD, rebuild
+
+
+def recorded_results() -> Path:
+    """The record that comes with firstlight: in its source tree, or inside the installed package.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    package = Path(__file__).parents[1]
+    for folder in (package / "results", package.parents[1] / "results"):
+        if (folder / RECORD).is_file():
+            return folder
+    expected = package.parents[1] / "results" / RECORD
+    raise InputError(f"no recorded results here: expected {expected}; clone the repository")
+
+
+def recorded(
+    experiments: Sequence[str] | str = (), *, results: str | Path | None = None, console: Console | None = None
+) -> Reproduction:
+    """Rebuild tables, figures and verdicts from recorded results, without training anything and without images.
+
+    Parameters
+    ----------
+    experiments : sequence of str
+        Their names; empty for all that are recorded.
+    results : str or Path, optional
+        The record, or a folder that `reproduce` wrote; the record that comes with firstlight by default.
+    console : rich.console.Console, optional
+        For progress; standard error by default.
+
+    Returns
+    -------
+    Reproduction
+        Not written anywhere yet: `firstlight.reproduction.reproduction.write_reproduction` does that.
+
+    Raises
+    ------
+    InputError
+        There is no such record, or it lacks an experiment that was asked for.
+    RunError
+        A file of the record is missing or damaged.
+
+    Examples
+    --------
+    >>> import firstlight as fl
+    >>> for claim in fl.recorded("label-correlation").claims:
+    ...     print(claim.verdict, claim.measured)
+    reproduced 0.070 (1 data set)
+    not reproduced 0.324 (1 data set)
+    """
+    folder = Path(results).expanduser() if results is not None else recorded_results()
+    return rebuild(folder, experiments, command="firstlight reproduce --recorded", console=console)

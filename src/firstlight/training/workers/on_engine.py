@@ -1,0 +1,96 @@
+"""Trainings on an engine: sent out, and their runs taken from the folder that all machines share."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from firstlight.engines.engine import Engine
+from firstlight.errors import EngineError, RunError
+from firstlight.training.display import describe
+from firstlight.training.engine_display import EngineDisplay
+from firstlight.training.loop import LOCK
+from firstlight.training.outcome import DataPlaces, Outcome, outcome_of
+from firstlight.training.run import SEAL, SPEC, write_spec
+from firstlight.training.spec import RunSpec
+from firstlight.training.workers.engine_task import Ended, Task, appears, train_task
+
+logger = logging.getLogger("firstlight")
+
+# After so long a network file system shows what another machine has written, if it ever does.
+SECONDS_TO_APPEAR = 90.0
+
+
+def by_engine(
+    specs: list[RunSpec], data: DataPlaces, store: Path, device: str, engine: Engine, display: EngineDisplay
+) -> Iterator[Outcome]:
+    """Train on an engine; as `train_all`."""
+    store = store.absolute()
+    store.mkdir(parents=True, exist_ok=True)
+    warned = False
+    with _held(store) as locked, display:
+        tasks = (_task(spec, data, store, locked, device) for spec in specs)
+        try:
+            with closing(engine.run(partial(train_task, stopping=engine.stopping), tasks, queued=1)) as results:
+                for index, ended in results:
+                    for level, text in ended.log:
+                        logger.log(level, "worker %s: %s", ended.worker, text)
+                    if not ended.locks_hold and not warned:
+                        warned = True
+                        logger.warning(
+                            "a lock on %s does not hold on worker %s: no two commands should train into this folder at "
+                            "a time; mount it so that locks work (flock)",
+                            store,
+                            ended.worker,
+                        )
+                    outcome = _outcome(ended, specs[index], store)
+                    display.show(outcome.spec, outcome.run, ended.worker)
+                    yield outcome
+        except EngineError as error:
+            raise EngineError(f"{error}; {store} keeps what was trained") from None
+
+
+def _task(spec: RunSpec, data: DataPlaces, store: Path, locked: bool, device: str) -> Task:
+    """The task of a spec, which is in the store from now on: by it a worker sees whether that is the same folder."""
+    folder = store / spec.hash
+    if not (folder / SPEC).exists():
+        folder.mkdir(exist_ok=True)
+        write_spec(folder, spec)
+    return Task(data.task(spec), spec.hash, str(store), locked, device)
+
+
+@contextmanager
+def _held(store: Path) -> Iterator[bool]:
+    """Hold the lock of the store, by which workers see whether locks hold; False if another command holds it."""
+    lock = FileLock(store / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def _outcome(ended: Ended, spec: RunSpec, store: Path) -> Outcome:
+    """The outcome that a worker tells of; raises what ends all of them."""
+    by, event = f"worker {ended.worker}: ", ended.message["event"]
+    if event == "interrupted":
+        raise KeyboardInterrupt  # Ctrl-C came to that process first
+    if event == "died":
+        raise RunError(
+            f"{by}the process that trained run {spec.hash} ({describe(spec)}) {ended.message['text']}, twice: expected "
+            f"it to live; give workers more memory and then the same command again, {store} keeps what was trained"
+        )
+    if event == "apart" or (event == "finished" and not appears(store / spec.hash / SEAL, SECONDS_TO_APPEAR)):
+        what = "does not see what is written here" if event == "apart" else "wrote what is not seen here"
+        raise EngineError(
+            f"{by}{what} into {store / spec.hash}; expected a folder for the results that all machines share, under "
+            "the same path"
+        )
+    return outcome_of(ended.message, spec, store, by)

@@ -1,0 +1,219 @@
+"""`train_all`: many runs, several at a time; each is in the store for good as soon as it is finished."""
+
+import logging
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from firstlight.errors import InputError, RunError
+from firstlight.training.display import Display, Line, Score, describe
+from firstlight.training.engine_display import EngineDisplay
+from firstlight.training.loop import diverged, stored_failure, train
+from firstlight.training.outcome import DataPlaces, Outcome, named_error, outcome_of
+from firstlight.training.progress import Progress
+from firstlight.training.run import Run
+from firstlight.training.spec import RunSpec
+from firstlight.training.workers.on_engine import by_engine
+from firstlight.training.workers.processes import Events, WorkerProcess, stop
+from firstlight.utils.console import progress_console
+
+if TYPE_CHECKING:
+    from firstlight.engines.engine import Engine
+    from firstlight.images import ImageSet
+
+logger = logging.getLogger("firstlight")
+
+Load = Callable[[str], "tuple[ImageSet, ImageSet]"]
+
+
+def train_all(
+    specs: Iterable[RunSpec],
+    load: Load,
+    store: Path | str,
+    *,
+    sources: Mapping[str, str | Path] | None = None,
+    data_dir: Path | str | None = None,
+    device: str = "auto",
+    jobs: int = 1,
+    engine: "Engine | None" = None,
+    score: Score | None = None,
+    console: Console | None = None,
+) -> Iterator[Outcome]:
+    """Train networks, or find their runs in the store; yields an outcome for each, as they come.
+
+    A training that diverges is a failure of its own, and the others go on. Whatever else goes wrong ends all, also when
+    the iterator is closed or interrupted: no process is left behind, and the same call goes on where this one was.
+    With several jobs each is a process with its part of torch's threads here, `threads // jobs`; a run's last bits
+    depend on that number. With an engine every training is a task, in a process of its own with OMP_NUM_THREADS
+    threads, as that is set where it runs; the store is then a folder that all machines share.
+
+    Parameters
+    ----------
+    specs : what to train; equal ones are trained once.
+    load : the train and test images of the data set that a spec names; called in this process, with one job.
+    store : folder of runs.
+    sources : what `load_images` is given for a data set, by its name, with several jobs or an engine; without an entry,
+        the name.
+    data_dir : as for `load_images`, with several jobs or an engine.
+    device : `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`, of the machine that trains.
+    jobs : how many are trained at a time.
+    engine : where to train instead of here, from `open_engine`; what is trained at a time is up to it.
+    score : of a spec, what to show as r of the first layer's weights, at every record and before training; not with an
+        engine.
+    console : where progress is shown; None for stderr.
+
+    Raises
+    ------
+    InputError
+        The number of jobs, the device or the images of a spec are not possible.
+    SourceError
+        A data set cannot be had.
+    RunError
+        A job was killed twice over the same run: most likely there is not enough memory for so many.
+    EngineError
+        The engine's workers are lost, are of another version, or do not see the store.
+    OSError
+        A run cannot be written.
+    """
+    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
+        raise InputError(f"jobs={jobs!r}: expected a whole number of at least 1")
+    if engine and jobs > 1:
+        raise InputError(f"jobs={jobs}: the engine's workers decide how many are trained at a time; leave jobs out")
+    unique = list({spec.hash: spec for spec in specs}.values())
+    data = DataPlaces.of(sources, data_dir)
+    return _train_all(unique, load, Path(store), data, device, jobs, engine, score, console or progress_console())
+
+
+def _train_all(
+    specs: list[RunSpec],
+    load: Load,
+    store: Path,
+    data: DataPlaces,
+    device: str,
+    jobs: int,
+    engine: "Engine | None",
+    score: Score | None,
+    console: Console,
+) -> Iterator[Outcome]:
+    found = {spec.hash: outcome for spec in specs if (outcome := _stored(spec, store))}
+    if found:
+        console.print(f"{len(found)} of {len(specs)} runs are there already", highlight=False)
+    yield from found.values()
+    missing = [spec for spec in specs if spec.hash not in found]
+    if not missing:
+        return
+    if engine:
+        yield from by_engine(missing, data, store, device, engine, EngineDisplay(console, len(found), missing, engine))
+        return
+    with Display(console, len(found), len(specs), score, several=jobs > 1) as display:
+        if jobs == 1:
+            yield from _here(missing, load, store, device, display)
+        else:
+            yield from _by_workers(missing, data, store, device, jobs, display)
+
+
+def _stored(spec: RunSpec, store: Path) -> Outcome | None:
+    """What the store says of a spec, for which no images are needed."""
+    folder = store / spec.hash
+    with suppress(RunError):
+        return Outcome(spec, Run.load(folder))
+    with suppress(RunError):
+        if failed := stored_failure(folder):
+            return Outcome(spec, None, str(diverged(failed, folder, spec)))
+    return None
+
+
+def _here(specs: list[RunSpec], load: Load, store: Path, device: str, display: Display) -> Iterator[Outcome]:
+    for spec in specs:
+        sets = load(spec.data)
+        with display.line(spec) as line:
+            try:
+                outcome = Outcome(spec, train(spec, *sets, store, device=device, on_progress=line.show))
+            except RunError as error:
+                outcome = Outcome(spec, None, str(error))
+            except OSError as error:
+                said = error.strerror or str(error)
+                raise named_error(error.errno, said, error.filename, store / spec.hash) from None
+        yield outcome
+
+
+@dataclass
+class _Job:
+    """What a worker is at."""
+
+    spec: RunSpec
+    line: Line
+    initial: np.ndarray | None = None
+
+    def show(self, message: dict[str, Any]) -> None:
+        values = {name: value for name, value in message.items() if name != "event"}
+        if values["initial"] is not None:
+            self.initial = np.array(values["initial"], np.float32)
+        filters = None if values["filters"] is None else np.array(values["filters"], np.float32)
+        self.line.show(Progress(**{**values, "initial": self.initial, "filters": filters}))
+
+
+def _by_workers(
+    specs: list[RunSpec], data: DataPlaces, store: Path, device: str, jobs: int, display: Display
+) -> Iterator[Outcome]:
+    import torch
+
+    threads = max(1, torch.get_num_threads() // jobs)
+    pending, again = deque(specs), set[str]()
+    events: Events = SimpleQueue()
+    work: dict[WorkerProcess, _Job | None] = {}
+
+    def begin(worker: WorkerProcess) -> None:
+        """Give a worker the next spec, or let it end where there is none."""
+        work[worker] = None
+        if not pending:
+            return worker.close()
+        spec = pending.popleft()
+        work[worker] = _Job(spec, display.line(spec))
+        worker.give(data.task(spec))
+
+    try:
+        while pending or work:
+            while pending and len(work) < jobs:
+                begin(WorkerProcess(str(store), device, threads, events))
+            worker, message = events.get()
+            job = work[worker]
+            if message is None:
+                del work[worker]
+                code, how = worker.end()
+                if job:
+                    job.line.end()
+                    _excuse(code, how, job.spec, jobs, again)
+                    pending.appendleft(job.spec)
+            elif message["event"] == "log":
+                logger.log(message["level"], "%s", message["text"])
+            elif job and message["event"] == "progress":
+                job.show(message)
+            elif job:
+                outcome = outcome_of(message, job.spec, store)
+                job.line.end()
+                begin(worker)
+                yield outcome
+    finally:
+        stop(work)
+
+
+def _excuse(code: int, how: str, spec: RunSpec, jobs: int, again: set[str]) -> None:
+    """Let the death of a worker pass once for each spec; `again` holds those for which one has died."""
+    if code == -signal.SIGINT:
+        raise KeyboardInterrupt  # Ctrl-C came to the worker first
+    if spec.hash in again:
+        raise RunError(
+            f"the process that trained run {spec.hash} ({describe(spec)}) {how}, twice: expected it to live; "
+            f"give the same command again with fewer jobs than {jobs}, what was trained is kept"
+        )
+    again.add(spec.hash)
+    logger.warning("the process that trained run %s %s: it goes on in another", spec.hash, how)

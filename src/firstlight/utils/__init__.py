@@ -1,0 +1,1 @@
+"""What every room may need and none owns: text for messages, whole files, the console, the cores."""

@@ -1,0 +1,36 @@
+"""NetworkView: a profile with its fit, or the reason why there is none."""
+
+import numpy as np
+import pytest
+
+import firstlight as fl
+from firstlight.experiments.network_view import NetworkView, Snapshot
+from firstlight.patches.shipped import shipped_moments
+from firstlight.profile import EnergyProfile
+
+BASIS = shipped_moments(3).basis((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
+
+
+def test_a_snapshot_holds_the_fit_of_its_profile():
+    profile = fl.energy_profile(np.random.default_rng(0).normal(size=(8, 3, 3, 3)), BASIS)
+    found = Snapshot.of(profile, BASIS, step=3)
+    assert found.fit is not None
+    assert found.fit.tau == fl.fit_formula(profile, BASIS).tau
+    assert (found.step, found.unfitted) == (3, "")
+
+
+@pytest.mark.parametrize(
+    ("energy", "reason"),
+    [(np.zeros(27), "constant"), (np.full(27, 2.0), "constant"), (np.full(27, np.nan), "NaN")],
+)
+def test_where_nothing_can_be_fitted_the_reason_is_kept(energy, reason):
+    found = Snapshot.of(EnergyProfile(energy, 1), BASIS)
+    assert found.fit is None
+    assert reason in found.unfitted
+
+
+def test_the_network_as_it_is_comes_last():
+    profiles = [EnergyProfile(np.arange(27.0) + start, 1) for start in (0, 1)]
+    snapshots = [Snapshot.of(profile, BASIS, step) for step, profile in enumerate(profiles, start=1)]
+    view = NetworkView("net", BASIS, snapshots, np.ones((1, 3, 3, 3)))
+    assert view.final.step == 2

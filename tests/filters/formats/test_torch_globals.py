@@ -1,0 +1,41 @@
+"""The names that a checkpoint may hold are those that torch.load(weights_only=True) accepts."""
+
+import pytest
+import torch
+from torch._weights_only_unpickler import _get_allowed_globals
+
+from firstlight.filters.formats.torch.globals import ELEMENT_SIZES, STORAGES, allowed, allowed_in_script
+from firstlight.filters.formats.torch.pickle_values import Global
+from firstlight.filters.formats.torch.pickles import PLAIN
+
+TORCH = set(_get_allowed_globals())
+
+
+def accepted(path):
+    module, _, name = path.rpartition(".")
+    return path in PLAIN or allowed(Global(module, name))
+
+
+@pytest.mark.parametrize("path", sorted(TORCH))
+def test_what_torch_accepts_is_accepted(path):
+    assert accepted(path)
+
+
+def test_nothing_else_is_accepted():
+    from firstlight.filters.formats.torch.globals import _ALLOWED
+
+    assert (_ALLOWED | PLAIN) <= TORCH
+    assert not any(
+        accepted(path)
+        for path in ("os.system", "builtins.eval", "torch.load", "torch.hub.load", "torch.jit.load", "__torch__.Net")
+    )
+    assert not allowed_in_script(Global("torch.jit", "load"))
+    assert not allowed_in_script(Global("__torch__evil", "load"))
+
+
+def test_sizes_are_those_of_torch():
+    for name, size in ELEMENT_SIZES.items():
+        assert getattr(torch, name).itemsize == size
+    for path, name in STORAGES.items():
+        if not path.startswith("torch.storage."):
+            assert torch.storage._get_dtype_from_pickle_storage_type(path.rpartition(".")[2]) == getattr(torch, name)

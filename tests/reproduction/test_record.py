@@ -1,0 +1,184 @@
+"""Recorded results: rebuilt without images or training, checked, and shown in README and docs as they are."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tests.small_data import TINY, write_data
+from tools import record
+
+import firstlight as fl
+from firstlight.experiments import EXPERIMENTS
+from firstlight.experiments.schedule import SCHEDULES
+from firstlight.report.claims_pages import BEGIN, END, claims_table_markdown, reproducibility_page
+from firstlight.reproduction.reproduction import write_reproduction
+
+ROOT = Path(__file__).parents[2]
+QUIET = Console(quiet=True)
+NAMES = ["formula", "trajectory"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A real reproduction of two experiments that share their runs, and the record of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SCHEDULES, "quick", TINY)
+        folder = tmp_path_factory.mktemp("made")
+        data = write_data(tmp_path_factory.mktemp("data"))
+        found = fl.reproduce(NAMES, data=data, device="cpu", out=folder / "out", console=QUIET)
+        record.add_to_record(folder / "out", folder / "results")
+        data.unlink()  # nothing may need the images any more
+        yield found, folder
+
+
+def copied(made, tmp_path) -> Path:
+    shutil.copytree(made[1] / "results", tmp_path / "results")
+    return tmp_path / "results"
+
+
+def test_a_record_rebuilds_every_claim_table_and_figure(made, tmp_path):
+    found, folder = made
+    again = record.recorded(results=folder / "results", console=QUIET)
+    assert again.claims == found.claims
+    assert record.recorded(results=folder / "out", console=QUIET).claims == found.claims
+    for before, after in zip(found.results, again.results, strict=True):
+        assert list(before.tables) == list(after.tables)
+        for name, table in before.tables.items():
+            assert table.equals(after.tables[name])
+        assert {name: entry.svg for name, entry in before.figures.items()} == {
+            name: entry.svg for name, entry in after.figures.items()
+        }
+    assert [result.experiment for result in record.recorded("trajectory", results=folder / "results").results] == [
+        "trajectory"
+    ]
+
+
+def test_a_record_holds_small_files_and_each_run_once(made):
+    found, folder = made
+    names = {str(path.relative_to(folder / "results")) for path in (folder / "results").rglob("*") if path.is_file()}
+    hashes = {run.spec.hash for result in found.results for run in result.runs}
+    assert len(hashes) == 4
+    parts = ("spec.json", "filters.safetensors", "metrics.csv", "run.json")
+    assert {name for name in names if name.startswith("runs/")} == {
+        f"runs/{key}/{part}" for key in hashes for part in parts
+    }
+    assert {name.split("-")[0] for name in names if not name.startswith("runs/")} == {
+        "record.json",
+        "measurements/patch",
+    }
+
+
+def test_what_no_experiment_uses_any_more_is_dropped_and_the_rest_kept(made, tmp_path):
+    results = copied(made, tmp_path)
+    (results / "measurements" / "stale-0.npz").write_bytes(b"old")
+    shutil.copytree(next((results / "runs").iterdir()), results / "runs" / "0123456789abcdef")
+    before = json.loads((results / "record.json").read_text())
+    record.add_to_record(made[1] / "out", results)
+    assert json.loads((results / "record.json").read_text()) == before
+    assert not (results / "measurements" / "stale-0.npz").exists()
+    assert len(list((results / "runs").iterdir())) == 4
+    assert not list(tmp_path.glob(".part-*"))
+
+
+def test_a_folder_that_is_no_record_is_left_alone(made, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis").write_text("mine")
+    with pytest.raises(fl.InputError, match="is not a record"):
+        record.add_to_record(made[1] / "out", tmp_path / "mine")
+    with pytest.raises(fl.InputError, match="is not a record"):
+        record.recorded(results=tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis").read_text() == "mine"
+    with pytest.raises(fl.InputError, match="experiment 'linear' is not recorded; expected one of formula, trajectory"):
+        record.recorded("linear", results=made[1] / "results")
+
+
+@pytest.mark.parametrize("name", ["runs/*/filters.safetensors", "runs/*/metrics.csv", "measurements/*", "record.json"])
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+def test_a_damaged_record_is_refused_by_name(made, tmp_path, name, damage):
+    results = copied(made, tmp_path)
+    path = sorted(results.glob(name))[0]
+    if damage == "remove":
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1 if name != "record.json" else 128
+        path.write_bytes(content)
+    with pytest.raises((fl.RunError, fl.InputError), match=re.escape(path.name.split("-")[0])) as caught:
+        record.recorded(results=results)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_format_is_refused(made, tmp_path):
+    results = copied(made, tmp_path)
+    (results / "record.json").write_text('{"format": 2}')
+    with pytest.raises(fl.RunError, match="has format 2; expected 1"):
+        record.recorded(results=results)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory) -> fl.Reproduction:
+    return record.recorded(console=QUIET)
+
+
+def test_every_experiment_is_recorded(real):
+    assert [result.experiment for result in real.results] == list(EXPERIMENTS)
+    names = [claim.name for claim in real.claims]
+    assert len(set(names)) == len(names)
+    for result in real.results:
+        assert result.claims
+        assert all(claim.name.startswith(f"{result.experiment}/") for claim in result.claims)
+        assert not any(re.search(r"\bnan\b", claim.note) for claim in result.claims)
+
+
+def test_readme_and_docs_show_what_is_recorded(real):
+    shown = (ROOT / "README.md").read_text().split(BEGIN + "\n")[1].split(END)[0]
+    assert shown == claims_table_markdown(real)
+    assert (ROOT / "docs" / "reproducibility.md").read_text() == reproducibility_page(real)
+    for result in real.results:
+        for name in result.figures:
+            assert (ROOT / "docs" / "figures" / f"{result.experiment}_{name}.svg").is_file()
+
+
+def test_recorded_correlations_follow_from_the_recorded_filters(real):
+    """By the public functions alone, from weights and patch moments: the numbers are what they say, to 1e-9."""
+    (formula,) = [result for result in real.results if result.experiment == "formula"]
+    context_basis = formula.tables["patch_components"]
+    runs = [run for run in formula.runs if run.spec.model == "resnet20"]
+    images = fl.load_images(runs[0].spec.data)
+    basis = fl.PatchMoments(3, 3).update(images.images).basis(images.mean, images.std)
+    assert context_basis["variance"].to_numpy() == pytest.approx(basis.variance, rel=1e-12)
+    values = [
+        fl.fit_formula(fl.energy_profile(run.final, basis, run.initial), basis).correlation
+        for run in sorted(runs, key=lambda run: run.spec.seed)
+    ]
+    (claim,) = [claim for claim in formula.claims if claim.name == "formula/resnet20/correlation"]
+    assert claim.values == pytest.approx(values, abs=1e-9)
+
+
+def test_the_pages_are_written_between_the_markers(made, tmp_path):
+    found = record.recorded(results=made[1] / "results", console=QUIET)
+    (tmp_path / "README.md").write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
+    record.show(made[1] / "results", tmp_path / "README.md", tmp_path / "docs")
+    table = claims_table_markdown(found)
+    assert (tmp_path / "README.md").read_text() == f"above\n{BEGIN}\n{table}{END}\nbelow\n"
+    page = (tmp_path / "docs" / "reproducibility.md").read_text()
+    for claim in found.claims:
+        assert claim.measured in table
+        assert claim.statement in table
+        assert claim.note in page
+    for target in re.findall(r"\]\((figures/[^)]+)\)", page):
+        assert (tmp_path / "docs" / target).is_file()
+
+
+def test_a_rebuilt_reproduction_is_written_like_one_just_made(made, tmp_path):
+    from dataclasses import replace
+
+    found = replace(record.recorded(results=made[1] / "results", console=QUIET), out=tmp_path)
+    write_reproduction(found)
+    assert (tmp_path / "tables" / "formula_fits.csv").read_bytes() == (
+        made[1] / "out" / "tables" / "formula_fits.csv"
+    ).read_bytes()
+    assert "firstlight reproduce --recorded" in (tmp_path / "report.html").read_text()
