@@ -20,7 +20,7 @@ from firstlight.images.shards.cut import shards_of
 from firstlight.patches import PatchMoments
 from firstlight.patches.out_of_core.accumulate import accumulate
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")

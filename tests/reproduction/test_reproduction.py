@@ -24,7 +24,7 @@ from firstlight.reproduction import reproduction
 from firstlight.training import Run
 from firstlight.utils.whole_files import PARTIAL
 
-CHILD = Path(__file__).parent / "reproduce_child.py"
+CHILD = Path(__file__).parents[1] / "reproduce_child.py"
 
 
 @pytest.fixture(scope="module")

@@ -162,7 +162,7 @@ def compare(
     from firstlight.inspection.comparison import compare as run
     from firstlight.inspection.inspect_banks import load_banks
     from firstlight.inspection.inspection import Failure
-    from firstlight.inspection.statistics import patch_statistics
+    from firstlight.patches.statistics import patch_statistics
     from firstlight.report.filter_pages import write_comparison_page
     from firstlight.report.filter_tables import print_comparison, write_matrix
 

@@ -3,6 +3,6 @@
 from firstlight.inspection.comparison import Comparison, compare
 from firstlight.inspection.inspect_banks import inspect
 from firstlight.inspection.inspection import Inspection
-from firstlight.inspection.statistics import PatchStatistics, patch_statistics
+from firstlight.patches.statistics import PatchStatistics, patch_statistics
 
 __all__ = ["Comparison", "Inspection", "PatchStatistics", "compare", "inspect", "patch_statistics"]

@@ -18,7 +18,7 @@ from firstlight.utils.whole_files import atomic_write
 # Sides of the patches. A kernel of another size, or not square, is looked at inside the next larger ones.
 KERNEL_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 16)
 DATA = "cifar10"
-_FOLDER = files("firstlight.patches") / "statistics"
+_FOLDER = files("firstlight.patches") / "shipped_moments"
 
 
 def shipped_size(rows: int, columns: int) -> int | None:

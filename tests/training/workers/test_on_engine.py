@@ -31,7 +31,7 @@ from firstlight.training.workers import processes
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 QUIET = Console(quiet=True)
 HELD_STEP = 9  # of the checkpoint when `pool_child.py` waits, at the report of the step after it
 

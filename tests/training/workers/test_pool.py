@@ -157,7 +157,14 @@ def test_a_killed_worker_goes_on_in_another_to_the_same_bits_beside_one_that_div
 def test_ctrl_c_leaves_no_process_and_the_run_goes_on_to_the_same_bits(data, load, unbroken, tmp_path):
     (spec,) = make_specs(data, 1)
     (tmp_path / "hold").touch()
-    command = [sys.executable, str(Path(__file__).with_name("pool_child.py")), "parent", str(tmp_path), str(data), "1"]
+    command = [
+        sys.executable,
+        str(Path(__file__).parents[1] / "pool_child.py"),
+        "parent",
+        str(tmp_path),
+        str(data),
+        "1",
+    ]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:

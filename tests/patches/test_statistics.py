@@ -8,10 +8,10 @@ import pytest
 import firstlight as fl
 from firstlight.errors import InputError, SourceError
 from firstlight.filters import FilterBank
-from firstlight.inspection.statistics import patch_statistics
 from firstlight.patches import PatchMoments
 from firstlight.patches.pixel_statistics import pixel_statistics
 from firstlight.patches.shipped import shipped_moments
+from firstlight.patches.statistics import patch_statistics
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (30, 3, 12, 10), dtype=np.uint8)
