@@ -106,7 +106,18 @@ class EnergyProfile:
         return float(largest * np.linalg.norm(self.energy / largest)) if largest > 0 else 0.0
 
     def correlation(self, other: "EnergyProfile | np.ndarray") -> float:
-        """Pearson correlation with another profile: the paper's measure of how alike two first layers are."""
+        """Pearson correlation with another profile: the paper's measure of how alike two first layers are.
+
+        Parameters
+        ----------
+        other : EnergyProfile or ndarray, shape (D,)
+            In the same components.
+
+        Returns
+        -------
+        float
+            NaN where one of the two is constant.
+        """
         return correlation(self.energy, other.energy if isinstance(other, EnergyProfile) else other)
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,7 +139,17 @@ class EnergyProfile:
         return pd.DataFrame({"component": numbers, "energy": self.energy, "normalized": self.normalized})
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """Plot the profile relative to its peak; returns the figure and its axes."""
+        """Plot the profile relative to its peak.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        Figure, Axes
+        """
         from firstlight.figures.axes import MEASURED, axes_or_new, component_axis, literal
 
         fig, ax = axes_or_new(ax)

@@ -114,7 +114,16 @@ class FilterBank:
 
     @classmethod
     def of(cls, source: "FilterBank | np.ndarray") -> "FilterBank":
-        """The bank itself, or one made of an array of shape (K, C, kh, kw)."""
+        """The bank itself, or one made of an array.
+
+        Parameters
+        ----------
+        source : FilterBank or ndarray of shape (K, C, kh, kw)
+
+        Returns
+        -------
+        FilterBank
+        """
         return source if isinstance(source, FilterBank) else cls(source)
 
     def ungrouped(self) -> "FilterBank":
@@ -164,7 +173,17 @@ class FilterBank:
         }
 
     def plot(self, ax: Any = None) -> "tuple[Figure, Any]":
-        """Show the filters as small pictures on one pair of axes; gray is zero."""
+        """Show the filters as small pictures on one pair of axes; gray is zero.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        Figure, Axes
+        """
         from firstlight.figures.axes import axes_or_new, show_tiles
 
         fig, ax = axes_or_new(ax)

@@ -22,17 +22,17 @@ class ImageSet:
 
     Parameters
     ----------
-    name
+    name : str
         ``"cifar10"``, ``"cifar100"``, ``"photos"``, a file's name, or ``"array"``.
-    split
+    split : str
         ``"train"`` or ``"test"``.
     images : ndarray of shape (N, C, H, W), uint8 or floating
         A view of what the source holds where that is possible; it may be a read-only memory map.
     labels : ndarray of shape (N,), int64, or None
         Class numbers; None where the source has none.
-    classes
+    classes : tuple of str
         The name of each class, indexed by label; empty without labels.
-    mean, std
+    mean, std : tuple of float
         Per-channel normalisation, always of the train split: on the 0..1 scale for uint8, so that the network
         sees ``(x / 255 - mean) / std``, and on the raw scale for floats.
 
@@ -111,6 +111,14 @@ class ImageSet:
 
     def subset(self, count: int) -> "ImageSet":
         """Return the first `count` images, with the normalisation of the whole.
+
+        Parameters
+        ----------
+        count : int
+
+        Returns
+        -------
+        ImageSet
 
         Raises
         ------

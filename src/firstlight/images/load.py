@@ -56,18 +56,18 @@ def load_images(
 
     Parameters
     ----------
-    source
+    source : str, Path, ndarray or ImageSet
         ``"cifar10"``, ``"cifar100"`` (downloaded once) or ``"photos"`` (no download); the path of a .npy or
         .npz file; an array of shape (N, C, H, W) or (N, H, W, C), uint8 or floating; or an ImageSet, which is
         returned as it is.
-    split
+    split : str
         ``"train"`` or ``"test"``. An array, or a file without named splits, is a train split.
-    data_dir
+    data_dir : str or Path, optional
         For CIFAR: the folder to cache in, or one in which the original batches already lie; by default the
         environment variable FIRSTLIGHT_CACHE, else the platform's cache folder.
     labels : int array of shape (N,), or the path of a .npy file with one
         Class numbers for an array or a file; they replace those that the file has.
-    layout
+    layout : {"NCHW", "NHWC"}, optional
         ``"NCHW"`` or ``"NHWC"`` for an array or a file, where its shape does not tell.
 
     Returns

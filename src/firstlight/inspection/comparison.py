@@ -93,7 +93,17 @@ class Comparison:
         return pd.DataFrame(self.correlations, index=list(self.labels), columns=list(self.labels))
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """The correlations as a heat map; returns the figure and its axes."""
+        """The correlations as a heat map.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        Figure, Axes
+        """
         from firstlight.figures.axes import axes_or_new, literal, new_figure
 
         if ax is None:
@@ -113,7 +123,17 @@ class Comparison:
         return fig, ax
 
     def plot_profiles(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """All profiles on one axis, each relative to its peak; returns the figure and its axes."""
+        """All profiles on one axis, each relative to its peak.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        Figure, Axes
+        """
         from firstlight.figures.axes import SERIES, axes_or_new, component_axis, literal, new_figure
 
         if ax is None:  # as high as the legend

@@ -57,15 +57,15 @@ def build_model(
 
     Parameters
     ----------
-    name
+    name : str
         A key of `MODELS`.
-    classes
+    classes : int
         Number of classes.
-    channels
+    channels : int
         Channels of the images; 3 for RGB, 1 for gray.
-    width
+    width : int, optional
         Number of first-layer filters; None for the network's own. Only a VGG's can differ.
-    stride
+    stride : int
         Of the first layer; above 1 its patches are read without padding.
 
     Returns

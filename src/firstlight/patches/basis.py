@@ -57,7 +57,19 @@ class PatchBasis:
 
     @classmethod
     def from_matrix(cls, matrix: np.ndarray, **attributes: Any) -> "PatchBasis":
-        """Diagonalise a second-moment (or covariance) matrix, shape (D, D), symmetric."""
+        """Diagonalise a second-moment (or covariance) matrix.
+
+        Parameters
+        ----------
+        matrix : ndarray, shape (D, D)
+            Symmetric.
+        **attributes
+            All other attributes: `count`, `kernel_size`, `channels`, `stride`, `mean`, `std`, `center`, ...
+
+        Returns
+        -------
+        PatchBasis
+        """
         variance, vectors = np.linalg.eigh(matrix)
         components = vectors.T[::-1]
         magnitude = np.abs(components)
@@ -112,7 +124,17 @@ class PatchBasis:
         return pd.DataFrame({"component": range(1, self.size + 1), "variance": self.variance, "share": share})
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """Plot the variance of every component on a log axis; returns the figure and its axes."""
+        """Plot the variance of every component on a log axis.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        Figure, Axes
+        """
         from firstlight.figures.axes import axes_or_new, component_axis
 
         fig, ax = axes_or_new(ax)

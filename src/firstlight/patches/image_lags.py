@@ -220,6 +220,15 @@ class ImageLags:
     def up_to(self, max_distance: int) -> "ImageLags":
         """What lags of a smaller distance sum up over the same images, exactly.
 
+        Parameters
+        ----------
+        max_distance : int
+            Largest distance between the patches of a pair, in pixels.
+
+        Returns
+        -------
+        ImageLags
+
         Raises
         ------
         InputError
@@ -254,7 +263,17 @@ class ImageLags:
         center: bool = False,
         window: tuple[int, int] | None = None,
     ) -> PatchBasis:
-        """Principal components of the patches; see `PatchMoments.basis`."""
+        """Principal components of the patches; see `PatchMoments.basis`.
+
+        Parameters
+        ----------
+        mean, std, center, window : optional
+            As there.
+
+        Returns
+        -------
+        PatchBasis
+        """
         return self.moments.basis(mean, std, center, window)
 
     def matrices(
@@ -331,6 +350,14 @@ class ImageLags:
     @classmethod
     def load(cls, path: str | Path) -> "ImageLags":
         """Read lags that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        ImageLags
 
         Raises
         ------

@@ -319,7 +319,21 @@ class PatchMoments:
         stride: int,
         dilation: int = 1,
     ) -> "PatchMoments":
-        """Moments of sums that were accumulated before: int64 of uint8 images, float64 of floats."""
+        """Moments of sums that were accumulated before: int64 of uint8 images, float64 of floats.
+
+        Parameters
+        ----------
+        second, first : ndarray, shapes (D, D) and (D,)
+            int64 or float64, as in the attributes.
+        count : int
+            Number of patches.
+        kernel_size, channels, stride, dilation : int
+            How the patches were read.
+
+        Returns
+        -------
+        PatchMoments
+        """
         moments = cls(kernel_size, channels, stride, dilation)
         moments.second, moments.first, moments.count = second, first, count
         moments.dtype = "uint8" if second.dtype == np.int64 else "float64"
@@ -328,6 +342,14 @@ class PatchMoments:
     @classmethod
     def load(cls, path: str | Path) -> "PatchMoments":
         """Read moments that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Returns
+        -------
+        PatchMoments
 
         Raises
         ------

@@ -41,6 +41,15 @@ class PatchStatistics:
     def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         """Moments of patches that a kernel of that size fits into, with that dilation.
 
+        Parameters
+        ----------
+        rows, columns, channels, dilation : int
+            Of the kernel.
+
+        Returns
+        -------
+        PatchMoments
+
         Raises
         ------
         InputError
@@ -49,11 +58,27 @@ class PatchStatistics:
         raise NotImplementedError
 
     def normalisation(self, channels: int) -> Normalisation:
-        """Mean and standard deviation per channel, in 0..1 for uint8 images."""
+        """Mean and standard deviation per channel, in 0..1 for uint8 images.
+
+        Parameters
+        ----------
+        channels : int
+            How many the filters see.
+
+        Returns
+        -------
+        mean : tuple of float
+        std : tuple of float
+        """
         raise NotImplementedError
 
     def prepare(self, banks: Iterable[FilterBank]) -> None:
-        """Compute at once what these banks will need."""
+        """Compute at once what these banks will need.
+
+        Parameters
+        ----------
+        banks : iterable of FilterBank
+        """
 
     def basis(
         self,
@@ -69,6 +94,10 @@ class PatchStatistics:
         mean, std : float or sequence of float, optional
             The normalisation that the network was trained with, one number for each channel or one for all, in 0..1
             for uint8 images. By default that of the data set.
+
+        Returns
+        -------
+        PatchBasis
 
         Raises
         ------
@@ -229,6 +258,10 @@ def patch_statistics(
         Channels to decode images in files to, 3 or 1.
     **options
         Passed to `image_stream`: resize, crop, strict, workers, progress.
+
+    Returns
+    -------
+    PatchStatistics
 
     Raises
     ------

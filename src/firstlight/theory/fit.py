@@ -102,7 +102,17 @@ class FormulaFit:
         return pd.DataFrame({"component": numbers, "energy": self.energy, "prediction": self.prediction})
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """Plot measured and predicted profile, both relative to the measured peak."""
+        """Plot measured and predicted profile, both relative to the measured peak.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; by default in a new figure.
+
+        Returns
+        -------
+        Figure, Axes
+        """
         from firstlight.figures.axes import MEASURED, PREDICTED, axes_or_new, component_axis
 
         fig, ax = axes_or_new(ax)

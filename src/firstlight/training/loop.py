@@ -50,16 +50,16 @@ def train(
 
     Parameters
     ----------
-    spec
+    spec : RunSpec
         What to train.
-    train_set, test_set
+    train_set, test_set : ImageSet
         uint8 or float images and their labels; the training set is the one that the spec
         names.
-    store
+    store : str or Path
         Folder of runs; this one goes into the folder `spec.hash` in it.
-    device
+    device : str
         `"auto"` (a GPU where there is one), `"cpu"`, `"cuda"` or `"cuda:N"`.
-    on_progress
+    on_progress : callable, optional
         Called before the first step, after every step on a CPU, and every few steps on a GPU.
 
     Returns

@@ -25,19 +25,19 @@ class Run:
 
     Attributes
     ----------
-    path
+    path : Path
         The run's folder.
-    spec
+    spec : RunSpec
         What was trained.
-    steps
-        (T,) int64, the recorded steps: 0 is the initialisation, `s` is after `s` updates.
-    filters
-        (T, K, C, kh, kw) float64, the first layer's weights (trained in float32) at those steps.
-    metrics
+    steps : ndarray, shape (T,), int64
+        The recorded steps: 0 is the initialisation, `s` is after `s` updates.
+    filters : ndarray, shape (T, K, C, kh, kw), float64
+        The first layer's weights (trained in float32) at those steps.
+    metrics : DataFrame
         One row a recorded step: `step`, `epoch`, `train_loss` and `train_accuracy` (means over the
         batches since the row before), `test_loss` and `test_accuracy` (evaluation mode, at some rows). NaN
         where nothing was measured.
-    environment
+    environment : dict
         Versions, machine, threads, times and speed of the training; nothing that decides the
         result.
 
@@ -75,6 +75,14 @@ class Run:
     @classmethod
     def load(cls, folder: Path | str) -> Self:
         """Read a finished run and check every file of it.
+
+        Parameters
+        ----------
+        folder : str or Path
+
+        Returns
+        -------
+        Run
 
         Raises
         ------

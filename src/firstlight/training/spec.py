@@ -48,46 +48,46 @@ class RunSpec:
 
     Attributes
     ----------
-    model
+    model : str
         A key of `firstlight.models.MODELS`.
-    data, data_fingerprint
+    data, data_fingerprint : str
         Name and fingerprint (hex) of the training set.
-    test_fingerprint
+    test_fingerprint : str
         Fingerprint (hex) of the test set, which decides the measured loss and accuracy.
-    classes, channels
+    classes, channels : int
         Number of classes, channels of an image.
-    mean, std
+    mean, std : tuple of float
         Per channel; the network sees `(pixel / 255 - mean) / std`, or `(pixel - mean) / std` of
         float images.
-    steps
+    steps : int
         Number of updates of the weights.
-    seed
+    seed : int
         Decides the initial weights, the order of the images and the dropout.
-    lr
+    lr : float
         Learning rate.
-    batch_size
+    batch_size : int
         Images a step.
-    train_images
+    train_images : int or None
         How many of the first training images are used; None for all.
-    test_images
+    test_images : int
         How many of the first test images measure loss and accuracy.
-    format
+    format : int
         Version of what a spec means; 1.
-    width
+    width : int or None
         Number of first-layer filters; None for the network's own.
-    stride
+    stride : int
         Of the first layer; above 1 its patches are read without padding, side by side at 3.
-    frozen
+    frozen : bool
         Whether the first layer stays as it was initialised.
-    only
+    only : tuple of str, or None
         Names of the classes that are kept, in the order of their new numbers; None for all.
-    labels
+    labels : str
         `"true"`; `"random"`, drawn uniformly for every image, of the run's seed; or `"energy:N"`, the quantile
         that the image's patch energy in component N (from 1) falls into, of as many as there are classes.
-    scaled_component, scale
+    scaled_component, scale : int or None, float
         The component (from 1) of the patches side by side whose coefficient is multiplied by
         `scale` in every patch of every image; None for none. Only with the stride that lays them side by side.
-    precision
+    precision : str
         `"float32"`, or `"bfloat16"` for the products of the network; weights stay float32.
 
     Raises
@@ -214,7 +214,23 @@ class RunSpec:
         seed: int,
         **changes: Any,
     ) -> Self:
-        """Spec of a training on `train_set`, measured on `test_set`; `changes` are other fields (lr, ...)."""
+        """Spec of a training on one set, measured on another.
+
+        Parameters
+        ----------
+        model : str
+            A key of `firstlight.models.MODELS`.
+        train_set, test_set : ImageSet or SetFacts
+            What to train and to measure on.
+        steps, seed : int
+            As in the attributes.
+        **changes
+            Other attributes, such as ``lr=0.02``.
+
+        Returns
+        -------
+        RunSpec
+        """
         described = {
             "data": train_set.name,
             "data_fingerprint": train_set.fingerprint,
@@ -234,6 +250,14 @@ class RunSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Spec of what `to_dict` returned: every field of the first version must be there, and nothing unknown.
+
+        Parameters
+        ----------
+        values : dict
+
+        Returns
+        -------
+        RunSpec
 
         Raises
         ------

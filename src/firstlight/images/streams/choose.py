@@ -53,7 +53,7 @@ def image_stream(
 
     Parameters
     ----------
-    source
+    source : str, Path, ndarray, ImageSet, or iterable of images
         - A folder: every image file below it is taken, ``train`` and ``test`` alike (JPEG, PNG, WebP, TIFF, BMP, GIF,
           PPM by suffix, in either case), links followed, hidden files passed over. Or one such file.
         - An array (N, C, H, W) or (N, H, W, C), uint8 or floating; a .npy or .npz file; an `ImageSet`; a name that
@@ -62,23 +62,23 @@ def image_stream(
           or a folder of Parquet files, with a column of encoded images.
         - A torch Dataset or DataLoader, or any iterable, of images, of tuples that begin with one, or of dictionaries
           with an "image", "pixel_values" or "img".
-    resize
+    resize : int or tuple of two int, optional
         The shorter side in pixels (the longer one in proportion, rounded down), or (height, width); bicubic with
         antialiasing, as Pillow does it. None: as they are.
-    crop
+    crop : int or tuple of two int, optional
         Side, or (height, width), of the window at the centre that is kept; smaller images are left out.
-    channels
+    channels : int
         3 for RGB, 1 for gray. Image files are converted to it (gray by ITU-R 601, alpha dropped). Arrays must have as
         many, but RGB bytes can become gray.
-    split
+    split : str, optional
         Of a data set that has splits: by default "train", or else the first (DatasetDict), or all (Parquet).
-    layout
+    layout : {"NCHW", "NHWC"}, optional
         "NCHW" or "NHWC" for arrays whose shape does not tell.
-    strict
+    strict : bool
         Stop at the first broken image, instead of leaving it out.
-    workers
+    workers : int, optional
         Number of threads that decode; by default one a core, at most 16.
-    progress
+    progress : bool
         Whether to tell on stderr how far the reading is.
 
     Returns
