@@ -2,12 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Empty for the newest version of every dependency: `make test CONSTRAINTS=`.
+CONSTRAINTS ?= constraints.txt
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS:%=-c %)
 
-.PHONY: demo test test-slow test-gpu lint types docs browser-tools browser-tests screenshots benchmarks record pictures clean
+.PHONY: demo test test-slow test-gpu lint types hooks docs dist browser-tools browser-tests screenshots benchmarks record pictures clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python $(PIP_INSTALL) -e '.[dev]'
 	touch $@
 
 # Exit code 1 says that some claims did not reproduce: a result, not a failure of the demo.
@@ -45,9 +48,26 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/pyright
 
+# The same before every commit, over what it changes.
+hooks: $(INSTALLED)
+	$(BIN)/pre-commit install
+
 # Into site/; the variable silences the theme's own notice.
 docs: $(INSTALLED)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The wheel and the source archive, into dist/: checked, and the wheel installed by itself and run. TAG=v0.1.0 says what
+# version it must be.
+dist:
+	rm -rf dist
+	$(PYTHON) -m venv dist/.venv
+	dist/.venv/bin/python $(PIP_INSTALL) build twine
+	dist/.venv/bin/python -m build --outdir dist
+	dist/.venv/bin/twine check --strict dist/*.whl dist/*.tar.gz
+	dist/.venv/bin/python $(PIP_INSTALL) dist/*.whl
+	dist/.venv/bin/firstlight --version
+	test -z "$$TAG" || test "$$(dist/.venv/bin/firstlight --version)" = "firstlight $${TAG#v}"
+	rm -rf dist/.venv
 
 benchmarks: $(INSTALLED)
 	$(BIN)/python -m benchmarks
