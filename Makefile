@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 CONSTRAINTS ?= constraints.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS:%=-c %)
 
-.PHONY: demo test test-slow test-gpu lint types hooks docs dist browser-tools browser-tests screenshots benchmarks record pictures clean
+.PHONY: demo test test-slow test-gpu lint types hooks docs rooms dist browser-tools browser-tests screenshots benchmarks record pictures clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -82,6 +82,10 @@ record: $(INSTALLED)
 # Every picture of the README and the docs, from results/.
 pictures: $(INSTALLED)
 	$(BIN)/python -m tools.pictures results docs/figures
+
+# The drawing of the rooms and their imports in CONTRIBUTING.
+rooms: $(INSTALLED)
+	$(BIN)/python -m tools.rooms CONTRIBUTING.md
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis

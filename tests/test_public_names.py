@@ -15,7 +15,7 @@ def test_every_public_name_resolves():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'energy_profil'"):
+    with pytest.raises(AttributeError, match="firstlight attribute energy_profil"):
         _ = fl.energy_profil  # pyright: ignore[reportAttributeAccessIssue]
 
 

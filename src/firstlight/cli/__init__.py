@@ -1,4 +1,7 @@
-"""The command line: parse, call, print. Whatever costs time to import is imported inside the commands."""
+"""The command line, a file a command: parse, call, print.
+
+Read first: `output.py`.
+"""
 
 import io
 import logging

@@ -1,4 +1,7 @@
-"""Where tasks run: here, or on a Dask cluster."""
+"""Where tasks run: here, or on a Dask cluster.
+
+Read first: `engine.py`.
+"""
 
 from firstlight.engines.engine import Engine, engine_of
 from firstlight.engines.open import ENGINES, open_engine

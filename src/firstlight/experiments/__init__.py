@@ -1,4 +1,7 @@
-"""One module an experiment; each states its claims and judges them on what it measured."""
+"""Claims of the note and the paper, each judged on what was measured; a package an experiment.
+
+Read first: `whitening/__init__.py`.
+"""
 
 from firstlight.experiments import (
     consistency,

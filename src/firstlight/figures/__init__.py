@@ -1,1 +1,4 @@
-"""The one visual language of every figure."""
+"""The one visual language of every figure.
+
+Read first: `axes.py`.
+"""

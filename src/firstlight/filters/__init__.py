@@ -1,4 +1,7 @@
-"""Filter banks, and finding them: in an array, in a network, in a file, in a hub."""
+"""Filter banks, and finding them: in an array, in a network, in a file, in a hub.
+
+Read first: `bank.py`.
+"""
 
 import sys
 from pathlib import Path

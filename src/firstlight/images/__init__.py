@@ -1,4 +1,7 @@
-"""Where images come from: named data sets, files, arrays, downloads."""
+"""Where images come from: named data sets, files, arrays, downloads.
+
+Read first: `imageset.py`.
+"""
 
 from firstlight.images.cache import cache_dir
 from firstlight.images.facts import SetFacts

@@ -1,4 +1,7 @@
-"""What a trained first layer has learnt, and how alike several are."""
+"""What a trained first layer has learnt, and how alike several are.
+
+Read first: `inspect_banks.py`.
+"""
 
 from firstlight.inspection.comparison import Comparison, compare
 from firstlight.inspection.inspect_banks import inspect

@@ -1,4 +1,7 @@
-"""The networks whose first layers are studied; torch is imported when one is built, not before."""
+"""The networks whose first layers are studied.
+
+Read first: `vgg.py`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

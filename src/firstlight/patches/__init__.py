@@ -1,4 +1,7 @@
-"""Patches of images: their exact moments, those of pairs of them, and the basis of their principal components."""
+"""Patches of images: their exact moments, those of pairs of them, and the basis of their principal components.
+
+Read first: `basis.py`.
+"""
 
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.image_lags import ImageLags

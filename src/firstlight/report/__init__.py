@@ -1,1 +1,4 @@
-"""What people look at: tables in the terminal, tables and figures as files, and the pages that hold them."""
+"""What people look at: tables in the terminal, figures as files, and pages. It renders values, and computes none.
+
+Read first: `terminal.py`.
+"""

@@ -1,4 +1,7 @@
-"""The closed form for the linear CNN, its limits, and its fit to measured profiles; the linear CNN trained exactly."""
+"""The closed form for the linear CNN, its limits and its fit; what chance gives; the linear CNN trained exactly.
+
+Read first: `formula.py`.
+"""
 
 from firstlight.theory.fit import FormulaFit, fit_formula
 from firstlight.theory.formula import PEAK, linear_cnn_profile, regime

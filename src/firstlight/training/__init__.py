@@ -1,4 +1,7 @@
-"""Training on the authors' recipe, recorded: what to train, the training, and the run it leaves on disk."""
+"""Training on the authors' recipe, recorded: what to train, the training, and the run it leaves on disk.
+
+Read first: `trainer.py`.
+"""
 
 from firstlight.training.display import describe
 from firstlight.training.loop import train

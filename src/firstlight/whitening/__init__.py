@@ -1,4 +1,7 @@
-"""Whitening: how far a filter bank decorrelates what it sees, and the bank that whitens patches."""
+"""How far a filter bank decorrelates what it sees, and the bank that whitens patches.
+
+Read first: `banks.py`.
+"""
 
 from firstlight.whitening.banks import pixel_bank, whitening_bank
 from firstlight.whitening.curve import AutocorrelationCurve
