@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from firstlight.cli import completion
 from firstlight.cli.engine_options import HERE, Where
 from firstlight.cli.figures import figures
 from firstlight.cli.filters import compare, inspect
@@ -160,6 +161,18 @@ def _print_claims(found: "Reproduction", console: "Console") -> None:
             console.print(f"{claim.name}: {claim.measured}", highlight=False)
     console.print(f"{found.summary}, preset {found.about['preset']}.", **PLAIN)
     console.print(f"Report: {found.report}", **PLAIN)
+
+
+@app.command(name="--install-completion")
+def install_completion(*, shell: completion.Shell | None = None) -> None:
+    """Have the shell complete commands and options when Tab is pressed: writes a script into your home folder.
+
+    Parameters
+    ----------
+    shell
+        Default: the shell that this runs in.
+    """
+    print(completion.install(app, shell))
 
 
 @app.command
