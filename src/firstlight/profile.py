@@ -150,7 +150,9 @@ class EnergyProfile:
         -------
         Figure, Axes
         """
-        from firstlight.figures.axes import MEASURED, axes_or_new, component_axis, literal
+        from firstlight.figures.axes import axes_or_new, literal
+        from firstlight.figures.colours import MEASURED
+        from firstlight.figures.profiles import component_axis
 
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, len(self.energy) + 1)

@@ -1,29 +1,10 @@
-"""Tiles of small pictures."""
+"""Figures and axes."""
 
 import subprocess
 import sys
 
-import numpy as np
-
-from firstlight.figures.axes import axes_or_new, component_axis, new_figure, tile
-
-
-def test_each_picture_is_scaled_by_its_own_largest_weight_and_zero_is_gray():
-    pictures = np.zeros((3, 3, 2, 2))
-    pictures[0, 0, 0, 0] = 5.0
-    pictures[1, 1, 1, 1] = -1e-9
-    canvas = tile(pictures, columns=3)
-    assert canvas.shape == (2, 8, 3)
-    assert canvas[0, 0].tolist() == [1.0, 0.5, 0.5]
-    assert canvas[1, 4].tolist() == [0.5, 0.0, 0.5]
-    assert (canvas[:, 6:] == 0.5).all()  # nothing there: gray, not NaN
-    assert (canvas[:, 2] == 1).all()  # a white line between them
-
-
-def test_other_numbers_of_channels_are_shown_by_their_mean():
-    canvas = tile(np.stack([np.full((5, 2, 2), -2.0), np.full((5, 2, 2), 2.0)]), columns=2)
-    assert (canvas[:, :2] == 0).all()
-    assert (canvas[:, 3:] == 1).all()
+from firstlight.figures.axes import axes_or_new, new_figure
+from firstlight.figures.profiles import component_axis
 
 
 def test_figures_and_axes():
@@ -35,6 +16,7 @@ def test_figures_and_axes():
 
 
 def test_pyplot_is_not_imported():
-    code = "import sys; from firstlight.figures.axes import *; svg(new_figure()[0]); "
+    code = "import sys; from firstlight.figures.axes import new_figure; "
+    code += "from firstlight.figures.svg import svg; svg(new_figure()[0]); "
     code += "sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,7 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 
 from firstlight.errors import InputError
-from firstlight.figures.axes import cells, legend, new_figure, points, room_above, text
+from firstlight.figures.axes import legend, new_figure, points, room_above, text
+from firstlight.figures.pictures import cells
 from firstlight.figures.styles import PAPER, REPORT, SLIDES, STYLES, current, use
 
 SIDES = st.floats(0.5, 30, allow_nan=False)

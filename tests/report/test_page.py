@@ -11,7 +11,8 @@ import pytest
 import firstlight as fl
 from firstlight.experiments import Claim, FigureEntry, Result
 from firstlight.experiments.network_view import NetworkView, Snapshot
-from firstlight.figures.axes import new_figure, svg
+from firstlight.figures.axes import new_figure
+from firstlight.figures.svg import svg
 from firstlight.filters import FilterBank
 from firstlight.inspection.inspection import Failure
 from firstlight.patches.shipped import shipped_moments

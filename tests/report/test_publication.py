@@ -14,7 +14,9 @@ from PIL import Image
 
 from firstlight.errors import InputError, RunError
 from firstlight.experiments import FigureEntry
-from firstlight.figures.axes import component_axis, new_figure, show_tiles
+from firstlight.figures.axes import new_figure
+from firstlight.figures.pictures import show_tiles
+from firstlight.figures.profiles import component_axis
 from firstlight.figures.styles import PAPER, SLIDES, STYLES, use
 from firstlight.report.publication import encoded, fold_labels, write_drawn
 from firstlight.reproduction.draw_figures import chosen, draw_figures, is_name

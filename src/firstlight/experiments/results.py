@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.experiments.claims import Claim
 from firstlight.experiments.network_view import NetworkView
-from firstlight.figures.axes import svg
+from firstlight.figures.svg import svg
 from firstlight.training import Run
 
 if TYPE_CHECKING:

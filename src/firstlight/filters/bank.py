@@ -184,7 +184,8 @@ class FilterBank:
         -------
         Figure, Axes
         """
-        from firstlight.figures.axes import axes_or_new, show_tiles
+        from firstlight.figures.axes import axes_or_new
+        from firstlight.figures.pictures import show_tiles
 
         fig, ax = axes_or_new(ax)
         show_tiles(ax, self.weight)

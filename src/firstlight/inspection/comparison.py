@@ -134,7 +134,9 @@ class Comparison:
         -------
         Figure, Axes
         """
-        from firstlight.figures.axes import SERIES, axes_or_new, component_axis, literal, new_figure
+        from firstlight.figures.axes import axes_or_new, literal, new_figure
+        from firstlight.figures.colours import SERIES
+        from firstlight.figures.profiles import component_axis
 
         if ax is None:  # as high as the legend
             ax = new_figure(width=7.5, height=max(3.6, 0.18 * len(self.labels)))[1][0]

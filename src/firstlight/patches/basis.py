@@ -135,7 +135,8 @@ class PatchBasis:
         -------
         Figure, Axes
         """
-        from firstlight.figures.axes import axes_or_new, component_axis
+        from firstlight.figures.axes import axes_or_new
+        from firstlight.figures.profiles import component_axis
 
         fig, ax = axes_or_new(ax)
         ax.plot(np.arange(1, self.size + 1), self.variance, marker="o", color="black")

@@ -31,11 +31,12 @@ def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]
     about : str, optional
         How it was made.
     """
-    from firstlight.figures.axes import new_figure, show_tiles
+    from firstlight.figures.axes import new_figure
+    from firstlight.figures.inline_svg import Figures
+    from firstlight.figures.pictures import show_tiles
+    from firstlight.figures.svg import svg
     from firstlight.report.filter_tables import inspection_rows
     from firstlight.report.interactive import markup, render
-    from firstlight.report.static_charts import figure_svg
-    from firstlight.report.svg import Figures
 
     figures, sections = Figures(), []
     for number, one in enumerate(found):
@@ -48,7 +49,7 @@ def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]
                 "source": one.source,
                 "rows": inspection_rows(one),
                 "findings": one.findings,
-                "svg": markup(figures, figure_svg(figure), f"s{number}", f"Profile and filters of {one.source}"),
+                "svg": markup(figures, svg(figure), f"s{number}", f"Profile and filters of {one.source}"),
             }
         )
     views = [inspection_view(one) for one in found]
@@ -66,10 +67,10 @@ def comparison_page(found: "Comparison", about: str = "") -> str:
         How it was made.
     """
     from firstlight.figures.axes import new_figure
+    from firstlight.figures.inline_svg import Figures
+    from firstlight.figures.svg import svg
     from firstlight.report.interactive import markup, render
     from firstlight.report.payload import numbers
-    from firstlight.report.static_charts import figure_svg
-    from firstlight.report.svg import Figures
 
     figures, views = Figures(), comparison_views(found)
     # So high that its legend, a line a network, has room beside it.
@@ -87,8 +88,8 @@ def comparison_page(found: "Comparison", about: str = "") -> str:
         figures,
         more={"comparison": comparison},
         found=found,
-        heat_map=markup(figures, figure_svg(found.plot()[0]), "heat-map", "Correlations, as in the table below"),
-        overlay=markup(figures, figure_svg(overlay), "overlay", "Energy profiles of all networks"),
+        heat_map=markup(figures, svg(found.plot()[0]), "heat-map", "Correlations, as in the table below"),
+        overlay=markup(figures, svg(overlay), "overlay", "Energy profiles of all networks"),
         about=about,
         versions=versions(),
         digests=digests(views),

@@ -10,10 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from firstlight.experiments.network_view import NetworkView
+from firstlight.figures.inline_svg import Figures
 from firstlight.report.payload import page_data, script_text
 from firstlight.report.plotly_script import plotly_script
 from firstlight.report.static_charts import decorrelation_chart, learning_chart, profile_chart
-from firstlight.report.svg import Figures
 
 SCRIPTS = ("formula.js", "pictures.js", "charts.js", "filters.js", "explorer.js", "comparison.js", "page.js")
 

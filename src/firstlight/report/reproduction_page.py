@@ -38,8 +38,8 @@ def results_page(claims: "Sequence[Claim]", results: "Sequence[Result]", about: 
     from firstlight.experiments import EXPERIMENTS
     from firstlight.experiments.claims import Verdict
     from firstlight.experiments.views import merged
+    from firstlight.figures.inline_svg import Figures
     from firstlight.report.interactive import markup, render
-    from firstlight.report.svg import Figures
 
     figures = Figures()
     sections = [

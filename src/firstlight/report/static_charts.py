@@ -1,15 +1,12 @@
 """What stands in place of the interactive charts where no script runs, and on paper: one network's figures as SVG."""
 
-import warnings
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from firstlight.experiments.network_view import NetworkView
-from firstlight.figures.axes import MEASURED, PREDICTED, SERIES, component_axis, new_figure, svg
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from firstlight.figures.axes import new_figure
+from firstlight.figures.colours import MEASURED, PREDICTED, SERIES
+from firstlight.figures.profiles import component_axis
+from firstlight.figures.svg import svg
 
 _MOST_PICTURES = 75  # more components have no room for pictures under their axis
 
@@ -32,7 +29,7 @@ def profile_chart(view: NetworkView) -> str:
     ax.set_ylim(bottom=0)
     ax.set_ylabel("energy / peak energy")
     ax.legend(frameon=False)
-    return figure_svg(fig)
+    return svg(fig)
 
 
 def learning_chart(view: NetworkView) -> str:
@@ -51,7 +48,7 @@ def learning_chart(view: NetworkView) -> str:
         ax.set(xscale="symlog", xlabel="step", ylabel=what, ylim=(0, None))
         if ax.lines:
             ax.legend(frameon=False, fontsize=8)
-    return figure_svg(fig)
+    return svg(fig)
 
 
 def decorrelation_chart(view: NetworkView) -> str:
@@ -65,11 +62,4 @@ def decorrelation_chart(view: NetworkView) -> str:
         ax.plot(np.arange(len(values)), values, color=colour, marker=marker, ls=line, ms=4, label=name)
     distance_axis(ax)
     ax.legend(frameon=False, fontsize=8)
-    return figure_svg(fig)
-
-
-def figure_svg(figure: "Figure") -> str:
-    """A figure as SVG; letters that its font lacks are boxes in it, and as they should be in the page's tables."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
-        return svg(figure)
+    return svg(fig)

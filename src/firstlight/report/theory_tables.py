@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from firstlight.errors import InputError
-from firstlight.figures.axes import plot_over_time, svg
+from firstlight.figures.profiles import plot_over_time
+from firstlight.figures.svg import svg
 from firstlight.images import load_images
 from firstlight.patches import PatchBasis, patch_basis
 from firstlight.profile import correlation

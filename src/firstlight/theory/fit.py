@@ -113,7 +113,9 @@ class FormulaFit:
         -------
         Figure, Axes
         """
-        from firstlight.figures.axes import MEASURED, PREDICTED, axes_or_new, component_axis
+        from firstlight.figures.axes import axes_or_new
+        from firstlight.figures.colours import MEASURED, PREDICTED
+        from firstlight.figures.profiles import component_axis
 
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, len(self.energy) + 1)

@@ -81,7 +81,8 @@ class AutocorrelationCurve:
         -------
         Figure, Axes
         """
-        from firstlight.figures.axes import MEASURED, axes_or_new
+        from firstlight.figures.axes import axes_or_new
+        from firstlight.figures.colours import MEASURED
 
         fig, ax = axes_or_new(ax)
         ax.plot(self.distance, self.value, marker="o", color=MEASURED, label=self.source or "measured")

@@ -10,7 +10,10 @@ from firstlight.experiments.consistency.claims import OTHER_DATA, WIDTHS
 from firstlight.experiments.formula.claims import MODELS
 from firstlight.experiments.formula.figures import filters
 from firstlight.experiments.results import FigureEntry
-from firstlight.figures.axes import REFERENCE, cells, component_axis, legend, new_figure, plot_seeds, points, text
+from firstlight.figures.axes import legend, new_figure, points, text
+from firstlight.figures.colours import REFERENCE
+from firstlight.figures.pictures import cells
+from firstlight.figures.profiles import component_axis, plot_seeds
 from firstlight.patches import PatchBasis
 
 if TYPE_CHECKING:

@@ -6,18 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.figures.axes import (
-    MEASURED,
-    PREDICTED,
-    component_axis,
-    legend,
-    new_figure,
-    plot_over_time,
-    points,
-    room_above,
-    show_tiles,
-    text,
-)
+from firstlight.figures.axes import legend, new_figure, points, room_above, text
+from firstlight.figures.colours import MEASURED, PREDICTED
+from firstlight.figures.pictures import show_tiles
+from firstlight.figures.profiles import component_axis, plot_over_time
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile
 from firstlight.theory import PEAK, FormulaFit, linear_cnn_profile

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.frequency.claims import BANDS
-from firstlight.figures.axes import MEASURED, REFERENCE, SERIES, component_axis, legend, new_figure, points, text
+from firstlight.figures.axes import legend, new_figure, points, text
+from firstlight.figures.colours import MEASURED, REFERENCE, SERIES
+from firstlight.figures.profiles import component_axis
 from firstlight.patches import PatchBasis
 from firstlight.profile import energy_profile
 from firstlight.training import Run

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.figures.axes import REFERENCE, SERIES, legend, new_figure, plot_seeds, points
+from firstlight.figures.axes import legend, new_figure, points
+from firstlight.figures.colours import REFERENCE, SERIES
+from firstlight.figures.profiles import plot_seeds
 from firstlight.models import MODELS
 
 if TYPE_CHECKING:

@@ -6,18 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.figures.axes import (
-    REFERENCE,
-    SERIES,
-    cells,
-    component_axis,
-    legend,
-    new_figure,
-    points,
-    room_above,
-    row_text,
-    text,
-)
+from firstlight.figures.axes import legend, new_figure, points, room_above, row_text, text
+from firstlight.figures.colours import REFERENCE, SERIES
+from firstlight.figures.pictures import cells
+from firstlight.figures.profiles import component_axis
 from firstlight.patches import PatchBasis
 
 if TYPE_CHECKING:

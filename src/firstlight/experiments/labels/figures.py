@@ -8,7 +8,9 @@ import pandas as pd
 
 from firstlight.experiments.formula.claims import MODELS
 from firstlight.experiments.labels.claims import where, words
-from firstlight.figures.axes import REFERENCE, component_axis, legend, new_figure, plot_seeds, points, room_above
+from firstlight.figures.axes import legend, new_figure, points, room_above
+from firstlight.figures.colours import REFERENCE
+from firstlight.figures.profiles import component_axis, plot_seeds
 from firstlight.patches import PatchBasis
 
 if TYPE_CHECKING:

@@ -6,17 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.figures.axes import (
-    MEASURED,
-    PREDICTED,
-    REFERENCE,
-    component_axis,
-    legend,
-    new_figure,
-    plot_seeds,
-    points,
-    text,
-)
+from firstlight.figures.axes import legend, new_figure, points, text
+from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE
+from firstlight.figures.profiles import component_axis, plot_seeds
 from firstlight.patches import PatchBasis
 
 if TYPE_CHECKING:

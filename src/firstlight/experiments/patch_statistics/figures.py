@@ -8,18 +8,9 @@ import pandas as pd
 
 from firstlight.experiments.formula.claims import MODELS
 from firstlight.experiments.labels.claims import where
-from firstlight.figures.axes import (
-    MEASURED,
-    PREDICTED,
-    REFERENCE,
-    SERIES,
-    component_axis,
-    legend,
-    new_figure,
-    plot_seeds,
-    points,
-    room_above,
-)
+from firstlight.figures.axes import legend, new_figure, points, room_above
+from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE, SERIES
+from firstlight.figures.profiles import component_axis, plot_seeds
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation
 

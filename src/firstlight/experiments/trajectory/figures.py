@@ -6,18 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.figures.axes import (
-    MEASURED,
-    PREDICTED,
-    REFERENCE,
-    cells,
-    component_axis,
-    legend,
-    new_figure,
-    plot_seeds,
-    points,
-    tick_labels,
-)
+from firstlight.figures.axes import legend, new_figure, points, tick_labels
+from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE
+from firstlight.figures.pictures import cells
+from firstlight.figures.profiles import component_axis, plot_seeds
 from firstlight.patches import PatchBasis
 
 if TYPE_CHECKING:

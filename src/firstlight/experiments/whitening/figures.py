@@ -7,7 +7,9 @@ import pandas as pd
 
 from firstlight.experiments.formula.claims import MODELS
 from firstlight.experiments.whitening.claims import MAX_DISTANCE, curves_of
-from firstlight.figures.axes import REFERENCE, TIME_COLOURS, component_axis, legend, new_figure, plot_seeds, points
+from firstlight.figures.axes import legend, new_figure, points
+from firstlight.figures.colours import REFERENCE, TIME_COLOURS
+from firstlight.figures.profiles import component_axis, plot_seeds
 from firstlight.patches import PatchBasis
 from firstlight.whitening.curve import distance_axis
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstlight.figures.axes import new_figure, svg
-from firstlight.report.svg import Figures
+from firstlight.figures.axes import new_figure
+from firstlight.figures.inline_svg import Figures
+from firstlight.figures.svg import svg
 
 XMLNS = 'xmlns="http://www.w3.org/2000/svg"'
 

@@ -1,0 +1,26 @@
+"""A figure as an SVG, in text or as a file."""
+
+import io
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def svg(figure: "Figure") -> str:
+    """A figure as SVG text, without date and with identifiers that do not change from call to call.
+
+    Letters that its font lacks are boxes in it: names of files may hold any.
+    """
+    import matplotlib
+
+    # Laid out once: savefig would do it twice, and again for the PNG, which is most of the time that a figure takes.
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "firstlight"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
+            figure.set_layout_engine(None)
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
