@@ -51,7 +51,8 @@ class Cluster:
 
     def _process(self, kind: str, *options: str) -> "subprocess.Popen[bytes]":
         # Where the synthetic shards are; and one thread, as Dask's own nannies give.
-        environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+        path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         with (self.folder / f"{kind}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options],

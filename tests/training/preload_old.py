@@ -1,5 +1,5 @@
 """`dask worker --preload` this: a worker on whose machine an older firstlight is installed."""
 
-import firstlight
+from firstlight.utils import version
 
-firstlight.__version__ = "0.0.9"
+version.__version__ = "0.0.9"

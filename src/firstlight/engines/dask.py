@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 import logging
 import pickle
-import platform
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from firstlight.engines.engine import Executor
+from firstlight.engines.task import worker_name
 from firstlight.errors import EngineError, InputError
 from firstlight.utils.console import note
 from firstlight.utils.text import first_line
@@ -34,8 +33,8 @@ class DaskParts(NamedTuple):
 
     executor: Executor
     workers: Callable[[], int]
-    where: Callable[[], str]
-    loss: Callable[[BaseException], str | None]
+    describe: Callable[[], str]
+    outage: Callable[[BaseException], str | None]
 
 
 @contextlib.contextmanager
@@ -45,7 +44,8 @@ def open_dask(scheduler: str | None, workers: int, resources: dict[str, float]) 
         import distributed
     except ImportError:
         raise InputError("the engine 'dask' needs dask and distributed: pip install 'firstlight[dask]'") from None
-    with _quiet(), _cluster(workers, resources) if scheduler is None else _nothing(scheduler) as address:
+    own = scheduler is None
+    with _quiet(), _cluster(workers, resources) if own else contextlib.nullcontext(scheduler) as address:
         try:
             client = distributed.Client(address, timeout=PATIENCE, set_as_default=False, name="firstlight")
         except (OSError, ValueError) as error:  # ValueError: an address of an unknown kind
@@ -56,7 +56,7 @@ def open_dask(scheduler: str | None, workers: int, resources: dict[str, float]) 
         try:
             tasks = _Tasks(client, resources, scheduler or "this machine")
             tasks.width()
-            yield DaskParts(tasks, tasks.width, tasks.where, tasks.loss)
+            yield DaskParts(tasks, tasks.width, tasks.describe, tasks.outage)
         finally:
             with contextlib.suppress(TimeoutError, OSError):
                 client.close(timeout=PATIENCE)
@@ -115,11 +115,11 @@ class _Tasks:
             note(told)
         self._told = told
 
-    def where(self) -> str:
+    def describe(self) -> str:
         """Where tasks run, as last seen."""
         return f"Dask on {self._place}, workers with {self._threads} threads"
 
-    def loss(self, error: BaseException) -> str | None:
+    def outage(self, error: BaseException) -> str | None:
         """What an exception says of the cluster, or None if it is the task's own."""
         from distributed import KilledWorker
 
@@ -159,38 +159,6 @@ def call(version: str, task: bytes) -> Any:
     return function(*args)
 
 
-def worker_name() -> str:
-    """Who works on the task that asks: Dask's worker with its machine, or a process."""
-    if worker := _worker():
-        return f"{worker.address} ({platform.node()})"
-    return platform.node()
-
-
-def check_wanted() -> None:
-    """In a task of Dask that nobody waits for, or whose worker is about to end: give it up; elsewhere nothing.
-
-    Raises
-    ------
-    distributed.Reschedule
-        Another worker is given the task, if anybody still waits for it.
-    """
-    if (worker := _worker()) is None:
-        return
-    from distributed import Reschedule, Status
-
-    task = worker.state.tasks.get(worker.get_current_task())
-    if task is None or task.state == "cancelled" or worker.status not in (Status.running, Status.paused):
-        raise Reschedule
-
-
-def _worker() -> Any:
-    """The Dask worker on which this runs, or None."""
-    if distributed := sys.modules.get("distributed"):
-        with contextlib.suppress(ValueError):
-            return distributed.get_worker()
-    return None
-
-
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """What Dask logs in this process, tracebacks of lost connections among it, is told as an EngineError instead."""
@@ -203,11 +171,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _nothing(address: str) -> Iterator[str]:
-    yield address
 
 
 @contextlib.contextmanager

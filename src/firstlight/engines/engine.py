@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # How often to look whether there is room for more tasks, while none ends.
-_LOOK_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 
 
 class Executor(Protocol):
@@ -35,9 +35,9 @@ class Engine:
     executor : Executor
     workers : callable
         How many tasks are worked on at a time now.
-    where : callable
-        What `describe` says.
-    loss : callable
+    describe : callable
+        Where tasks run, in a few words.
+    outage : callable
         What an exception says of the executor, such as that its workers are gone; None if it is the function's own.
     stopping : threading.Event, optional
         Set when a run is given up. Functions that run in threads of this process cannot be killed, and should end.
@@ -49,12 +49,12 @@ class Engine:
         self,
         executor: Executor,
         workers: Callable[[], int],
-        where: Callable[[], str],
-        loss: Callable[[BaseException], str | None],
+        describe: Callable[[], str],
+        outage: Callable[[BaseException], str | None],
         stopping: threading.Event | None = None,
         queued: int = 2,
     ) -> None:
-        self._executor, self._workers, self._where, self._loss = executor, workers, where, loss
+        self._executor, self._workers, self._describe, self._outage = executor, workers, describe, outage
         self.stopping, self._queued = stopping, queued
 
     def __repr__(self) -> str:
@@ -67,7 +67,7 @@ class Engine:
 
     def describe(self) -> str:
         """Where tasks run, in a few words."""
-        return self._where()
+        return self._describe()
 
     def run(
         self, function: Callable[[Item], Result], items: Iterable[Item], queued: int | None = None
@@ -115,7 +115,7 @@ class Engine:
                 if not under_way:
                     return
                 try:
-                    index, future = arrived.get(timeout=_LOOK_SECONDS)
+                    index, future = arrived.get(timeout=_POLL_SECONDS)
                 except queue.Empty:  # more workers may have come meanwhile
                     continue
                 if under_way.pop(index, None) is not None:
@@ -131,9 +131,9 @@ class Engine:
         try:
             return function(*args)
         except Exception as error:  # the function's own may be any, and is passed on
-            if (loss := self._loss(error)) is None:
+            if (outage := self._outage(error)) is None:
                 raise
-        raise EngineError(loss)
+        raise EngineError(outage)
 
 
 def engine_of(executor: Executor, width: int = 32) -> Engine:
@@ -149,10 +149,10 @@ def engine_of(executor: Executor, width: int = 32) -> Engine:
     if not callable(getattr(executor, "submit", None)):
         raise InputError(f"executor is a {type(executor).__name__}, expected an object with submit(function, item)")
     name = type(executor).__name__
-    return Engine(executor, lambda: width, lambda: name, lambda error: _loss(name, error), queued=1)
+    return Engine(executor, lambda: width, lambda: name, lambda error: _outage(name, error), queued=1)
 
 
-def _loss(name: str, error: BaseException) -> str | None:
+def _outage(name: str, error: BaseException) -> str | None:
     if not isinstance(error, BrokenExecutor | CancelledError):
         return None
     return f"{name}: its workers are gone ({type(error).__name__}); open another, and start again"

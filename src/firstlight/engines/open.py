@@ -76,7 +76,7 @@ def open_engine(
         return
     threads = int(workers or min(thread_count(), _MOST_THREADS))
     if threads == 1:
-        yield Engine(_Here(), lambda: 1, lambda: "this process", lambda _: None, queued=1)
+        yield Engine(_CallersThread(), lambda: 1, lambda: "this process", lambda _: None, queued=1)
         return
     stopping = threading.Event()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="firstlight-engine")
@@ -89,7 +89,7 @@ def open_engine(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _Here:
+class _CallersThread:
     """An executor that works when it is asked to, in the caller's thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> "Future[Any]":

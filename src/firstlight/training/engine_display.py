@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from firstlight.engines.engine import Engine
+from firstlight.engines import Engine
 from firstlight.training.display import describe
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec

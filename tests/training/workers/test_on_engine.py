@@ -152,7 +152,7 @@ def test_what_nobody_waits_for_is_given_up(cluster, tmp_path):
     def work(begun: Path | None) -> None:  # within a function, so that it is pickled whole
         import time
 
-        from firstlight.engines.dask import check_wanted
+        from firstlight.engines.task import check_wanted
 
         if begun is None:
             return

@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from firstlight.engines.dask import check_wanted, worker_name
+from firstlight.engines.task import check_wanted, worker_name
 from firstlight.training.loop import LOCK
 from firstlight.training.run import SPEC
 from firstlight.training.workers.processes import Events, WorkerProcess, stop

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from firstlight.engines.engine import Engine
+from firstlight.engines import Engine
 from firstlight.errors import EngineError, RunError
 from firstlight.training.display import describe
 from firstlight.training.engine_display import EngineDisplay

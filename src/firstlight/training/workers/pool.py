@@ -26,7 +26,7 @@ from firstlight.training.workers.processes import Events, WorkerProcess, stop
 from firstlight.utils.console import progress_console
 
 if TYPE_CHECKING:
-    from firstlight.engines.engine import Engine
+    from firstlight.engines import Engine
     from firstlight.images import ImageSet
 
 logger = logging.getLogger("firstlight")
