@@ -11,7 +11,7 @@ import platform
 import sys
 from pathlib import Path
 
-from firstlight.utils.cores import thread_count
+from firstlight.utils.cores import cores
 from firstlight.utils.whole_files import write_text
 
 # Imported only where they run: the machine with the GPU need not have what the others use.
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         part = importlib.import_module(f"benchmarks.{name}")
         measured = part.run(options) if options else part.run()
         text = (
-            f"# {name}, {today}\n\n{cpu_name()}, {thread_count()} cores. Ratios were measured side by side in one run "
+            f"# {name}, {today}\n\n{cpu_name()}, {cores()} cores. Ratios were measured side by side in one run "
             f"of `python -m benchmarks {name}`.\n\n{measured}"
         )
         print(text, flush=True)

@@ -19,7 +19,7 @@ from firstlight.patches.kernels import lag_sums as lags
 from firstlight.patches.kernels.dots import dot
 from firstlight.patches.kernels.lag_sums import patch_sums
 from firstlight.patches.kernels.unfolded import unfolded_sums
-from firstlight.utils.cores import thread_count
+from firstlight.utils.cores import cores
 
 KERNEL_SIZES = (3, 5, 7, 11)
 # Kernel sizes and strides.
@@ -130,10 +130,10 @@ def limits() -> tuple[float, float]:
             total ^= words[i]
         return total
 
-    cores = thread_count()
+    available = cores()
     planes = np.ones(1 << 15, np.uint8)
     words = np.ones(1 << 25, np.uint64)
-    parts = np.array_split(words, cores)
+    parts = np.array_split(words, available)
     dots(planes, 1)
     read(parts[0])
     times = 100_000

@@ -38,10 +38,10 @@ def trace_of_engine(images: np.ndarray, kernel_size: int) -> float:
     from firstlight.engines import open_engine
     from firstlight.images.shards.cut import shards_of
     from firstlight.patches.out_of_core.accumulate import accumulate
-    from firstlight.utils.cores import thread_count
+    from firstlight.utils.cores import cores
 
     shards = shards_of(images, images_per_shard=max(1, min(2048, len(images) // 16)))
-    with open_engine("local", workers=thread_count()) as engine:
+    with open_engine("local", workers=cores()) as engine:
         moments = accumulate(shards, kernel_size, images.shape[1], engine=engine, progress=False).moments
     return float(np.trace(moments.second)) / moments.count / 255**2
 

@@ -15,11 +15,6 @@ class FirstlightError(Exception):
     """
 
 
-def one_line(error: Exception) -> str:
-    """All that an error says, on one line."""
-    return " ".join(str(error).split())
-
-
 class InputError(FirstlightError, ValueError):
     """An argument, array or file is not what was expected."""
 

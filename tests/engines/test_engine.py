@@ -150,11 +150,11 @@ def test_processes_that_die_are_an_error_of_one_line():
     ("options", "message"),
     [
         ({"kind": "slurm"}, "engine is 'slurm', expected one of local, dask"),
-        ({"workers": 0}, "workers is 0, expected a whole number of at least 1"),
-        ({"workers": True}, "workers is True, expected"),
+        ({"workers": 0}, "workers is 0; expected a whole number of at least 1"),
+        ({"workers": True}, "workers is True; expected"),
         ({"scheduler": "tcp://node:1"}, "a scheduler and resources are Dask's"),
         ({"resources": {"GPU": 1}}, "a scheduler and resources are Dask's"),
-        ({"kind": "dask", "resources": {"GPU": 0}}, "of the resource GPU a task takes 0, expected a number above 0"),
+        ({"kind": "dask", "resources": {"GPU": 0}}, "resources['GPU'] is 0; expected a positive number"),
         ({"kind": "dask", "scheduler": "tcp://node:1", "workers": 2}, "the workers of tcp://node:1 are those"),
     ],
 )

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from firstlight.cli.output import PLAIN, Json, Quiet, be_quiet, give_json, hint, result_console
 from firstlight.errors import InputError
+from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def figures(
     console = result_console(json)
     for path in paths:
         console.print(str(path), **PLAIN)
-    count = f"{len(drawn)} figure{'s' if len(drawn) != 1 else ''}"
+    count = counted(len(drawn), "figure")
     hint(console, f"{count} in style {style}; --json - tells the captions", quiet)
     result = [
         {

@@ -1,6 +1,5 @@
 """Opening an engine: threads of this process, or a Dask cluster."""
 
-import numbers
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +8,8 @@ from typing import Any
 
 from firstlight.engines.engine import Engine
 from firstlight.errors import InputError
-from firstlight.utils.cores import thread_count
+from firstlight.utils.checks import positive_number, whole_number
+from firstlight.utils.cores import cores
 
 ENGINES = ("local", "dask")
 # Past so many, threads wait for the interpreter's lock more than they work.
@@ -59,22 +59,21 @@ def open_engine(
     """
     if kind not in ENGINES:
         raise InputError(f"engine is {kind!r}, expected one of {', '.join(ENGINES)}")
-    if workers is not None and (not isinstance(workers, numbers.Integral) or isinstance(workers, bool) or workers < 1):
-        raise InputError(f"workers is {workers!r}, expected a whole number of at least 1")
+    if workers is not None:
+        workers = whole_number("workers", workers, 1)
     if kind == "local" and (scheduler is not None or resources):
         raise InputError("a scheduler and resources are Dask's; expected them with the engine 'dask'")
     for name, amount in (resources or {}).items():
-        if not isinstance(amount, numbers.Real) or not 0 < amount < float("inf"):
-            raise InputError(f"of the resource {name} a task takes {amount!r}, expected a number above 0")
+        positive_number(f"resources[{name!r}]", amount)
     if scheduler is not None and workers is not None:
         raise InputError(f"the workers of {scheduler} are those that it has; leave workers={workers} out")
     if kind == "dask":
         from firstlight.engines.dask import open_dask
 
-        with open_dask(scheduler, workers or thread_count(), dict(resources or {})) as parts:
+        with open_dask(scheduler, workers or cores(), dict(resources or {})) as parts:
             yield Engine(*parts)
         return
-    threads = int(workers or min(thread_count(), _MOST_THREADS))
+    threads = int(workers or min(cores(), _MOST_THREADS))
     if threads == 1:
         yield Engine(_CallersThread(), lambda: 1, lambda: "this process", lambda _: None, queued=1)
         return

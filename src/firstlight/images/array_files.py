@@ -8,6 +8,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.images.arrays import Part
+from firstlight.utils.text import first_line
 
 # How the arrays of a .npz file may be called: images and labels of train, then of test.
 _NAMINGS = (
@@ -92,7 +93,7 @@ def _find_splits(path: Path, archive: np.lib.npyio.NpzFile) -> dict[str, Part]:
 
 
 def _refusal(path: Path, error: Exception) -> InputError:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    text = first_line(error)
     with path.open("rb") as file:
         pickled = file.read(1) == _PICKLE_START
     if pickled or "allow_pickle" in text or "Python objects" in text:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from firstlight.errors import InputError, SourceError
 from firstlight.utils.console import note, progress_console, shows_bars, start_bars
+from firstlight.utils.text import duration, first_line
 
 LIMIT_VARIABLE = "FIRSTLIGHT_FETCH_LIMIT"
 _CONNECTION_TIMEOUT = 10.0  # seconds without a connection, or without a byte
@@ -82,7 +83,9 @@ class Transfer:
         if self._bar is not None:
             self._bar.stop()
         if kind is None:
-            note(f"fetched {self.label}: {self.done / 1e6:.1f} MB in {time.monotonic() - self._start:.0f} s")
+            from rich.filesize import decimal
+
+            note(f"fetched {self.label}: {decimal(self.done)} in {duration(time.monotonic() - self._start)}")
 
     def update(self, count: int) -> None:
         """Count `count` more bytes."""
@@ -145,4 +148,4 @@ def _reason(error: Exception, timeout: float) -> str:
         return "the connection was refused"
     if "Failed to resolve" in text:
         return "the host's name does not resolve"
-    return f"{type(error).__name__}: {text.splitlines()[0][:200] if text else 'no reason given'}"
+    return first_line(error, kind=True)

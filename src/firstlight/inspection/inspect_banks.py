@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from firstlight.errors import FirstlightError, InputError, one_line
+from firstlight.errors import FirstlightError, InputError
 from firstlight.filters import load_filters
 from firstlight.filters.bank import FilterBank
 from firstlight.inspection.findings import explain
@@ -16,6 +16,7 @@ from firstlight.patches.statistics import PatchStatistics, patch_statistics
 from firstlight.profile import energy_profile
 from firstlight.theory.fit import fit_formula
 from firstlight.theory.null import random_banks
+from firstlight.utils.text import one_line
 
 
 def inspect(

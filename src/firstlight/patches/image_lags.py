@@ -1,6 +1,5 @@
 """ImageLags: exact sums over all patches of a data set and over all pairs of them some pixels apart."""
 
-import numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +12,7 @@ from firstlight.patches.moments import MOST_PATCHES, PatchMoments
 from firstlight.patches.normalise import checked_normalisation, scaled_covariance, taps_inside
 from firstlight.patches.storage import read_lags, stamped, write_lags
 from firstlight.patches.validation import validate_images
+from firstlight.utils.checks import whole_number
 
 # Numbers in `second`: 2 GiB of them.
 _MOST_NUMBERS = 1 << 28
@@ -85,12 +85,9 @@ class ImageLags:
     """
 
     def __init__(self, kernel_size: int = 3, channels: int = 3, max_distance: int = 10) -> None:
-        settings = {"kernel_size": (kernel_size, 1), "channels": (channels, 1), "max_distance": (max_distance, 0)}
-        for name, (value, least) in settings.items():
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least {least}")
-        self.kernel_size, self.channels = int(kernel_size), int(channels)
-        self.max_distance = int(max_distance)
+        self.kernel_size = whole_number("kernel_size", kernel_size, 1)
+        self.channels = whole_number("channels", channels, 1)
+        self.max_distance = whole_number("max_distance", max_distance, 0)
         shifts = 1 + 2 * self.max_distance
         if shifts * self.size**2 > _MOST_NUMBERS:
             raise InputError(

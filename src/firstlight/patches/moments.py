@@ -1,6 +1,5 @@
 """PatchMoments: exact first and second moments of all patches of a data set, one stack of images at a time."""
 
-import numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,6 +11,7 @@ from firstlight.patches.basis import PatchBasis
 from firstlight.patches.normalise import checked_normalisation, scaled_covariance, taps_inside
 from firstlight.patches.storage import read_moments, stamped, write_moments
 from firstlight.patches.validation import lies_on_cuda, type_name, validate_images, validate_tensor
+from firstlight.utils.checks import whole_number
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
@@ -77,12 +77,11 @@ class PatchMoments:
     """
 
     def __init__(self, kernel_size: int = 3, channels: int = 3, stride: int = 1, dilation: int = 1) -> None:
-        settings = {"kernel_size": kernel_size, "channels": channels, "stride": stride, "dilation": dilation}
-        for name, value in settings.items():
-            if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-                raise InputError(f"{name} is {value!r}; expected a whole number of at least 1")
-        self.kernel_size, self.channels = int(kernel_size), int(channels)
-        self.stride, self.dilation = int(stride), int(dilation)
+        self.kernel_size, self.channels = (
+            whole_number("kernel_size", kernel_size, 1),
+            whole_number("channels", channels, 1),
+        )
+        self.stride, self.dilation = whole_number("stride", stride, 1), whole_number("dilation", dilation, 1)
         if self.size > _LARGEST:
             raise InputError(
                 f"kernel_size {self.kernel_size} with {self.channels} channels makes patches of {self.size:,} numbers; "

@@ -3,10 +3,12 @@
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
 from firstlight.report.terminal import bars
+from firstlight.utils.text import duration
 
 if TYPE_CHECKING:
     from firstlight.patches.basis import PatchBasis
@@ -65,7 +67,7 @@ def plan_rows(plan: "Plan", where: str) -> list[tuple[str, str]]:
     share = plan.reading_seconds * core
     return [
         ("images", f"{about}{plan.images:,}"),
-        ("to read", amount(plan.read_bytes)),
+        ("to read", decimal(plan.read_bytes)),
         (
             "measured",
             f"{core:,.0f} images/s on one core: {share:.0%} reading and decoding, {1 - share:.0%} summing "
@@ -73,26 +75,9 @@ def plan_rows(plan: "Plan", where: str) -> list[tuple[str, str]]:
         ),
         ("engine", where),
         ("expected time", f"{duration(plan.seconds)}, {plan.images_per_second:,.0f} images/s"),
-        ("memory", f"about {amount(plan.memory)} beside the libraries"),
-        ("result", f"at most {amount(plan.result_bytes)}"),
+        ("memory", f"about {decimal(plan.memory)} beside the libraries"),
+        ("result", f"at most {decimal(plan.result_bytes)}"),
     ]
-
-
-def amount(count: float) -> str:
-    """Bytes, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:,.3g} PB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds, minutes, hours or days."""
-    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / size:.2g} {unit}" if seconds / size < 10 else f"{seconds / size:.0f} {unit}"
-    return f"{seconds / 86_400:,.1f} days"
 
 
 def _with_error(value: float, error: float) -> tuple[str, str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firstlight.errors import InputError, RunError
+from firstlight.utils.checks import whole_number
 from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
@@ -58,9 +59,7 @@ class Report:
     """
 
     def __init__(self, shown: "Shown", *, about: str | None = None, height: int = 800) -> None:
-        if isinstance(height, bool) or not isinstance(height, int) or height < _SMALLEST_HEIGHT:
-            raise InputError(f"height is {height!r}; expected at least {_SMALLEST_HEIGHT} pixels")
-        self.height = height
+        self.height = whole_number("height", height, _SMALLEST_HEIGHT)
         self._what, self._render = _renderer(shown, about)
 
     @cached_property

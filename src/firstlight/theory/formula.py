@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from firstlight.errors import InputError
+from firstlight.utils.checks import positive_number
 
 # The profile peaks at the component with tau * lambda^2 = PEAK, the positive root of exp(x) = 1 + 2 x.
 PEAK = 1.2564312086261697
@@ -87,13 +88,13 @@ def regime(variance: ArrayLike, lr: float) -> Literal["converging", "oscillating
     "converging" steadily while lr * lambda^2 <= 1, "oscillating" about the limit, but converging, below 2,
     "diverging" from 2 on.
     """
-    fastest = _checked_lr(lr) * checked_variance(variance).max()
+    fastest = positive_number("lr", lr) * checked_variance(variance).max()
     return "converging" if fastest <= 1 else "oscillating" if fastest < 2 else "diverging"
 
 
 def _learned_in_steps(variance: np.ndarray, lr: float, steps: np.ndarray) -> np.ndarray:
     """|1 - (1 - x)^steps| with x = lr * variance, shape steps.shape + variance.shape, without cancellation."""
-    x = np.broadcast_to(_checked_lr(lr) * variance, (*steps.shape, len(variance)))
+    x = np.broadcast_to(positive_number("lr", lr) * variance, (*steps.shape, len(variance)))
     t = np.broadcast_to(steps[..., None], x.shape)
     forever = np.isinf(t)
     if (forever & (x >= 2)).any():
@@ -146,9 +147,3 @@ def _checked_time(name: str, value: ArrayLike) -> np.ndarray:
     if not (time >= 0).all():  # false for NaN too
         raise InputError(f"{name} is {value!r}; expected 0 or more, or infinity")
     return time
-
-
-def _checked_lr(lr: float) -> float:
-    if not (isinstance(lr, int | float | np.number) and np.isfinite(lr) and lr > 0):
-        raise InputError(f"lr is {lr!r}; expected a positive number")
-    return float(lr)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from firstlight.errors import InputError
 from firstlight.patches.validation import validate_images
+from firstlight.utils.checks import positive_number
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
@@ -159,7 +160,7 @@ def frozen_readout_filters(
     left, singular, right = np.linalg.svd(frozen, full_matrices=False)
     curvature = np.outer(singular**2, np.maximum(eigenvalues, 0.0))
     direction = singular[:, None] * (left.T @ (moments.cross - frozen @ start @ moments.second) @ vectors)
-    gain = _gain(curvature, _checked_lr(lr), time)
+    gain = _gain(curvature, positive_number("lr", lr), time)
     with np.errstate(over="ignore", invalid="ignore"):
         # A mode that diverges stays where it is if nothing pulls on it.
         change = np.where(direction == 0, 0.0, gain * direction)
@@ -196,7 +197,7 @@ def two_layer_descent(
         As for :func:`frozen_readout_filters`.
     """
     filters, weights = _network(moments, initial, readout)
-    rate, time = _checked_lr(lr), _checked_steps(steps)
+    rate, time = positive_number("lr", lr), _checked_steps(steps)
     wanted = set(time.ravel().tolist())
     found = {}
     with np.errstate(over="ignore", invalid="ignore"):
@@ -268,12 +269,6 @@ def _matrix(name: str, value: Any, shape: tuple[int | None, int | None]) -> np.n
     if not np.isfinite(array).all():
         raise InputError(f"{name} holds NaN or infinity; expected finite numbers")
     return array
-
-
-def _checked_lr(lr: float) -> float:
-    if not (isinstance(lr, int | float | np.number) and np.isfinite(lr) and lr > 0):
-        raise InputError(f"lr is {lr!r}; expected a positive number")
-    return float(lr)
 
 
 def _checked_steps(steps: ArrayLike) -> np.ndarray:

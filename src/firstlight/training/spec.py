@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import operator
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from firstlight.errors import InputError
 from firstlight.models import known_model
+from firstlight.utils.checks import whole_number
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet, SetFacts
@@ -132,10 +132,10 @@ class RunSpec:
         # One type a field, so that equal specs have equal hashes: 1 and 1.0, lists and tuples, NumPy's
         # scalars.
         for name in ("classes", "channels", "steps", "seed", "batch_size", "test_images", "format", "stride"):
-            object.__setattr__(self, name, _integer(name, getattr(self, name)))
+            object.__setattr__(self, name, whole_number(name, getattr(self, name)))
         for name in ("train_images", "width", "scaled_component"):
             if getattr(self, name) is not None:
-                object.__setattr__(self, name, _integer(name, getattr(self, name)))
+                object.__setattr__(self, name, whole_number(name, getattr(self, name)))
         for name in ("lr", "scale"):
             object.__setattr__(self, name, _number(name, getattr(self, name)))
         if self.only is not None:
@@ -314,15 +314,6 @@ def record_steps(steps: int) -> list[int]:
 def _check_format(version: Any) -> None:
     if version != FORMAT or isinstance(version, bool):
         raise InputError(f"spec format {version!r} is not known: expected {FORMAT}; update firstlight")
-
-
-def _integer(name: str, value: Any) -> int:
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        return operator.index(value)
-    except TypeError:
-        raise InputError(f"{name}={value!r}: expected a whole number") from None
 
 
 def _items(name: str, value: Any) -> tuple[Any, ...]:

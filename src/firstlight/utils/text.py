@@ -1,12 +1,77 @@
-"""Names and reasons that others chose, fit to be shown on a line."""
+"""Text for messages: what others chose to say, lists, counts and times, fit to be shown on a line.
+
+Sizes of files and memory are told by `rich.filesize.decimal`: "66.4 kB".
+"""
+
+from collections.abc import Sequence
+
+_LONGEST = 200  # characters of what somebody else's code said
 
 
-def printable(text: str) -> str:
-    """Text as one line without control characters, whatever bytes it is made of."""
-    return text if text.isprintable() else ascii(text)[1:-1]
+def printable(text: str, most: int | None = None) -> str:
+    """Text as one line without control characters, whatever bytes it is made of, and no longer than `most` or so.
+
+    Examples
+    --------
+    >>> printable("tab\\there"), printable("a long name", most=6)
+    ('tab\\\\there', 'a long...')
+    """
+    cut = most is not None and len(text) > most
+    text = text[:most]
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return f"{text}..." if cut else text
 
 
-def first_line(error: BaseException) -> str:
-    """What an error says, or else its name: at most 200 characters."""
-    lines = str(error).splitlines()
-    return printable(lines[0][:200] if lines and lines[0] else type(error).__name__)
+def one_line(error: BaseException) -> str:
+    """All that an error says, on one line."""
+    return " ".join(str(error).split())
+
+
+def first_line(error: BaseException, *, kind: bool = False) -> str:
+    """The first line of what an error of somebody else's code says, or else its name; with `kind`, after its name.
+
+    Examples
+    --------
+    >>> first_line(ValueError("no\\nmore")), first_line(ValueError("no"), kind=True), first_line(KeyError())
+    ('no', 'ValueError: no', 'KeyError')
+    """
+    name = type(error).__name__
+    said = "".join(str(error).strip().splitlines()[:1])
+    return printable(f"{name}: {said}" if kind and said else said or name, _LONGEST)
+
+
+def listed(items: Sequence[object], most: int = 8, separator: str = "; ") -> str:
+    """The first few of a list, and how many more there are.
+
+    Examples
+    --------
+    >>> listed("ABCDE", most=2), listed("AB", separator=", ")
+    ('A; B; and 3 more', 'A, B')
+    """
+    shown = separator.join(map(str, items[:most]))
+    return f"{shown}{separator.rstrip()} and {len(items) - most} more" if len(items) > most else shown
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of something.
+
+    Examples
+    --------
+    >>> counted(1, "image"), counted(1200, "image")
+    ('1 image', '1,200 images')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes, hours or days, to a tenth below ten.
+
+    Examples
+    --------
+    >>> duration(5), duration(130), duration(15_000), duration(200_000)
+    ('5 s', '2.2 min', '4.2 h', '2.3 days')
+    """
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{round(seconds / size, 1 if seconds < 10 * size else None):g} {unit}"
+    return f"{seconds / 86_400:,.1f} days"

@@ -174,7 +174,7 @@ def test_lines_are_rare(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
             progress.update(10)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 5
-    assert lines[0] == "firstlight: reading x: 200 of 3,000 images, 20 a second, 2 min left"
+    assert lines[0] == "firstlight: reading x: 200 of 3,000 images, 20 a second, 2.3 min left"
     assert lines[-1] == "firstlight: reading x: 1,000 of 3,000 images, 20 a second, 100 s left"
 
 
@@ -262,9 +262,9 @@ def test_interrupt_stops_promptly(tmp_path: Path) -> None:
         ("fotos", {}, "no data set is called 'fotos'; did you mean 'photos'"),
         ("none/such.png", {}, r"none/such\.png does not exist, expected a folder of images"),
         (".", {"channels": 2}, "channels is 2, expected 1 .gray. or 3 .RGB. for encoded images"),
-        (".", {"channels": 0}, "channels is 0, expected a whole number of at least 1"),
-        (".", {"workers": 0}, "workers is 0, expected a whole number"),
-        (".", {"workers": 1.5}, "workers is 1.5, expected a whole number"),
+        (".", {"channels": 0}, "channels is 0; expected a whole number of at least 1"),
+        (".", {"workers": 0}, "workers is 0; expected a whole number"),
+        (".", {"workers": 1.5}, "workers is 1.5; expected a whole number"),
         (".", {"resize": "big"}, "resize is 'big'"),
         (".", {"split": "train"}, "split is 'train', but .* is a folder of image files"),
         ([], {"split": "train"}, "split is 'train', but a list has no splits"),

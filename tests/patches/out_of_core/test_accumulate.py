@@ -314,8 +314,8 @@ def test_lost_workers_keep_the_state(tmp_path):
     ("options", "message"),
     [
         ({"kernel_size": 0}, "kernel_size is 0"),
-        ({"kernel_size": 3, "blocks": -1}, "blocks is -1, expected a whole number of at least 0"),
-        ({"kernel_size": 3, "blocks": True}, "blocks is True, expected"),
+        ({"kernel_size": 3, "blocks": -1}, "blocks is -1; expected a whole number of at least 0"),
+        ({"kernel_size": 3, "blocks": True}, "blocks is True; expected"),
         ({"kernel_size": 3, "max_distance": -1}, "max_distance is -1; expected a whole number of at least 0"),
         ({"kernel_size": 3, "max_distance": 2, "stride": 2}, "stride is 2 with max_distance 2; expected stride 1"),
         ({"kernel_size": 3, "max_distance": 2, "dilation": 2}, "dilation is 2 with max_distance 2; expected"),

@@ -295,7 +295,7 @@ def test_a_full_disk_ends_all_and_says_where(data, load, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("jobs", [0, -1, 1.5, "2", True])
 def test_the_number_of_jobs_is_checked_at_once(jobs, tmp_path):
-    with pytest.raises(InputError, match=r"jobs=.*: expected a whole number of at least 1"):
+    with pytest.raises(InputError, match=r"jobs is .*; expected a whole number of at least 1"):
         train_all([], pytest.fail, tmp_path, jobs=jobs)
 
 

@@ -13,6 +13,7 @@ from firstlight.figures.profiles import component_axis, plot_over_time
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile
 from firstlight.theory import PEAK, FormulaFit, linear_cnn_profile
+from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,9 +33,8 @@ def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]], b
         label = f"eq. 3 at the best t, r = {scores.mean():.3f}{spread}"
         ax.plot(numbers, predicted.mean(axis=0), marker="s", ms=points(4), ls="--", color=PREDICTED, label=label)
         component_axis(ax, len(numbers), basis.images)
-        plural = "seeds" if len(seeds) > 1 else "seed"
         ax.set(
-            title=f"{name} ({len(seeds)} {plural})",
+            title=f"{name} ({counted(len(seeds), 'seed')})",
             ylim=(0, room_above(ax, 2, 1.35) * max(1, predicted.max())),
             ylabel="energy / peak energy",
         )

@@ -11,6 +11,7 @@ from firstlight.figures.axes import legend, new_figure, points
 from firstlight.figures.colours import REFERENCE, TIME_COLOURS
 from firstlight.figures.profiles import component_axis, plot_seeds
 from firstlight.patches import PatchBasis
+from firstlight.utils.text import counted
 from firstlight.whitening.curve import distance_axis
 
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ def components(components: pd.DataFrame, basis: PatchBasis) -> "Figure":
     fig, (ax,) = new_figure(width=6.5, height=3.6)
     for index, distance in enumerate((1, 3, MAX_DISTANCE)):
         rows = components[components.distance == distance]
-        plural = "pixel" if distance == 1 else "pixels"
-        plot_seeds(ax, rows.component.to_numpy(), rows.value.to_numpy()[None], f"{distance} {plural} apart", index)
+        plot_seeds(
+            ax, rows.component.to_numpy(), rows.value.to_numpy()[None], f"{counted(distance, 'pixel')} apart", index
+        )
     ax.axhline(0, color="0.8", lw=points(0.8), zorder=0)
     component_axis(ax, basis.size, basis.images)
     ax.set_ylabel("auto-correlation C(d) / C(0)")

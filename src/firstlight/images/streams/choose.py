@@ -1,6 +1,5 @@
 """Which kind of data set a source is, and the stream that reads it."""
 
-import numbers
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +25,8 @@ from firstlight.images.streams.tables import (
     parquet_folder,
     saved_dataset,
 )
-from firstlight.utils.cores import thread_count
+from firstlight.utils.checks import whole_number
+from firstlight.utils.cores import cores
 from firstlight.utils.text import printable
 
 # Past so many, threads wait for the interpreter's lock more than they decode.
@@ -104,12 +104,9 @@ def image_stream(
     '5 images from array'
     """
     geometry = Geometry.of(resize, crop)
-    for name, value in (("channels", channels), ("workers", workers)):
-        whole = isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 1
-        if not whole and not (name == "workers" and value is None):
-            raise InputError(f"{name} is {value!r}, expected a whole number of at least 1")
-    threads = int(workers) if workers else min(thread_count(), _MOST_WORKERS)
-    images = _images(source, split, layout, int(channels), geometry, threads)
+    channels = whole_number("channels", channels, 1)
+    threads = min(cores(), _MOST_WORKERS) if workers is None else whole_number("workers", workers, 1)
+    images = _images(source, split, layout, channels, geometry, threads)
     return ImageStream(images, strict=strict, progress=progress)
 
 

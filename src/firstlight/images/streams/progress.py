@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from firstlight.utils.console import note, progress_console, shows_bars, start_bars
+from firstlight.utils.text import duration
 
 _LINE_SECONDS = 10.0
 _BAR_SECONDS = 0.1
@@ -62,11 +63,5 @@ class Progress:
             self._bar.update(self._task, completed=self.done, rate=rate)
             return
         known = self.total is not None
-        left = f", {_duration(max(0, self.total - self.done) / rate)} left" if self.total is not None else ""
+        left = f", {duration(max(0, self.total - self.done) / rate)} left" if self.total is not None else ""
         note(f"{self.label}: {self.done:,}{f' of {self.total:,}' if known else ''} images, {rate:,.0f} a second{left}")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -13,6 +13,7 @@ from firstlight.images.streams.encoded import Decoded
 from firstlight.images.streams.progress import Progress
 from firstlight.images.streams.stacks import Stacks
 from firstlight.utils.console import note
+from firstlight.utils.text import counted
 
 _MOST_NAMED = 100
 _SHOWN = 5
@@ -138,14 +139,14 @@ class ImageStream:
         """How many images were read and which were left out, in one paragraph for the terminal."""
         tally = self._tally
         so_far = "" if tally.finished else " so far"
-        return f"{_plural(tally.count, 'image')} from {self.name}{so_far}{self._left_out(tally)}"
+        return f"{counted(tally.count, 'image')} from {self.name}{so_far}{self._left_out(tally)}"
 
     def _left_out(self, tally: _Tally) -> str:
         if not tally.broken_count:
             return ""
         named = ", ".join(f"{name} ({reason})" for name, reason in tally.broken[:_SHOWN])
         more = f", and {tally.broken_count - _SHOWN:,} more" if tally.broken_count > _SHOWN else ""
-        return f"; {_plural(tally.broken_count, f'broken {self._images.noun}')} left out: {named}{more}"
+        return f"; {counted(tally.broken_count, f'broken {self._images.noun}')} left out: {named}{more}"
 
     def _leave_out(self, tally: _Tally, name: str, reason: str) -> None:
         if self._strict:
@@ -163,7 +164,3 @@ class ImageStream:
 
     def _total(self) -> int | None:
         return self._images.total() if self._progress else None
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

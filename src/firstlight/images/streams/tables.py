@@ -89,8 +89,8 @@ class ImageTable:
             target = (self.root / path).resolve()
             inside = target.is_relative_to(self.root.resolve())
         except (OSError, ValueError, RuntimeError):  # a null byte; a link that leads to itself
-            return f"its path is none: {printable(path)[:100]}"
-        return target if inside else f"its path leads out of the data set: {printable(path)[:100]}"
+            return f"its path is none: {printable(path, 100)}"
+        return target if inside else f"its path leads out of the data set: {printable(path, 100)}"
 
 
 def is_saved_dataset(folder: Path) -> bool:

@@ -25,7 +25,7 @@ import numpy as np
 from firstlight.patches.kernels.dots import dot
 from firstlight.patches.kernels.single_image import add_single
 from firstlight.patches.kernels.unfolded import is_quicker_unfolded, unfolded_sums
-from firstlight.utils.cores import thread_count
+from firstlight.utils.cores import cores
 
 # The pixels of a block of images (or of a band of one large image) stay in a core's second-level cache.
 _BLOCK_BYTES = 1 << 20
@@ -180,7 +180,7 @@ def patch_sums(
     lanes = min(_LANES, len(blocks))
     quick = images.size * size + 64 * len(images) * size**2 < _QUICK
     # Few blocks are shared out once more, by lag: no entry belongs to two, so no bit depends on the number.
-    parts = 1 if quick or not alone else -(-thread_count() // lanes)
+    parts = 1 if quick or not alone else -(-cores() // lanes)
 
     def task(index: int) -> tuple[np.ndarray, np.ndarray]:
         lane, part = divmod(index, parts)
@@ -197,10 +197,10 @@ def patch_sums(
                 _accumulate(planes, kernel_size, stride, dilation, windows_x, second, first)
         return second, first
 
-    if quick or lanes * parts == 1 or thread_count() == 1:
+    if quick or lanes * parts == 1 or cores() == 1:
         second, first = functools.reduce(_add, map(task, range(lanes * parts)))
     else:
-        with ThreadPoolExecutor(min(lanes * parts, thread_count())) as pool:
+        with ThreadPoolExecutor(min(lanes * parts, cores())) as pool:
             second, first = functools.reduce(_add, pool.map(task, range(lanes * parts)))
     symmetric = second + second.T  # of (a, b) and (b, a) one is filled
     np.fill_diagonal(symmetric, second.diagonal())

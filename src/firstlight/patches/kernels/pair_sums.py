@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 from firstlight.patches.kernels.dots import dot
-from firstlight.utils.cores import thread_count
+from firstlight.utils.cores import cores
 
 # As for the patch moments: a block stays in a core's second-level cache, and images are dealt to so many lanes,
 # whatever the number of cores, so that sums of floats do not depend on it.
@@ -190,7 +190,7 @@ def _cells(images: np.ndarray, rows: _Cut, columns: _Cut, lags: np.ndarray, kern
     blocks = list(_blocks(images.shape, np.dtype(pixel).itemsize))
     lanes = min(_LANES, len(blocks), max(1, _CELL_BYTES // (8 * math.prod(shape))))
     # Few lanes are shared out once more, by lag: no cell belongs to two, so no bit depends on the number.
-    parts = -(-thread_count() // lanes)
+    parts = -(-cores() // lanes)
     moved = lags + kernel_size - 1  # as an index of the cuts
 
     def task(index: int) -> None:
@@ -200,7 +200,7 @@ def _cells(images: np.ndarray, rows: _Cut, columns: _Cut, lags: np.ndarray, kern
             _accumulate(planes, lags, moved, rows.cell, columns.edges, part, parts, cells[lane])
 
     cells = np.zeros((lanes, *shape), dtype)
-    with ThreadPoolExecutor(min(lanes * parts, thread_count())) as pool:
+    with ThreadPoolExecutor(min(lanes * parts, cores())) as pool:
         for _ in pool.map(task, range(lanes * parts)):
             pass
     for more in cells[1:]:

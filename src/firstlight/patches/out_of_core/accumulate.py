@@ -5,7 +5,6 @@ taken up again, the result is the same to the bit. Sums of floating-point images
 """
 
 import functools
-import numbers
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -19,6 +18,7 @@ from firstlight.images.streams.progress import Progress
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.out_of_core.shard_sums import Total, Window, moments_of, sum_shard
+from firstlight.utils.checks import whole_number
 from firstlight.utils.console import note
 
 # What was done since is lost when the process is killed.
@@ -117,14 +117,13 @@ def accumulate(
     """
     window = Window(kernel_size, channels, stride, dilation, max_distance)
     window.empty()  # which refuses wrong options
-    if not isinstance(blocks, numbers.Integral) or isinstance(blocks, bool) or blocks < 0:
-        raise InputError(f"blocks is {blocks!r}, expected a whole number of at least 0")
+    blocks = whole_number("blocks", blocks, 0)
     if not shards:
         raise InputError("there are no shards, expected at least one")
     state = None if state is None else Path(state).expanduser()
-    total = Total.empty(window, int(blocks), shards)
+    total = Total.empty(window, blocks, shards)
     if state is not None and state.exists():
-        total = Total.load(state, window, int(blocks), shards)
+        total = Total.load(state, window, blocks, shards)
         if progress:
             note(f"{state}: {total.done.sum():,} of {len(shards):,} shards are done, going on")
     if strict and total.broken:

@@ -23,6 +23,7 @@ from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
 from firstlight.training.workers.on_engine import by_engine
 from firstlight.training.workers.processes import Events, WorkerProcess, stop
+from firstlight.utils.checks import whole_number
 from firstlight.utils.console import progress_console
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ def train_all(
     OSError
         A run cannot be written.
     """
-    if not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1:
-        raise InputError(f"jobs={jobs!r}: expected a whole number of at least 1")
+    jobs = whole_number("jobs", jobs, 1)
     if engine and jobs > 1:
         raise InputError(f"jobs={jobs}: the engine's workers decide how many are trained at a time; leave jobs out")
     unique = list({spec.hash: spec for spec in specs}.values())
