@@ -8,6 +8,7 @@ from pathlib import Path
 
 from firstlight.errors import SourceError
 from firstlight.utils.console import note
+from firstlight.utils.locks import hold
 from firstlight.utils.whole_files import PARTIAL, remove_partials
 
 CACHE_VARIABLE = "FIRSTLIGHT_CACHE"
@@ -39,26 +40,17 @@ def sole_writer(folder: Path) -> Iterator[None]:
     SourceError
         When the folder cannot be written.
     """
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
+    with contextlib.ExitStack() as stack:
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            note(f"waiting for another process that fetches into {folder}")
-            lock.acquire()
-    except OSError as error:
-        raise SourceError(
-            f"the cache folder {folder} cannot be written ({error.strerror or error}); "
-            f"name another with data_dir= or {CACHE_VARIABLE}"
-        ) from None
-    try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(hold(folder, "fetches into", note))
+        except OSError as error:
+            raise SourceError(
+                f"the cache folder {folder} cannot be written ({error.strerror or error}); "
+                f"name another with data_dir= or {CACHE_VARIABLE}"
+            ) from None
         remove_partials(folder)
         yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -2,14 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from firstlight.errors import InputError, RunError
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
@@ -17,6 +16,7 @@ from firstlight.training.progress import Progress
 from firstlight.training.run import SEAL, SPEC, Run, read_spec, write_run, write_spec
 from firstlight.training.run_files import read_json, write_json
 from firstlight.training.spec import RunSpec
+from firstlight.utils.locks import hold
 from firstlight.utils.whole_files import remove_partials
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("firstlight")
 
 CHECKPOINT_SECONDS = 10.0
-FAILED, LOCK = "failed.json", ".lock"
+FAILED = "failed.json"
 
 
 def train(
@@ -96,7 +96,7 @@ def train(
     torch_device = choose_device(device)
     choose(spec, train_set, test_set)
     folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
+    with hold(folder, "trains", logger.info):
         # Again: another process may have trained it while this one waited.
         if run := _finished(folder):
             return run
@@ -169,21 +169,6 @@ class _Saver:
 
 def _ignore(progress: Progress) -> None:
     """Stand in for a caller who does not ask how far the training is."""
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Be the only process that trains the run of a folder."""
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        logger.info("%s is trained by another process: waiting for it", folder)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _finished(folder: Path) -> Run | None:

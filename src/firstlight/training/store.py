@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from filelock import FileLock, Timeout
-
 from firstlight.errors import InputError, RunError
 from firstlight.training.checkpoint import CHECKPOINT
 from firstlight.training.display import describe
-from firstlight.training.loop import FAILED, LOCK, stored_failure
+from firstlight.training.loop import FAILED, stored_failure
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC, Run, read_spec
 from firstlight.training.run_files import read_json, read_tensors
 from firstlight.training.spec import RunSpec, hash_of
+from firstlight.utils.locks import LOCK, hold_if_free, is_held
 from firstlight.utils.whole_files import PARTIAL
 
 State = Literal["finished", "training", "unfinished", "failed", "damaged", "refused"]
@@ -178,7 +177,7 @@ def _state(path: Path, spec: RunSpec | None) -> tuple[State, int | None, str]:
             return "finished", Run.load(path).spec.steps, ""
         except RunError as error:
             damage = error
-    if _is_locked(path):
+    if is_held(path):
         with suppress(RunError):
             return "training", _checkpoint_step(path), ""
         return "training", None, ""
@@ -205,20 +204,6 @@ def _checkpoint_step(path: Path) -> int:
     return int(values["step"])
 
 
-def _is_locked(path: Path) -> bool:
-    """Whether a process trains there; a lock that cannot be opened is nobody's."""
-    lock = path / LOCK
-    if not lock.is_file():
-        return False
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
-
-
 def _size(path: Path) -> int:
     total = 0
     for folder, _, names in os.walk(path):
@@ -234,7 +219,7 @@ def _check_removable(path: Path) -> None:
     foreign = sorted(name for name in os.listdir(path) if name not in _FILES and not name.startswith(PARTIAL))
     if foreign:
         raise InputError(f"{path} holds {foreign[0]!r}: expected a run's files alone; move it to somewhere else")
-    if _is_locked(path):
+    if is_held(path):
         raise _trained(path)
 
 
@@ -242,10 +227,10 @@ def _remove(path: Path) -> None:
     """Rename, so that a killed process leaves a whole run or none; then delete."""
     gone = path.with_name(f"{PARTIAL}{path.name}-{os.getpid()}")
     try:
-        with FileLock(path / LOCK, timeout=0):
+        with hold_if_free(path) as free:
+            if not free:
+                raise _trained(path)
             path.rename(gone)
-    except Timeout:
-        raise _trained(path) from None
     except FileNotFoundError:
         return  # another process was faster
     with suppress(FileNotFoundError):  # another process clears it away as well

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from firstlight.engines.task import check_wanted, worker_name
-from firstlight.training.loop import LOCK
 from firstlight.training.run import SPEC
 from firstlight.training.workers.processes import Events, WorkerProcess, stop
+from firstlight.utils.locks import is_held
 
 # How often to look whether anybody still waits for the training.
 LOOK_SECONDS = 1.0
@@ -71,7 +69,7 @@ def train_task(task: Task, stopping: threading.Event | None = None) -> Ended:
     store, who = Path(task.store), worker_name()
     if not appears(store / task.hash / SPEC, SECONDS_TO_APPEAR):
         return Ended({"event": "apart"}, who)
-    locks_hold = not task.locked or _is_held(store / LOCK)
+    locks_hold = not task.locked or is_held(store)
     log: list[tuple[int, str]] = []
     message = _train(task, log, stopping)
     if message["event"] == "died":
@@ -134,12 +132,3 @@ def appears(path: Path, seconds: float) -> bool:
                 next(folder.iterdir(), None)  # opening a folder makes a network file system look again
         time.sleep(0.2)
     return True
-
-
-def _is_held(path: Path) -> bool:
-    """Whether a lock that another process holds is locked for this one."""
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True

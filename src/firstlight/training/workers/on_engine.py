@@ -2,21 +2,19 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from firstlight.engines import Engine
 from firstlight.errors import EngineError, RunError
 from firstlight.training.display import describe
 from firstlight.training.engine_display import EngineDisplay
-from firstlight.training.loop import LOCK
 from firstlight.training.outcome import DataPlaces, Outcome, outcome_of
 from firstlight.training.run import SEAL, SPEC, write_spec
 from firstlight.training.spec import RunSpec
 from firstlight.training.workers.engine_task import Ended, Task, appears, train_task
+from firstlight.utils.locks import hold_if_free
 
 logger = logging.getLogger("firstlight")
 
@@ -31,7 +29,8 @@ def by_engine(
     store = store.absolute()
     store.mkdir(parents=True, exist_ok=True)
     warned = False
-    with _held(store) as locked, display:
+    # By the lock of the store workers see whether locks hold.
+    with hold_if_free(store) as locked, display:
         tasks = (_task(spec, data, store, locked, device) for spec in specs)
         try:
             with closing(engine.run(partial(train_task, stopping=engine.stopping), tasks, queued=1)) as results:
@@ -60,21 +59,6 @@ def _task(spec: RunSpec, data: DataPlaces, store: Path, locked: bool, device: st
         folder.mkdir(exist_ok=True)
         write_spec(folder, spec)
     return Task(data.task(spec), spec.hash, str(store), locked, device)
-
-
-@contextmanager
-def _held(store: Path) -> Iterator[bool]:
-    """Hold the lock of the store, by which workers see whether locks hold; False if another command holds it."""
-    lock = FileLock(store / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 def _outcome(ended: Ended, spec: RunSpec, store: Path) -> Outcome:
