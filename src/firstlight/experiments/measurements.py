@@ -3,8 +3,6 @@
 import hashlib
 import json
 import logging
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import RunError
-from firstlight.utils.whole_files import atomic_write
+from firstlight.utils.damage import DAMAGE
+from firstlight.utils.npz import open_npz, write_npz
 
 logger = logging.getLogger("firstlight")
 
 FORMAT = 1
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 class Measurements:
@@ -66,22 +64,19 @@ class Measurements:
         if path.exists():
             try:
                 return _read(path, text)
-            except _DAMAGE as error:
+            except DAMAGE as error:
                 if self.recorded:
                     raise RunError(f"{path} is damaged ({error}): restore the record") from None
                 logger.warning("%s is damaged (%s) and measured again", path, error)
         if self.recorded:
             raise RunError(f"the record has no {path.name}: it was made by another version; run the experiment")
         arrays = {part: np.asarray(array) for part, array in measure().items()}
-        with atomic_write(path) as file:
-            sealed = {**arrays, "key": np.array(text), "digest": np.array(_digest(arrays))}
-            np.savez_compressed(file, **sealed)  # pyright: ignore[reportArgumentType]
+        write_npz(path, {**arrays, "key": np.array(text), "digest": np.array(_digest(arrays))})
         return arrays
 
 
 def _read(path: Path, text: str) -> dict[str, np.ndarray]:
-    # Opened here: np.load leaves a damaged file open.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+    with open_npz(path) as stored:
         arrays = {name: stored[name] for name in stored.files}
     if str(arrays.pop("key")) != text:
         raise ValueError("it holds another measurement")

@@ -1,13 +1,14 @@
 """NumPy files of images: .npy, memory-mapped, and .npz."""
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.images.arrays import Part
+from firstlight.utils.damage import DAMAGE
+from firstlight.utils.npz import open_npz
 from firstlight.utils.text import first_line
 
 # How the arrays of a .npz file may be called: images and labels of train, then of test.
@@ -17,7 +18,6 @@ _NAMINGS = (
     ("images", "labels", None, None),
 )
 _PICKLE_START = b"\x80"  # the first byte of a pickle of protocol 2 and later
-_READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 def read_array_file(path: Path) -> dict[str, Part]:
@@ -56,7 +56,7 @@ def read_npy(path: Path) -> np.ndarray:
     """
     try:
         return np.lib.format.open_memmap(path, mode="r")
-    except _READ_ERRORS as error:
+    except DAMAGE as error:
         raise _refusal(path, error) from None
 
 
@@ -64,11 +64,11 @@ def _read_npz(path: Path) -> dict[str, Part]:
     try:
         with zipfile.ZipFile(path):  # NumPy would take a pickle or a .npy file by this name as well
             pass
-        with np.load(path, allow_pickle=False) as archive:
+        with open_npz(path) as archive:
             return _find_splits(path, archive)
     except InputError:
         raise
-    except _READ_ERRORS as error:
+    except DAMAGE as error:
         raise _refusal(path, error) from None
 
 

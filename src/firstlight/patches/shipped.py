@@ -4,7 +4,6 @@
 """
 
 import datetime
-import json
 from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from firstlight.patches.moments import PatchMoments
+from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.version import __version__
-from firstlight.utils.whole_files import atomic_write
 
 # Sides of the patches. A kernel of another size, or not square, is looked at inside the next larger ones.
 KERNEL_SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 16)
@@ -41,8 +40,8 @@ def shipped_moments(kernel_size: int) -> PatchMoments:
         The same integers as ``PatchMoments(kernel_size).update(load_images("cifar10").images)``; `provenance` says what
         they were computed of, with what, and when.
     """
-    with as_file(_FOLDER / _name(kernel_size)) as path, np.load(path, allow_pickle=False) as arrays:
-        upper, first, header = arrays["upper"], arrays["first"], json.loads(str(arrays["header"]))
+    with as_file(_FOLDER / _name(kernel_size)) as path, open_npz(path) as arrays:
+        upper, first, header = arrays["upper"], arrays["first"], header_of(arrays)
     size = len(first)
     second = np.zeros((size, size), np.int64)
     second[np.triu_indices(size)] = upper
@@ -55,8 +54,8 @@ def shipped_moments(kernel_size: int) -> PatchMoments:
 @lru_cache(maxsize=1)
 def shipped_normalisation() -> tuple[tuple[float, ...], tuple[float, ...]]:
     """The mean and standard deviation per channel, in 0..1, that networks on CIFAR-10 are usually trained with."""
-    with as_file(_FOLDER / _name(1)) as path, np.load(path, allow_pickle=False) as arrays:
-        header = json.loads(str(arrays["header"]))
+    with as_file(_FOLDER / _name(1)) as path, open_npz(path) as arrays:
+        header = header_of(arrays)
     return tuple(header["mean"]), tuple(header["std"])
 
 
@@ -75,8 +74,7 @@ def write_shipped(folder: Path) -> None:
         moments = PatchMoments(kernel_size, images.channels).update(images.images)
         about = {"count": moments.count, "mean": images.mean, "std": images.std, "provenance": provenance}
         upper = moments.second[np.triu_indices(moments.size)]
-        with atomic_write(folder / _name(kernel_size)) as file:
-            np.savez_compressed(file, upper=upper, first=moments.first, header=np.array(json.dumps(about)))
+        write_npz(folder / _name(kernel_size), {"upper": upper, "first": moments.first}, about)
 
 
 def _name(kernel_size: int) -> str:

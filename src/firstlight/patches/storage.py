@@ -4,26 +4,22 @@ A file of lags is a file of the moments of the same patches that holds more.
 """
 
 import datetime
-import json
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from firstlight.errors import InputError
+from firstlight.utils.damage import DAMAGE
+from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.version import __version__
-from firstlight.utils.whole_files import atomic_write
 
 # Format 1 had no dilation: it was 1.
 FORMAT = 2
 _READ = (1, FORMAT)
 # Of what a file of lags holds beside the moments.
 LAGS_FORMAT = 1
-# What NumPy's and Python's readers of .npz files raise on damaged ones.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, NotImplementedError, RuntimeError)
-_DAMAGE += (zipfile.BadZipFile, zlib.error, MemoryError, SyntaxError, AttributeError)
 _LAG_ARRAYS = ("lag_second", "lag_first", "lag_count", "pixel_second", "pixel_first")
 # Second moments, first moments, count.
 Sums = tuple[np.ndarray, np.ndarray, Any]
@@ -96,9 +92,7 @@ def is_moments(path: Path) -> bool:
 
 
 def _write(path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    text = json.dumps({"format": FORMAT, **header})
-    with atomic_write(path) as file:
-        np.savez_compressed(file, allow_pickle=False, header=np.array(text), **arrays)
+    write_npz(path, arrays, {"format": FORMAT, **header})
 
 
 def _read(
@@ -106,15 +100,15 @@ def _read(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Read header and arrays; those of the moments are checked."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-            header = json.loads(str(stored["header"]))
+        with open_npz(path) as stored:
+            header = header_of(stored)
             arrays = {name: stored[name] for name in ("second", "first")}
             lacking = [name for name in more if name not in stored.files]
             arrays |= {name: stored[name] for name in more if name not in lacking}
         version = header["format"]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected {what} written by {writer}") from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise InputError(
             f"{path}: not a whole file of {what} ({type(error).__name__}: {error}); expected one written by {writer}"
         ) from None

@@ -1,18 +1,12 @@
 """The one line that a reader ends in when a file is not what it should be: its parts, shared by the readers."""
 
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from firstlight.errors import FirstlightError, SourceError
+from firstlight.utils.damage import DAMAGE
 
 _LONGEST = 200  # characters of what somebody else's code said
-
-# Whatever parsers of archives and of JSON, and looking into JSON of another shape, raise on damaged files.
-DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, LookupError, TypeError)
-DAMAGE += (AttributeError, RuntimeError, ArithmeticError, MemoryError)  # RuntimeError: also RecursionError
 
 
 @contextmanager

@@ -5,7 +5,6 @@ import gzip
 import io
 import os
 import tarfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
@@ -13,6 +12,7 @@ from typing import IO, cast
 from firstlight.errors import SourceError
 from firstlight.images.streams.decode import SUFFIXES
 from firstlight.images.streams.encoded import Encoded
+from firstlight.utils.damage import DAMAGE
 from firstlight.utils.text import first_line, printable
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -21,8 +21,7 @@ _MOST_BYTES = 1 << 28
 _BLOCK = 512
 # Images are compressed already; a file that unpacks to more than this is made to keep its reader busy.
 _MOST_EXPANSION, _FREE_BYTES = 100, 1 << 26
-# What tarfile and gzip raise on damaged files; ValueError and OverflowError: numbers in headers.
-_DAMAGE = (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError, MemoryError, RecursionError)
+_DAMAGE = (tarfile.TarError, *DAMAGE)
 
 
 def is_tar(path: Path) -> bool:

@@ -1,9 +1,6 @@
 """The task of accumulation: the sums of one shard; and the total of those that are done, as it is kept on disk."""
 
-import json
 import threading
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,15 +12,13 @@ from firstlight.errors import InputError
 from firstlight.images.shards.shard import MOST_NAMED, Shard
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
-from firstlight.utils.whole_files import atomic_write
+from firstlight.utils.damage import DAMAGE
+from firstlight.utils.npz import header_of, open_npz, write_npz
 
 # What is summed up of a shard's patches.
 PatchSums = PatchMoments | ImageLags
 
 FORMAT = 2
-# What NumPy's and Python's readers of .npz files raise on damaged ones.
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, NotImplementedError, RuntimeError)
-_DAMAGE += (zipfile.BadZipFile, zlib.error, MemoryError, SyntaxError, AttributeError, OverflowError)
 _HINT = "give another file for the state, or delete this one to begin anew"
 
 
@@ -166,9 +161,7 @@ class Total:
         }
         arrays: dict[str, np.ndarray] = {f"second{i}": part.second for i, part in enumerate(parts)}
         arrays |= {f"first{i}": part.first for i, part in enumerate(parts)}
-        arrays |= {"header": np.array(json.dumps(header)), "done": self.done}
-        with atomic_write(path) as file:
-            np.savez(file, allow_pickle=False, **arrays)
+        write_npz(path, {**arrays, "done": self.done}, header, compressed=False)
 
     @classmethod
     def load(cls, path: Path, window: Window, blocks: int, shards: Sequence[Shard]) -> Self:
@@ -181,15 +174,15 @@ class Total:
         """
         total = cls.empty(window, blocks, shards)
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                header = json.loads(str(arrays["header"]))
+            with open_npz(path) as arrays:
+                header = header_of(arrays)
                 if header["format"] != FORMAT:
                     raise InputError(f"{path}: state of format {header['format']!r}, expected {FORMAT}; {_HINT}")
                 total._refuse_other(path, header)
                 return total._with(header, arrays)
         except InputError:
             raise
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise InputError(f"{path}: no whole state of an accumulation ({type(error).__name__}); {_HINT}") from None
 
     def _refuse_other(self, path: Path, header: dict[str, Any]) -> None:

@@ -18,7 +18,8 @@ from numpy.lib import format as npy
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 from firstlight.filters.formats.archives import open_archive
-from firstlight.filters.formats.messages import DAMAGE, joined, named
+from firstlight.filters.formats.messages import joined, named
+from firstlight.utils.damage import DAMAGE
 
 _LARGEST_HEADER = 4096  # bytes; NumPy's own, of the numbers that weights are, have 128
 _MOST_ARRAYS = 5000
