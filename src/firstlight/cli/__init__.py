@@ -22,7 +22,7 @@ from firstlight.cli.moments import moments
 from firstlight.cli.output import PLAIN, Flag, Json, Quiet, be_quiet, give_json, result_console
 from firstlight.cli.stores import DEFAULT_OUT, DataDir, data_app, runs_app
 from firstlight.errors import FirstlightError, InputError
-from firstlight.utils.console import stop_bars
+from firstlight.utils.progress import stop_bars
 from firstlight.utils.text import one_line
 from firstlight.utils.version import __version__
 

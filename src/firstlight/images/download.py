@@ -2,13 +2,17 @@
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from firstlight.errors import InputError, SourceError
-from firstlight.utils.console import note, progress_console, shows_bars, start_bars
+from firstlight.utils.console import note
+from firstlight.utils.progress import Bars
 from firstlight.utils.text import duration, first_line
+
+if TYPE_CHECKING:
+    from rich.progress import ProgressColumn
 
 LIMIT_VARIABLE = "FIRSTLIGHT_FETCH_LIMIT"
 _CONNECTION_TIMEOUT = 10.0  # seconds without a connection, or without a byte
@@ -51,7 +55,7 @@ class Deadline:
             raise SourceError(f"not finished after {self.seconds:g} s ({LIMIT_VARIABLE} sets this limit)")
 
 
-class Transfer:
+class Transfer(Bars):
     """Progress of one transfer: a bar when stderr is a terminal, else a line at its start and one at its end.
 
     It has the attributes that pooch asks of a progress object (total, update, reset, close) and stops the
@@ -59,29 +63,19 @@ class Transfer:
     """
 
     def __init__(self, label: str, deadline: Deadline, total: int = 0) -> None:
-        self.label = label
-        self.deadline = deadline
-        self.total = total
-        self.done = 0
-        self._bar: Any = None
+        super().__init__(_transfer_columns)
+        self.label, self.deadline = label, deadline
+        self.total, self.done = total, 0
+        self._bar = self.add(label, total or None)
         self._start = time.monotonic()
 
-    def __enter__(self) -> "Transfer":
-        console = progress_console()
-        if shows_bars(console):
-            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-            self._bar = Progress(*columns, console=console, transient=True)
-            self._task = self._bar.add_task(self.label, total=self.total or None)
-            start_bars(self._bar)
-        else:
+    def __enter__(self) -> Self:
+        if not self.drawn:
             note(f"fetching {self.label}")
-        return self
+        return super().__enter__()
 
-    def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        super().__exit__(kind)
         if kind is None:
             from rich.filesize import decimal
 
@@ -91,9 +85,8 @@ class Transfer:
         """Count `count` more bytes."""
         self.deadline.check()
         self.done += count
-        if self._bar is not None:
-            # pooch counts whole chunks, so the last one can lead past the end.
-            self._bar.update(self._task, completed=min(self.done, self.total or self.done), total=self.total or None)
+        # pooch counts whole chunks, so the last one can lead past the end.
+        self.move(self._bar, min(self.done, self.total or self.done), total=self.total or None)
 
     def reset(self) -> None:
         """Start counting again; pooch does so before it counts the whole file at once."""
@@ -101,6 +94,12 @@ class Transfer:
 
     def close(self) -> None:
         """Nothing to do: pooch closes only on success, so leaving the context does it."""
+
+
+def _transfer_columns() -> "Iterable[ProgressColumn]":
+    from rich.progress import DownloadColumn, TransferSpeedColumn
+
+    return DownloadColumn(), TransferSpeedColumn()
 
 
 def download(url: str, path: Path, label: str, deadline: Deadline) -> None:

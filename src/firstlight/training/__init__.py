@@ -3,10 +3,11 @@
 Read first: `trainer.py`.
 """
 
-from firstlight.training.display import describe
+from firstlight.training.describe import describe
 from firstlight.training.loop import train
 from firstlight.training.outcome import Outcome
-from firstlight.training.progress import Progress, TrainingProgress
+from firstlight.training.progress.display import TrainingProgress
+from firstlight.training.progress.state import Progress
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec, record_steps
 from firstlight.training.store import StoredRun, find_run, remove_runs, stored_runs

@@ -12,7 +12,7 @@ import numpy as np
 
 from firstlight.errors import InputError, RunError
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
-from firstlight.training.progress import Progress
+from firstlight.training.progress.state import Progress
 from firstlight.training.run import SEAL, SPEC, Run, read_spec, write_run, write_spec
 from firstlight.training.run_files import read_json, write_json
 from firstlight.training.spec import RunSpec

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from firstlight.errors import InputError, RunError
 from firstlight.training.checkpoint import CHECKPOINT
-from firstlight.training.display import describe
+from firstlight.training.describe import describe
 from firstlight.training.loop import FAILED, stored_failure
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC, Run, read_spec
 from firstlight.training.run_files import read_json, read_tensors

@@ -15,7 +15,7 @@ from firstlight.models import build_model
 from firstlight.training.batches import INITIALISATION, STEP, DeviceImages, epoch_order, seed_torch
 from firstlight.training.checkpoint import Checkpoint, Tally
 from firstlight.training.machine import describe_device
-from firstlight.training.progress import Progress
+from firstlight.training.progress.state import Progress
 from firstlight.training.spec import RunSpec, record_steps
 
 if TYPE_CHECKING:

@@ -1,15 +1,12 @@
-"""What is told on the way, on standard error: notes and progress, which `silence` stops."""
+"""What is told on the way, on standard error, which `silence` stops."""
 
 import sys
-import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
 _silent = False
-_bars: "weakref.WeakSet[Progress]" = weakref.WeakSet()
 
 
 def silence(silent: bool) -> None:
@@ -24,28 +21,12 @@ def note(message: str) -> None:
         print(f"firstlight: {message}", file=sys.stderr, flush=True)
 
 
-def progress_console() -> "Console":
+def progress_console(shown: bool = True) -> "Console":
     """Where progress is shown: standard error, or nowhere."""
     from rich.console import Console
 
-    console = Console(stderr=True, quiet=_silent)
+    quiet = _silent or not shown
+    console = Console(stderr=True, quiet=quiet)
     if console.is_jupyter:  # a live display needs ipywidgets there; without it every refresh is a warning
-        return Console(stderr=True, quiet=_silent, force_jupyter=False, force_terminal=False)
+        return Console(stderr=True, quiet=quiet, force_jupyter=False, force_terminal=False)
     return console
-
-
-def shows_bars(console: "Console") -> bool:
-    """Whether a live display can be drawn there; elsewhere, as in a file or a dumb terminal, lines have to do."""
-    return console.is_terminal and not console.is_dumb_terminal and not console.quiet
-
-
-def start_bars(bars: "Progress") -> None:
-    """Start a live display, such that `stop_bars` ends it."""
-    _bars.add(bars)
-    bars.start()
-
-
-def stop_bars() -> None:
-    """End every live display: an interruption may come before whoever starts one could see to its end."""
-    for bars in list(_bars):
-        bars.stop()

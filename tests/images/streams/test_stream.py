@@ -20,7 +20,6 @@ from tests.images.streams.files import bomb, chunk, dates, exif, noise, pillow, 
 from firstlight.errors import InputError, SourceError
 from firstlight.images import ImageStream, image_stream
 from firstlight.images.streams.choose import SUFFIXES
-from firstlight.images.streams.progress import Progress
 from firstlight.images.streams.stacks import STACK_BYTES
 from firstlight.patches import PatchMoments
 
@@ -155,7 +154,7 @@ def test_progress_lines(damaged: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert err.startswith("firstlight: read 11 images from birds; 3 broken files left out: ")
     assert err.endswith(" (0 s)\n")
     assert err.count("\n") == 1
-    monkeypatch.setattr("firstlight.images.streams.progress._LINE_SECONDS", 0.0)
+    monkeypatch.setattr("firstlight.utils.progress.LINE_SECONDS", 0.0)
     list(image_stream(damaged))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 15
@@ -165,23 +164,10 @@ def test_progress_lines(damaged: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().err == ""
 
 
-def test_lines_are_rare(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr("firstlight.images.streams.progress.time.monotonic", lambda: now)
-    with Progress("reading x", 3_000, True) as progress:
-        for _ in range(100):
-            now += 0.5
-            progress.update(10)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 5
-    assert lines[0] == "firstlight: reading x: 200 of 3,000 images, 20 a second, 2.3 min left"
-    assert lines[-1] == "firstlight: reading x: 1,000 of 3,000 images, 20 a second, 100 s left"
-
-
 def test_bar_on_a_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("firstlight.images.streams.progress._BAR_SECONDS", 0.0)
+    monkeypatch.setattr("firstlight.utils.progress.BAR_SECONDS", 0.0)
     stream = image_stream(folder)
     for _ in stream:
         time.sleep(0.15)

@@ -10,9 +10,9 @@ import numpy as np
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.encoded import Decoded
-from firstlight.images.streams.progress import Progress
 from firstlight.images.streams.stacks import Stacks
 from firstlight.utils.console import note
+from firstlight.utils.progress import ImageProgress
 from firstlight.utils.text import counted
 
 _MOST_NAMED = 100
@@ -102,7 +102,7 @@ class ImageStream:
         Nothing is decoded for it, but everything is read. It depends neither on where the files lie nor on their
         dates. None where it cannot be known: of data sets that are Python objects.
         """
-        with Progress(f"hashing {self.name}", self._total(), self._progress) as progress:
+        with ImageProgress(f"hashing {self.name}", self._total(), self._progress) as progress:
             return self._images.fingerprint(progress.update)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -118,7 +118,7 @@ class ImageStream:
         tally = self._tally = _Tally()
         stacks = Stacks()
         with (
-            Progress(f"reading {self.name}", self._total(), self._progress) as progress,
+            ImageProgress(f"reading {self.name}", self._total(), self._progress) as progress,
             closing(self._images.results()) as results,
         ):
             for name, images, reason in results:

@@ -14,12 +14,12 @@ from pathlib import Path
 from firstlight.engines import Engine, open_engine
 from firstlight.errors import EngineError, InputError, SourceError
 from firstlight.images.shards.shard import Shard
-from firstlight.images.streams.progress import Progress
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.out_of_core.shard_sums import Total, Window, moments_of, sum_shard
 from firstlight.utils.checks import whole_number
 from firstlight.utils.console import note
+from firstlight.utils.progress import ImageProgress
 
 # What was done since is lost when the process is killed.
 STATE_SECONDS = 30.0
@@ -158,7 +158,7 @@ def _work(
     saved = time.monotonic()
     try:
         with (
-            Progress("patch moments", images, progress) as shown,
+            ImageProgress("patch moments", images, progress) as shown,
             closing(engine.run(task, (shards[index] for index in left))) as results,
         ):
             for number, sums in results:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from firstlight.engines import Engine
 from firstlight.errors import EngineError, RunError
-from firstlight.training.display import describe
-from firstlight.training.engine_display import EngineDisplay
+from firstlight.training.describe import describe
 from firstlight.training.outcome import DataPlaces, Outcome, outcome_of
+from firstlight.training.progress.engine_display import EngineDisplay
 from firstlight.training.run import SEAL, SPEC, write_spec
 from firstlight.training.spec import RunSpec
 from firstlight.training.workers.engine_task import Ended, Task, appears, train_task

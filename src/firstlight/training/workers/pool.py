@@ -14,11 +14,12 @@ import numpy as np
 from rich.console import Console
 
 from firstlight.errors import InputError, RunError
-from firstlight.training.display import Display, Line, Score, describe
-from firstlight.training.engine_display import EngineDisplay
+from firstlight.training.describe import describe
 from firstlight.training.loop import diverged, stored_failure, train
 from firstlight.training.outcome import DataPlaces, Outcome, named_error, outcome_of
-from firstlight.training.progress import Progress
+from firstlight.training.progress.display import Score, TrainingProgress, TrainingsDisplay
+from firstlight.training.progress.engine_display import EngineDisplay
+from firstlight.training.progress.state import Progress
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
 from firstlight.training.workers.on_engine import by_engine
@@ -113,7 +114,7 @@ def _train_all(
     if engine:
         yield from by_engine(missing, data, store, device, engine, EngineDisplay(console, len(found), missing, engine))
         return
-    with Display(console, len(found), len(specs), score, several=jobs > 1) as display:
+    with TrainingsDisplay(console, len(found), len(specs), score, several=jobs > 1) as display:
         if jobs == 1:
             yield from _here(missing, load, store, device, display)
         else:
@@ -131,12 +132,12 @@ def _stored(spec: RunSpec, store: Path) -> Outcome | None:
     return None
 
 
-def _here(specs: list[RunSpec], load: Load, store: Path, device: str, display: Display) -> Iterator[Outcome]:
+def _here(specs: list[RunSpec], load: Load, store: Path, device: str, display: TrainingsDisplay) -> Iterator[Outcome]:
     for spec in specs:
         sets = load(spec.data)
-        with display.line(spec) as line:
+        with display.add(spec) as line:
             try:
-                outcome = Outcome(spec, train(spec, *sets, store, device=device, on_progress=line.show))
+                outcome = Outcome(spec, train(spec, *sets, store, device=device, on_progress=line.update))
             except RunError as error:
                 outcome = Outcome(spec, None, str(error))
             except OSError as error:
@@ -150,7 +151,7 @@ class _Job:
     """What a worker is at."""
 
     spec: RunSpec
-    line: Line
+    line: TrainingProgress
     initial: np.ndarray | None = None
 
     def show(self, message: dict[str, Any]) -> None:
@@ -158,11 +159,11 @@ class _Job:
         if values["initial"] is not None:
             self.initial = np.array(values["initial"], np.float32)
         filters = None if values["filters"] is None else np.array(values["filters"], np.float32)
-        self.line.show(Progress(**{**values, "initial": self.initial, "filters": filters}))
+        self.line.update(Progress(**{**values, "initial": self.initial, "filters": filters}))
 
 
 def _by_workers(
-    specs: list[RunSpec], data: DataPlaces, store: Path, device: str, jobs: int, display: Display
+    specs: list[RunSpec], data: DataPlaces, store: Path, device: str, jobs: int, display: TrainingsDisplay
 ) -> Iterator[Outcome]:
     import torch
 
@@ -177,7 +178,7 @@ def _by_workers(
         if not pending:
             return worker.close()
         spec = pending.popleft()
-        work[worker] = _Job(spec, display.line(spec))
+        work[worker] = _Job(spec, display.add(spec))
         worker.give(data.task(spec))
 
     try:

@@ -26,7 +26,7 @@ from typing import Any
 
 from firstlight.errors import FirstlightError, RunError
 from firstlight.training.loop import train
-from firstlight.training.progress import Progress
+from firstlight.training.progress.state import Progress
 from firstlight.training.spec import RunSpec
 
 SECONDS_BETWEEN_REPORTS = 0.2

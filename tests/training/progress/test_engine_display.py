@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from firstlight.engines.engine import engine_of
+from firstlight.engines import engine_of
 from firstlight.training import Run, RunSpec
-from firstlight.training.engine_display import EngineDisplay
+from firstlight.training.progress.engine_display import EngineDisplay
 from firstlight.training.run import COLUMNS
 
 SPEC = RunSpec("vgg11", "cifar10", "ab", "cd", 10, 3, (0.5,) * 3, (0.2,) * 3, steps=100, seed=0)
@@ -38,14 +38,14 @@ def engine():
 def test_a_log_has_a_line_for_each_with_the_time_that_is_left(engine):
     out = io.StringIO()
     with EngineDisplay(Console(file=out, width=40), 4, SPECS, engine) as display:
-        display.show(SPECS[1], run_of(SPECS[1], 7200.0), "node1 [GPU]")  # 36 s a step: 400 steps are left for two
+        display.show(SPECS[1], run_of(SPECS[1], 7500.0), "node1 [GPU]")  # 37.5 s a step: 400 steps are left for two
         display.show(SPECS[0], None, "node2")
         display.show(SPECS[2], run_of(SPECS[2], 3.0), "node1 [GPU]")
     assert out.getvalue().splitlines() == [
         "training 3 networks on Workers",
-        "[5/7] VGG11, seed 1: loss 1.250  accuracy 50.0%  310 images/s on node1 [GPU]; Workers, 2:00:00 left",
-        "[6/7] VGG11, seed 0: failed on node2; Workers, 1:30:00 left",
-        "[7/7] VGG11, seed 2: loss 1.250  accuracy 50.0%  310 images/s on node1 [GPU]; Workers, 0:00:00 left",
+        "[5/7] VGG11, seed 1: loss 1.250  accuracy 50.0%  310 images/s on node1 [GPU]; Workers, 2.1 h left",
+        "[6/7] VGG11, seed 0: failed on node2; Workers, 94 min left",
+        "[7/7] VGG11, seed 2: loss 1.250  accuracy 50.0%  310 images/s on node1 [GPU]; Workers, 0 s left",
     ]
 
 
@@ -53,11 +53,11 @@ def test_a_terminal_has_a_bar_that_goes_away(engine):
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, color_system=None, width=120)
     with EngineDisplay(console, 0, SPECS, engine) as display:
-        display.show(SPECS[1], run_of(SPECS[1], 7200.0), "node1")
-        assert display._bar is not None
-        display._bar.refresh()
+        display.show(SPECS[1], run_of(SPECS[1], 7500.0), "node1")
+        assert display._live is not None
+        display._live.refresh()
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
-    assert re.search(r"training .* 1/3 0:00:0\d Workers, (2:00:00|1:59:59) left", text)
+    assert re.search(r"training .* 1/3 0:00:0\d Workers, 2\.1 h left", text)
     assert text.count("[1/3] VGG11, seed 1: loss") == 1
 
 

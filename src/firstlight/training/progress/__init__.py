@@ -1,0 +1,1 @@
+"""How far trainings are: what they tell their caller, and what is seen of that."""

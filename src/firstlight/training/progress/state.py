@@ -1,0 +1,29 @@
+"""How far a training is: what it tells its caller."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """The state of a training after `step` updates.
+
+    Attributes
+    ----------
+    step, steps : updates done, updates in all.
+    loss : of the latest batch; NaN before the first.
+    accuracy : 0 to 1, mean over the batches since the last record; NaN before the first.
+    images_per_second : of this process so far; NaN before the first batch.
+    initial : (K, C, kh, kw) float32, the first layer before training.
+    filters : (K, C, kh, kw) float32, the first layer at this step if it was recorded, else None. The first
+        report of a resumed training brings the latest record.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    images_per_second: float
+    initial: np.ndarray
+    filters: np.ndarray | None
