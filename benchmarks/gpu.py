@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from benchmarks.measure import table
+from firstlight.patches import PatchGeometry
 from firstlight.patches.kernels import on_device as kernels
 from firstlight.patches.kernels.lag_sums import patch_sums
 from firstlight.patches.kernels.on_device import tensor_sums
@@ -88,9 +89,9 @@ def against_peers(images: torch.Tensor, kernel_size: int) -> list[list[str]]:
         rows.append([str(kernel_size), way, f"{count:,}", f"{milliseconds:.3f}", f"{each / ours:,.1f}"])
         rows[-1].append(f"{megabytes:,.0f}")
 
-    few = images[:CHECKED]
-    second, first, patches = tensor_sums(few, kernel_size, 1)
-    expected = patch_sums(few.cpu().numpy(), kernel_size, 1)
+    few, geometry = images[:CHECKED], PatchGeometry(kernel_size, images.shape[1])
+    second, first, patches = tensor_sums(few, geometry)
+    expected = patch_sums(few.cpu().numpy(), geometry)
     if not (np.array_equal(second, expected[0]) and np.array_equal(first, expected[1])):
         raise AssertionError(f"k = {kernel_size}: the integers differ from the CPU's")
     mean_square = float(np.trace(second)) / patches / 255**2
@@ -104,7 +105,7 @@ def against_peers(images: torch.Tensor, kernel_size: int) -> list[list[str]]:
     held = min(len(images), max(1, HELD_NUMBERS // (windows * size)))
     for name, precision in (("float32", "highest"), ("TF32 allowed", "high")):
         torch.set_float32_matmul_precision(precision)
-        row(f"firstlight, exact, {name}", lambda some: tensor_sums(some, kernel_size, 1), len(images), 5)
+        row(f"firstlight, exact, {name}", lambda some: tensor_sums(some, geometry), len(images), 5)
         row(
             f"unfold + BLAS, {name}",
             lambda some: unfold_and_multiply(some, kernel_size, torch.float32),
@@ -119,12 +120,12 @@ def against_peers(images: torch.Tensor, kernel_size: int) -> list[list[str]]:
 
 def sides(images: torch.Tensor, kernel_size: int) -> list[str]:
     """Milliseconds by the side of a tile, and the side that the model chooses."""
-    count, channels, height, width = images.shape
-    windows = (height - kernel_size + 1, width - kernel_size + 1)
-    cells = [str(kernel_size), str(kernels._tile_side(count, channels, windows, kernel_size, 1, 1))]
+    geometry = PatchGeometry(kernel_size, images.shape[1])
+    windows = geometry.windows(*images.shape[2:])
+    cells = [str(kernel_size), str(kernels._tile_side(len(images), windows, geometry))]
     for side in SIDES:
         with patch.object(kernels, "_tile_side", lambda *shape, side=side: side):
-            milliseconds, _ = timed(lambda: tensor_sums(images, kernel_size, 1), images.device, 3)
+            milliseconds, _ = timed(lambda: tensor_sums(images, geometry), images.device, 3)
         cells.append(f"{milliseconds:.1f}")
     return cells
 

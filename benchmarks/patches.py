@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.measure import table
 from benchmarks.pictures import cifar, photographs
-from firstlight.patches import PatchMoments
+from firstlight.patches import PatchGeometry, PatchMoments
 from firstlight.patches.kernels import lag_sums as lags
 from firstlight.patches.kernels.dots import dot
 from firstlight.patches.kernels.lag_sums import patch_sums
@@ -54,18 +54,19 @@ def best(call: Callable[[], object], repeats: int = 3) -> float:
 def by_lag(images: np.ndarray, kernel_size: int, stride: int = 1) -> tuple[np.ndarray, np.ndarray, int]:
     """The lag kernels, also where unfolded patches are quicker."""
     with patch.object(lags, "is_quicker_unfolded", lambda *shape: False):
-        return patch_sums(images, kernel_size, stride)
+        return patch_sums(images, PatchGeometry(kernel_size, images.shape[1], stride))
 
 
 def versus_blas(images: np.ndarray, few: int, kernel_size: int, stride: int = 1) -> tuple[float, float]:
     """Microseconds an image by lag, and unfolded (`few` of the images); the results are the same integers."""
+    geometry = PatchGeometry(kernel_size, images.shape[1], stride)
     for ours, theirs in zip(
-        by_lag(images[:few], kernel_size, stride), unfolded_sums(images[:few], kernel_size, stride), strict=True
+        by_lag(images[:few], kernel_size, stride), unfolded_sums(images[:few], geometry), strict=True
     ):
         if not np.array_equal(ours, theirs):
             raise AssertionError(f"k = {kernel_size}, stride {stride}: the ways differ")
     lag = best(lambda: by_lag(images, kernel_size, stride)) / len(images)
-    unfolded = best(lambda: unfolded_sums(images[:few], kernel_size, stride), 1) / few
+    unfolded = best(lambda: unfolded_sums(images[:few], geometry), 1) / few
     return 1e6 * lag, 1e6 * unfolded
 
 
@@ -87,7 +88,7 @@ def crossovers() -> str:
     large, rows = photographs(20), []
     for kernel_size, stride in STRIDES:
         lag, unfolded = versus_blas(large, 20, kernel_size, stride)
-        taken = "unfolded" if lags.is_quicker_unfolded(kernel_size, 3, stride, 1) else "by lag"
+        taken = "unfolded" if lags.is_quicker_unfolded(PatchGeometry(kernel_size, 3, stride)) else "by lag"
         rows.append([str(kernel_size), str(stride), f"{lag:,.0f}", f"{unfolded:,.0f}", taken])
     return table(["k", "stride", "by lag, µs an image", "unfold + BLAS, µs an image", "taken"], rows)
 
@@ -138,11 +139,11 @@ def limits() -> tuple[float, float]:
     read(parts[0])
     times = 100_000
     macs = reads = 0.0
-    with ThreadPoolExecutor(cores) as pool:
+    with ThreadPoolExecutor(available) as pool:
         for _ in range(3):
             start = time.perf_counter()
-            list(pool.map(lambda _: dots(planes, times), range(cores)))
-            macs = max(macs, cores * times * 8192 / (time.perf_counter() - start))
+            list(pool.map(lambda _: dots(planes, times), range(available)))
+            macs = max(macs, available * times * 8192 / (time.perf_counter() - start))
             start = time.perf_counter()
             list(pool.map(read, parts))
             reads = max(reads, words.nbytes / (time.perf_counter() - start))
@@ -164,7 +165,7 @@ def against_limit() -> str:
     images, rows = cifar(50_000), []
     reads, macs = limits()
     for kernel_size in KERNEL_SIZES:
-        seconds = best(lambda kernel_size=kernel_size: patch_sums(images, kernel_size, 1))
+        seconds = best(lambda kernel_size=kernel_size: patch_sums(images, PatchGeometry(kernel_size, 3)))
         billions = 50_000 * products(kernel_size) / 1e9
         multiply, read = 1e9 * billions / macs, images.nbytes / reads
         rows.append([str(kernel_size), f"{1e3 * seconds:.0f}", f"{billions:.1f}", f"{1e3 * multiply:.0f}"])

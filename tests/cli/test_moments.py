@@ -26,7 +26,7 @@ CHILD = "import sys; from firstlight.cli import main; sys.exit(main())"
 # Dies by a signal as soon as the first state is on disk, with most of the work before it.
 DYING_CHILD = """
 import importlib, os
-from firstlight.patches.out_of_core.shard_sums import Total
+from firstlight.patches.out_of_core.total import Total
 importlib.import_module("firstlight.patches.out_of_core.accumulate").STATE_SECONDS = 0
 save = Total.save
 def save_and_die(self, path):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firstlight.errors import InputError
-from firstlight.patches.normalise import checked_normalisation, scaled_covariance, taps_inside
+from firstlight.patches.normalise import checked_normalisation, scaled_covariance
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1, max_size=30))
@@ -52,10 +52,3 @@ def test_a_normalisation_is_one_number_for_all_channels_or_one_for_each():
 def test_what_is_no_normalisation_is_refused(mean, std, message):
     with pytest.raises(InputError, match=message):
         checked_normalisation(mean, std, 2)
-
-
-def test_taps_inside_a_window():
-    np.testing.assert_array_equal(taps_inside((1, 2), 3, 2), [0, 1, 9, 10])
-    np.testing.assert_array_equal(taps_inside((3, 3), 3, 2), np.arange(18))
-    with pytest.raises(InputError, match="window is 1 x 4; expected at least 1 x 1 and at most 3 x 3"):
-        taps_inside((1, 4), 3, 2)

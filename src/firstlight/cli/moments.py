@@ -95,16 +95,18 @@ def moments(
     data_dir
         Folder for data sets [env: FIRSTLIGHT_CACHE].
     """
+    from firstlight.patches.geometry import PatchGeometry
     from firstlight.patches.out_of_core.accumulate import accumulate
     from firstlight.patches.out_of_core.plan import make_plan
-    from firstlight.patches.out_of_core.shard_sums import Window
+    from firstlight.patches.out_of_core.shard_sums import SumsKind
     from firstlight.report.moments_tables import errors_table, plan_rows, spectrum_rows, summary_table
     from firstlight.theory.sampling_error import sampling_errors
 
     patches: dict[str, Any] = {"kernel_size": kernel_size, "channels": channels, "stride": stride, "dilation": dilation}
     if max_distance is not None:
         patches["max_distance"] = max_distance
-    Window(**patches).empty()  # which refuses what cannot be, before anything is read
+    # Which refuses what cannot be, before anything is read.
+    SumsKind(PatchGeometry(kernel_size, channels, stride, dilation), max_distance).empty()
     where.check()
     bank = _bank(filters, stderr, blocks, patches)
     blocks = blocks if stderr else 0

@@ -9,7 +9,7 @@ from firstlight.errors import SourceError
 from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.schedule import SCHEDULES, Schedule
 from firstlight.images import ImageSet, SetFacts
-from firstlight.patches import PatchBasis, PatchMoments
+from firstlight.patches import PatchBasis, PatchGeometry, PatchMoments
 from firstlight.training import Run, RunSpec
 from firstlight.training.prepare import prepare
 
@@ -164,5 +164,5 @@ class Context:
 
         arrays = self.measured("patch-moments", measure, data=data, stride=stride, **changes)
         sums = arrays["second"], arrays["first"], int(arrays["count"])
-        moments = PatchMoments.of_sums(*sums, 3, train.channels, stride)
+        moments = PatchMoments.of_sums(*sums, PatchGeometry(3, train.channels, stride))
         return moments.basis(train.mean, train.std)

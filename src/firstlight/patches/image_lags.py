@@ -1,24 +1,24 @@
 """ImageLags: exact sums over all patches of a data set and over all pairs of them some pixels apart."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
-from firstlight.patches.moments import MOST_PATCHES, PatchMoments
-from firstlight.patches.normalise import checked_normalisation, scaled_covariance, taps_inside
-from firstlight.patches.storage import read_lags, stamped, write_lags
-from firstlight.patches.validation import validate_images
+from firstlight.patches.geometry import PatchGeometry
+from firstlight.patches.moments import PatchMoments
+from firstlight.patches.normalise import checked_normalisation, scaled_covariance
+from firstlight.patches.storage import LAGS, LAGS_FORMAT
+from firstlight.patches.sums import MOST_PATCHES, PatchSums
 from firstlight.utils.checks import whole_number
 
 # Numbers in `second`: 2 GiB of them.
 _MOST_NUMBERS = 1 << 28
 
 
-class ImageLags:
+class ImageLags(PatchSums):
     """Accumulate what patch moments and auto-correlation curves need to know of images.
 
     These are the patches' moments, and for every distance d up to `max_distance`, across and down, the same of the
@@ -84,135 +84,77 @@ class ImageLags:
     array([1.  , 0.27, 0.12])
     """
 
+    _settings = ("kernel_size", "channels", "max_distance")
+    _parts = (*PatchSums._parts, "pixels")
+    _noun = "lags"
+    _file = LAGS
+
+    count: np.ndarray
+
     def __init__(self, kernel_size: int = 3, channels: int = 3, max_distance: int = 10) -> None:
-        self.kernel_size = whole_number("kernel_size", kernel_size, 1)
-        self.channels = whole_number("channels", channels, 1)
+        geometry = PatchGeometry(kernel_size, channels)
         self.max_distance = whole_number("max_distance", max_distance, 0)
         shifts = 1 + 2 * self.max_distance
-        if shifts * self.size**2 > _MOST_NUMBERS:
+        if shifts * geometry.size**2 > _MOST_NUMBERS:
             raise InputError(
-                f"kernel_size {self.kernel_size} with {self.channels} channels and max_distance {self.max_distance} "
-                f"makes {shifts:,} matrices of {self.size:,} x {self.size:,}; expected at most {_MOST_NUMBERS:,} "
-                f"numbers, which take {8 * _MOST_NUMBERS >> 30} GiB"
+                f"kernel_size {kernel_size} with {channels} channels and max_distance {max_distance} makes {shifts:,} "
+                f"matrices of {geometry.size:,} x {geometry.size:,}; expected at most {_MOST_NUMBERS:,} numbers, which "
+                f"take {8 * _MOST_NUMBERS >> 30} GiB"
             )
-        self.dtype: str | None = None
-        self.provenance: dict[str, str] = {}
-        self.second = np.zeros((shifts, self.size, self.size), np.int64)
-        self.first = np.zeros((shifts, self.size), np.int64)
-        self.count = np.zeros(shifts, np.int64)
+        super().__init__(geometry, (shifts,))
         self.pixels = PatchMoments(1, self.channels)
 
     @property
-    def size(self) -> int:
-        """Length D of a patch: channels * kernel_size**2."""
-        return self.channels * self.kernel_size**2
-
-    @property
     def extent(self) -> int:
-        """Pixels from the first to the last of a pair of patches, in one direction: images must be as large."""
+        """How many pixels high and wide images must be: as a pair of patches."""
         return self.kernel_size + self.max_distance
 
     @property
-    def _settings(self) -> tuple[int, int, int]:
-        return self.kernel_size, self.channels, self.max_distance
+    def moments(self) -> PatchMoments:
+        """The patches' moments; of uint8 images the same as those of `PatchMoments`, to the bit."""
+        if self.dtype is None:
+            return PatchMoments(self.kernel_size, self.channels)
+        return PatchMoments.of_sums(self.second[0], self.first[0], int(self.count[0]), self.geometry)
 
-    def __repr__(self) -> str:
-        return (
-            f"ImageLags(kernel_size={self.kernel_size}, channels={self.channels}, max_distance={self.max_distance}: "
-            f"{self.count[0]:,} patches of {self.dtype or 'no'} images)"
-        )
+    @property
+    def parts(self) -> tuple[PatchSums, ...]:
+        """These sums, and those of the pixels."""
+        return (self, self.pixels)
 
-    def update(self, images: Any) -> Self:
-        """Add all patches of a stack of images, and all pairs of them.
+    @property
+    def scratch_bytes(self) -> int:
+        """What an update takes for a while, besides images and sums."""
+        from firstlight.patches.kernels.pair_sums import most_cell_bytes
 
-        Parameters
-        ----------
-        images : array_like, shape (N, C, H, W), uint8 or floating
-            uint8 in 0..255, or finite floats in any unit; at least kernel_size + max_distance high and wide.
+        return most_cell_bytes(self.kernel_size, self.channels, self.max_distance) + self.second.nbytes
 
-        Returns
-        -------
-        ImageLags
-            This object, so that calls chain.
-
-        Raises
-        ------
-        InputError
-            Wrong rank or type, no images, too small ones, another number of channels, NaN or infinity, or a mixture of
-            uint8 and floats. The sums are then unchanged.
-        """
-        images = validate_images(images, self.channels, self.kernel_size)
-        if min(images.shape[2:]) < self.extent:
+    def _validated(self, images: Any) -> np.ndarray:
+        images = super()._validated(images)
+        least = min(images.shape[2:])
+        if least < self.extent:
             raise InputError(
-                f"max_distance is {self.max_distance}; expected at most {min(images.shape[2:]) - self.kernel_size}: "
-                f"patches of {self.kernel_size} x {self.kernel_size} pixels lie no farther apart in images of "
-                f"{images.shape[2]} x {images.shape[3]}"
+                f"max_distance is {self.max_distance}; expected at most {least - self.kernel_size}: patches of "
+                f"{self.kernel_size} x {self.kernel_size} pixels lie no farther apart in images of {images.shape[2]} x "
+                f"{images.shape[3]}"
             )
-        dtype = "uint8" if images.dtype == np.uint8 else "float64"
-        if self.dtype not in (None, dtype):
-            raise InputError(
-                f"images are {images.dtype}, but these lags hold {self.dtype} images; their units differ: "
-                "accumulate them in separate ImageLags"
-            )
-        self._refuse_overflow(self.pixels.count + len(images) * images.shape[2] * images.shape[3])
+        return images
+
+    def _of(self, images: np.ndarray) -> "ImageLags":
         from firstlight.patches.kernels.pair_sums import pair_sums  # numba takes half a second to import
 
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = pair_sums(images, self.kernel_size, self.max_distance)
-            second, first = sums.second + self.second, sums.first + self.first
-            pixels = self.pixels + PatchMoments.of_sums(
-                sums.pixel_second, sums.pixel_first, sums.pixel_count, 1, self.channels, 1
-            )
-        if dtype == "float64" and not np.isfinite(second).all():
-            raise InputError(
-                f"pixels reach {np.abs(images).max():.3g} and their squares overflow; expected smaller ones: rescale"
-            )
-        self.second, self.first, self.count, self.pixels = second, first, sums.count + self.count, pixels
-        self.dtype = dtype
-        return self
+        sums, lags = pair_sums(images, self.kernel_size, self.max_distance), self._of_settings(self.settings)
+        lags.second, lags.first, lags.count = sums.second, sums.first, sums.count
+        lags.pixels = PatchMoments.of_sums(sums.pixel_second, sums.pixel_first, sums.pixel_count, lags.pixels.geometry)
+        lags.dtype = lags.pixels.dtype
+        return lags
 
-    @staticmethod
-    def _refuse_overflow(pixels: int) -> None:
+    def _refuse_overflow(self, other: Any) -> None:
+        pixels = self.pixels.count + other.pixels.count
         if 2 * pixels > MOST_PATCHES:
             raise InputError(
                 f"pairs of {pixels:,} patches are more than {MOST_PATCHES:,}, for which 64-bit sums are certain to be "
                 "exact; keep separate ImageLags"
             )
-
-    def __add__(self, other: "ImageLags") -> "ImageLags":
-        """Merge: the sums over both sets of images, exactly (uint8)."""
-        if not isinstance(other, ImageLags):
-            return NotImplemented
-        for name in ("kernel_size", "channels", "max_distance", "dtype"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs and not (name == "dtype" and None in (mine, theirs)):
-                hint = ": cut the longer one with up_to" if name == "max_distance" else ""
-                raise InputError(f"cannot merge lags of {name} {mine} with {theirs}; expected the same{hint}")
-        self._refuse_overflow(self.pixels.count + other.pixels.count)
-        total = ImageLags(*self._settings)
-        total.dtype = self.dtype or other.dtype
-        total.second, total.first = self.second + other.second, self.first + other.first
-        total.count, total.pixels = self.count + other.count, self.pixels + other.pixels
-        return total
-
-    def __radd__(self, other: int) -> "ImageLags":
-        """``0 + lags``, with which ``sum([...])`` begins."""
-        if other != 0:
-            return NotImplemented
-        return ImageLags(*self._settings) + self
-
-    def __eq__(self, other: object) -> bool:
-        """Sums over the same images, bit for bit."""
-        if not isinstance(other, ImageLags):
-            return NotImplemented
-        return (*self._settings, self.dtype) == (*other._settings, other.dtype) and (
-            np.array_equal(self.count, other.count)
-            and np.array_equal(self.second, other.second)
-            and np.array_equal(self.first, other.first)
-            and self.pixels == other.pixels
-        )
-
-    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def up_to(self, max_distance: int) -> "ImageLags":
         """What lags of a smaller distance sum up over the same images, exactly.
@@ -244,14 +186,6 @@ class ImageLags:
     def _distance(self, shift: int) -> int:
         """Pixels between the patches of the pairs in that row of the sums."""
         return shift if shift <= self.max_distance else shift - self.max_distance
-
-    @property
-    def moments(self) -> PatchMoments:
-        """The patches' moments; of uint8 images the same as those of `PatchMoments`, to the bit."""
-        settings = self.kernel_size, self.channels, 1
-        if self.dtype is None:
-            return PatchMoments(*settings)
-        return PatchMoments.of_sums(self.second[0], self.first[0], int(self.count[0]), *settings)
 
     def basis(
         self,
@@ -307,9 +241,9 @@ class ImageLags:
         if self.dtype is None:
             raise InputError("these lags hold no patches; expected at least one: call update(images) first")
         mean_per_channel, std_per_channel = checked_normalisation(mean, std, self.channels)
-        taps = taps_inside(window or (self.kernel_size, self.kernel_size), self.kernel_size, self.channels)
+        taps = self.geometry.taps_inside(window or (self.kernel_size, self.kernel_size))
         of_channel = len(taps) // self.channels
-        scale = np.repeat((255 if self.dtype == "uint8" else 1) * std_per_channel, of_channel)
+        scale = np.repeat(self.unit * std_per_channel, of_channel)
         offset = np.repeat(mean_per_channel / std_per_channel, of_channel)
 
         def normalised(shift: int) -> np.ndarray:
@@ -325,46 +259,18 @@ class ImageLags:
             raise InputError(f"std is {std}; the squares of pixels divided by it overflow: expected larger numbers")
         return matrices
 
-    def save(self, path: str | Path, **provenance: str) -> None:
-        """Write the sums to a ``.npz`` file, atomically. The file is one of the `moments` as well.
+    def _stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        moments = {"stride": 1, "dilation": 1, "count": int(self.count[0])}
+        beside = (self.second[1:], self.first[1:], self.count[1:], self.pixels.second, self.pixels.first)
+        return (
+            {**moments, "lags_format": LAGS_FORMAT, "pixels": self.pixels.count},
+            {"second": self.second[0], "first": self.first[0], **dict(zip(LAGS.beside, beside, strict=True))},
+        )
 
-        Parameters
-        ----------
-        path : str or Path
-        **provenance : str
-            What a reader should know about the images, such as ``data="cifar10"``; kept beside version and date.
-        """
-        header = {
-            "kernel_size": self.kernel_size,
-            "channels": self.channels,
-            "max_distance": self.max_distance,
-            "dtype": self.dtype,
-            "provenance": stamped(provenance),
-        }
-        pixels = (self.pixels.second, self.pixels.first, self.pixels.count)
-        write_lags(path, header, (self.second, self.first, self.count), pixels)
-
-    @classmethod
-    def load(cls, path: str | Path) -> "ImageLags":
-        """Read lags that :meth:`save` wrote.
-
-        Parameters
-        ----------
-        path : str or Path
-
-        Returns
-        -------
-        ImageLags
-
-        Raises
-        ------
-        InputError
-            The file is missing, damaged, of another format version, or not a file of lags.
-        """
-        header, sums, pixels = read_lags(path)
-        lags = cls(header["kernel_size"], header["channels"], header["max_distance"])
-        lags.second, lags.first, lags.count = sums
-        lags.dtype, lags.provenance = header["dtype"], header["provenance"]
-        if lags.dtype is not None:
-            lags.pixels = PatchMoments.of_sums(*pixels, 1, lags.channels, 1)
-        return lags
+    def _restore(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        second, first, count, pixel_second, pixel_first = (arrays[name] for name in LAGS.beside)
+        self.second = np.concatenate([arrays["second"][None], second])
+        self.first = np.concatenate([arrays["first"][None], first])
+        self.count = np.concatenate([[header["count"]], count])
+        if self.dtype is not None:
+            self.pixels = PatchMoments.of_sums(pixel_second, pixel_first, header["pixels"], self.pixels.geometry)

@@ -1,30 +1,29 @@
 """PatchMoments: exact first and second moments of all patches of a data set, one stack of images at a time."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
-from firstlight.patches.normalise import checked_normalisation, scaled_covariance, taps_inside
-from firstlight.patches.storage import read_moments, stamped, write_moments
-from firstlight.patches.validation import lies_on_cuda, type_name, validate_images, validate_tensor
-from firstlight.utils.checks import whole_number
+from firstlight.patches.geometry import PatchGeometry
+from firstlight.patches.normalise import checked_normalisation, scaled_covariance
+from firstlight.patches.storage import MOMENTS
+from firstlight.patches.sums import MOST_PATCHES, PatchSums
+from firstlight.patches.validation import lies_on_cuda, validate_tensor
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
 
-# The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
-MOST_PATCHES = (2**63 - 1) // 255**2
 # Weights of red, green and blue in gray (ITU-R BT.601), as of Pillow's mode "L".
 LUMA = (0.299, 0.587, 0.114)
 # Length of the longest patch: the moments take its square.
 _LARGEST = 16_384
 
 
-class PatchMoments:
+class PatchMoments(PatchSums):
     """Accumulate the patches' moments: ``sum_n p_n p_n^T``, ``sum_n p_n`` and their number.
 
     A patch is a window of `kernel_size` x `kernel_size` pixels, `dilation` apart, in all channels, read without padding
@@ -76,130 +75,66 @@ class PatchMoments:
     (72, (27, 27), dtype('int64'))
     """
 
+    _settings = ("kernel_size", "channels", "stride", "dilation")
+    _noun = "moments"
+    _file = MOMENTS
+
+    count: int
+
     def __init__(self, kernel_size: int = 3, channels: int = 3, stride: int = 1, dilation: int = 1) -> None:
-        self.kernel_size, self.channels = (
-            whole_number("kernel_size", kernel_size, 1),
-            whole_number("channels", channels, 1),
-        )
-        self.stride, self.dilation = whole_number("stride", stride, 1), whole_number("dilation", dilation, 1)
-        if self.size > _LARGEST:
+        geometry = PatchGeometry(kernel_size, channels, stride, dilation)
+        if geometry.size > _LARGEST:
             raise InputError(
-                f"kernel_size {self.kernel_size} with {self.channels} channels makes patches of {self.size:,} numbers; "
+                f"kernel_size {kernel_size} with {channels} channels makes patches of {geometry.size:,} numbers; "
                 f"expected at most {_LARGEST:,}, whose moments take {8 * _LARGEST**2 >> 30} GiB"
             )
-        self.dtype: str | None = None
-        self.count = 0
-        self.provenance: dict[str, str] = {}
-        self.second = np.zeros((self.size, self.size), np.int64)
-        self.first = np.zeros(self.size, np.int64)
+        super().__init__(geometry)
 
-    @property
-    def size(self) -> int:
-        """Length D of a patch: channels * kernel_size**2."""
-        return self.channels * self.kernel_size**2
-
-    @property
-    def extent(self) -> int:
-        """Pixels from the first to the last of a patch, in one direction: images must be as large."""
-        return (self.kernel_size - 1) * self.dilation + 1
-
-    @property
-    def _settings(self) -> tuple[int, int, int, int]:
-        return self.kernel_size, self.channels, self.stride, self.dilation
-
-    def __repr__(self) -> str:
-        dilation = f", dilation={self.dilation}" if self.dilation > 1 else ""
-        return (
-            f"PatchMoments(kernel_size={self.kernel_size}, channels={self.channels}, stride={self.stride}{dilation}: "
-            f"{self.count:,} patches of {self.dtype or 'no'} images)"
-        )
-
-    def update(self, images: Any) -> Self:
-        """Add all patches of a stack of images.
+    @classmethod
+    def of_sums(cls, second: np.ndarray, first: np.ndarray, count: int, geometry: PatchGeometry) -> "PatchMoments":
+        """Moments of sums that were accumulated before.
 
         Parameters
         ----------
-        images : array_like or Tensor, shape (N, C, H, W), uint8 or floating
-            uint8 in 0..255, or finite floats in any unit. A transposed view of (N, H, W, C) is as quick.
-            A torch tensor on a CUDA device is summed there: the same integers, and floats within the same bound.
+        second, first : ndarray, shapes (D, D) and (D,)
+            ``sum_n p_n p_n^T`` and ``sum_n p_n``: int64 of uint8 images, float64 of floats.
+        count : int
+            Number of patches.
+        geometry : PatchGeometry
+            How they were read.
 
         Returns
         -------
         PatchMoments
-            This object, so that calls chain.
-
-        Raises
-        ------
-        InputError
-            Wrong rank or type, no images, images smaller than the kernel, another number of channels,
-            NaN or infinity, or a mixture of uint8 and floats. The moments are then unchanged.
         """
-        there = lies_on_cuda(images)
-        validate = validate_tensor if there else validate_images
-        images = validate(images, self.channels, self.kernel_size, self.dilation)
-        dtype = "uint8" if type_name(images) == "uint8" else "float64"
-        if self.dtype not in (None, dtype):
-            raise InputError(
-                f"images are {type_name(images)}, but these moments hold {self.dtype} images; their units differ: "
-                "accumulate them in separate PatchMoments"
-            )
-        rows, columns = ((side - self.extent) // self.stride + 1 for side in images.shape[2:])
-        self._refuse_overflow(self.count + len(images) * rows * columns, dtype)
+        moments = cls(**asdict(geometry))
+        moments.second, moments.first, moments.count = second, first, count
+        moments.dtype = "uint8" if second.dtype == np.int64 else "float64"
+        return moments
+
+    @property
+    def moments(self) -> "PatchMoments":
+        """These moments."""
+        return self
+
+    def _validated(self, images: Any) -> Any:
+        return validate_tensor(images, self.geometry) if lies_on_cuda(images) else super()._validated(images)
+
+    def _of(self, images: Any) -> "PatchMoments":
         # torch and numba take seconds to import.
-        if there:
+        if lies_on_cuda(images):
             from firstlight.patches.kernels.on_device import tensor_sums as sums
         else:
             from firstlight.patches.kernels.lag_sums import patch_sums as sums
-        with np.errstate(over="ignore", invalid="ignore"):
-            second, first, count = sums(images, self.kernel_size, self.stride, self.dilation)
-            second, first = second + self.second, first + self.first
-        if dtype == "float64" and not np.isfinite(second).all():
-            largest = float(abs(images).max())
-            raise InputError(f"pixels reach {largest:.3g} and their squares overflow; expected smaller ones: rescale")
-        self.second, self.first, self.count = second, first, count + self.count
-        self.dtype = dtype
-        return self
+        return PatchMoments.of_sums(*sums(images, self.geometry), self.geometry)
 
-    @staticmethod
-    def _refuse_overflow(count: int, dtype: str | None) -> None:
-        if dtype == "uint8" and count > MOST_PATCHES:
+    def _refuse_overflow(self, other: Any) -> None:
+        count = self.count + other.count
+        if count > MOST_PATCHES:
             raise InputError(
                 f"{count:,} patches are more than {MOST_PATCHES:,}, for which 64-bit sums are certain to be exact; "
                 "keep separate PatchMoments"
             )
-
-    def __add__(self, other: "PatchMoments") -> "PatchMoments":
-        """Merge: the moments of both sets of patches, exactly (uint8)."""
-        if not isinstance(other, PatchMoments):
-            return NotImplemented
-        for name in ("kernel_size", "channels", "stride", "dilation", "dtype"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs and not (name == "dtype" and None in (mine, theirs)):
-                raise InputError(f"cannot merge moments of {name} {mine} with {theirs}; expected the same")
-        total = PatchMoments(*self._settings)
-        total.dtype = self.dtype or other.dtype
-        total._refuse_overflow(self.count + other.count, total.dtype)
-        total.second, total.first = self.second + other.second, self.first + other.first
-        total.count = self.count + other.count
-        return total
-
-    def __radd__(self, other: int) -> "PatchMoments":
-        """``0 + moments``, with which ``sum([...])`` begins."""
-        if other != 0:
-            return NotImplemented
-        return PatchMoments(*self._settings) + self
-
-    def __eq__(self, other: object) -> bool:
-        """Same patches' moments, bit for bit."""
-        if not isinstance(other, PatchMoments):
-            return NotImplemented
-        return (
-            (*self._settings, self.dtype, self.count) == (*other._settings, other.dtype, other.count)
-            and np.array_equal(self.second, other.second)
-            and np.array_equal(self.first, other.first)
-        )
-
-    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def basis(
         self,
@@ -240,8 +175,8 @@ class PatchMoments:
         if self.count == 0:
             raise InputError("these moments hold no patches; expected at least one: call update(images) first")
         mean_per_channel, std_per_channel = checked_normalisation(mean, std, self.channels)
-        unit = 255 if self.dtype == "uint8" else 1
-        taps = slice(None) if window is None else taps_inside(window, self.kernel_size, self.channels)
+        unit = self.unit
+        taps = slice(None) if window is None else self.geometry.taps_inside(window)
         first, second = self.first[taps], self.second[taps][:, taps]
         per_channel = len(first) // self.channels
         covariance = scaled_covariance(second, first, self.count, np.repeat(std_per_channel * unit, per_channel))
@@ -253,10 +188,7 @@ class PatchMoments:
         return PatchBasis.from_matrix(
             matrix,
             count=self.count,
-            kernel_size=self.kernel_size,
-            channels=self.channels,
-            stride=self.stride,
-            dilation=self.dilation,
+            **asdict(self.geometry),
             mean=tuple(mean_per_channel.tolist()),
             std=tuple(std_per_channel.tolist()),
             center=center,
@@ -280,87 +212,15 @@ class PatchMoments:
             raise InputError(
                 f"the patches have {self.channels} channels; expected 3, red, green and blue, to make gray"
             )
-        unit = 255 if self.dtype == "uint8" else 1
-        mix = np.kron(np.array([LUMA]) / unit, np.eye(self.kernel_size**2))
+        mix = np.kron(np.array([LUMA]) / self.unit, np.eye(self.kernel_size**2))
         second, first = mix @ self.second.astype(np.float64) @ mix.T, mix @ self.first.astype(np.float64)
-        return PatchMoments.of_sums(
-            (second + second.T) / 2, first, self.count, self.kernel_size, 1, self.stride, self.dilation
-        )
+        return PatchMoments.of_sums((second + second.T) / 2, first, self.count, replace(self.geometry, channels=1))
 
-    def save(self, path: str | Path, **provenance: str) -> None:
-        """Write the moments to a ``.npz`` file, atomically.
+    def _stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return {"count": self.count}, {"second": self.second, "first": self.first}
 
-        Parameters
-        ----------
-        path : str or Path
-        **provenance : str
-            What a reader should know about the images, such as ``data="cifar10"``; kept beside version and date.
-        """
-        header = {
-            "kernel_size": self.kernel_size,
-            "channels": self.channels,
-            "stride": self.stride,
-            "dilation": self.dilation,
-            "count": self.count,
-            "dtype": self.dtype,
-            "provenance": stamped(provenance),
-        }
-        write_moments(path, header, self.second, self.first)
-
-    @classmethod
-    def of_sums(
-        cls,
-        second: np.ndarray,
-        first: np.ndarray,
-        count: int,
-        kernel_size: int,
-        channels: int,
-        stride: int,
-        dilation: int = 1,
-    ) -> "PatchMoments":
-        """Moments of sums that were accumulated before: int64 of uint8 images, float64 of floats.
-
-        Parameters
-        ----------
-        second, first : ndarray, shapes (D, D) and (D,)
-            int64 or float64, as in the attributes.
-        count : int
-            Number of patches.
-        kernel_size, channels, stride, dilation : int
-            How the patches were read.
-
-        Returns
-        -------
-        PatchMoments
-        """
-        moments = cls(kernel_size, channels, stride, dilation)
-        moments.second, moments.first, moments.count = second, first, count
-        moments.dtype = "uint8" if second.dtype == np.int64 else "float64"
-        return moments
-
-    @classmethod
-    def load(cls, path: str | Path) -> "PatchMoments":
-        """Read moments that :meth:`save` wrote.
-
-        Parameters
-        ----------
-        path : str or Path
-
-        Returns
-        -------
-        PatchMoments
-
-        Raises
-        ------
-        InputError
-            The file is missing, damaged, of another format version, or not a file of moments.
-        """
-        header, second, first = read_moments(path)
-        moments = cls(header["kernel_size"], header["channels"], header["stride"], header["dilation"])
-        moments.second, moments.first = second, first
-        moments.count, moments.dtype = header["count"], header["dtype"]
-        moments.provenance = header["provenance"]
-        return moments
+    def _restore(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        self.second, self.first, self.count = arrays["second"], arrays["first"], header["count"]
 
 
 def patch_basis(image_set: "ImageSet", kernel_size: int) -> PatchBasis:

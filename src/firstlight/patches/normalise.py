@@ -59,24 +59,6 @@ def scaled_covariance(second: np.ndarray, first: np.ndarray, count: int, scale: 
     return covariance.astype(np.float64) / np.outer(scale, scale)
 
 
-def taps_inside(window: tuple[int, int], kernel_size: int, channels: int) -> np.ndarray:
-    """Which entries of a patch lie in its first rows and columns, shape (channels * rows * columns,).
-
-    Raises
-    ------
-    InputError
-        The window does not fit into a patch.
-    """
-    rows, columns = window
-    if not (1 <= rows <= kernel_size and 1 <= columns <= kernel_size):
-        raise InputError(
-            f"window is {rows} x {columns}; expected at least 1 x 1 and at most {kernel_size} x {kernel_size}, the "
-            "size of these patches"
-        )
-    size = channels * kernel_size**2
-    return np.arange(size).reshape(channels, kernel_size, kernel_size)[:, :rows, :columns].ravel()
-
-
 def _per_channel(name: str, value: float | Sequence[float], channels: int) -> np.ndarray:
     try:
         values = np.asarray(value, dtype=np.float64)

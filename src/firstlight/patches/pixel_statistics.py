@@ -14,7 +14,6 @@ def pixel_statistics(moments: PatchMoments) -> Normalisation:
     """
     if moments.count == 0:
         raise InputError("these moments hold no patches; expected at least one: call update(images) first")
-    unit = 255 if moments.dtype == "uint8" else 1
     taps = moments.kernel_size**2
     mean = moments.first.astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
     square = np.diag(moments.second).astype(np.float64).reshape(moments.channels, taps).mean(axis=1) / moments.count
@@ -23,4 +22,4 @@ def pixel_statistics(moments: PatchMoments) -> Normalisation:
         raise InputError(
             f"channel {int(np.argmin(std))} has the same value in every pixel, hence no deviation: give --std (std=)"
         )
-    return tuple((mean / unit).tolist()), tuple((std / unit).tolist())
+    return tuple((mean / moments.unit).tolist()), tuple((std / moments.unit).tolist())

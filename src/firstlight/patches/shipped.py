@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.moments import PatchMoments
 from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.version import __version__
@@ -46,7 +47,8 @@ def shipped_moments(kernel_size: int) -> PatchMoments:
     second = np.zeros((size, size), np.int64)
     second[np.triu_indices(size)] = upper
     second = second + np.triu(second, 1).T
-    moments = PatchMoments.of_sums(second, first, header["count"], kernel_size, size // kernel_size**2, 1)
+    geometry = PatchGeometry(kernel_size, channels=size // kernel_size**2)
+    moments = PatchMoments.of_sums(second, first, header["count"], geometry)
     moments.provenance = header["provenance"]
     return moments
 

@@ -6,13 +6,14 @@ A file of lags is a file of the moments of the same patches that holds more.
 import datetime
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import header_of, open_npz, write_npz
+from firstlight.utils.text import first_line
 from firstlight.utils.version import __version__
 
 # Format 1 had no dilation: it was 1.
@@ -20,9 +21,18 @@ FORMAT = 2
 _READ = (1, FORMAT)
 # Of what a file of lags holds beside the moments.
 LAGS_FORMAT = 1
-_LAG_ARRAYS = ("lag_second", "lag_first", "lag_count", "pixel_second", "pixel_first")
-# Second moments, first moments, count.
-Sums = tuple[np.ndarray, np.ndarray, Any]
+
+
+class FileKind(NamedTuple):
+    """What a file holds, who writes it, and its arrays beside those of the moments."""
+
+    what: str
+    writer: str
+    beside: tuple[str, ...] = ()
+
+
+MOMENTS = FileKind("patch moments", "PatchMoments.save")
+LAGS = FileKind("lags", "ImageLags.save", ("lag_second", "lag_first", "lag_count", "pixel_second", "pixel_first"))
 
 
 def stamped(provenance: dict[str, str]) -> dict[str, str]:
@@ -31,56 +41,46 @@ def stamped(provenance: dict[str, str]) -> dict[str, str]:
     return {"firstlight": __version__, "written": written, **provenance}
 
 
-def write_moments(path: str | Path, header: dict[str, Any], second: np.ndarray, first: np.ndarray) -> None:
+def write_sums(path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Write sums and what they are sums of."""
-    _write(path, header, {"second": second, "first": first})
+    write_npz(path, arrays, {"format": FORMAT, **header})
 
 
-def write_lags(path: str | Path, header: dict[str, Any], sums: Sums, pixels: Sums) -> None:
-    """Write the sums of an `ImageLags`, in its order, and those of its pixels."""
-    second, first, count = sums
-    moments = {"stride": 1, "dilation": 1, "count": int(count[0])}
-    arrays = (second[1:], first[1:], count[1:], *pixels[:2])
-    _write(
-        path,
-        {**header, **moments, "lags_format": LAGS_FORMAT, "pixels": pixels[2]},
-        {"second": second[0], "first": first[0], **dict(zip(_LAG_ARRAYS, arrays, strict=True))},
-    )
-
-
-def read_moments(path: str | Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """Read header, second and first moments, and check that they fit together.
+def read_sums(path: str | Path, kind: FileKind) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read header and arrays, and check that they fit together.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, of another format version, or not a file of moments.
+        The file is missing, damaged, of another format version, or not of that kind.
     """
-    header, arrays = _read(path, "patch moments", "PatchMoments.save")
-    return header, arrays["second"], arrays["first"]
-
-
-def read_lags(path: str | Path) -> tuple[dict[str, Any], Sums, Sums]:
-    """Read header, the sums of lags and those of their pixels, and check that they fit together.
-
-    Raises
-    ------
-    InputError
-        The file is missing, damaged, of another format version, or holds no lags.
-    """
-    header, arrays = _read(path, "lags", "ImageLags.save", _LAG_ARRAYS)
-    version = header.get("lags_format")
-    if type(version) is not int or version != LAGS_FORMAT:
-        raise InputError(f"{path}: lags of format {version!r}; expected {LAGS_FORMAT}: sum them up again")
-    if not _lags_consistent(header, arrays):
-        raise InputError(f"{path}: the lags contradict their header; the file is damaged: sum them up again")
-    lag_second, lag_first, lag_count, pixel_second, pixel_first = (arrays[name] for name in _LAG_ARRAYS)
-    sums = (
-        np.concatenate([arrays["second"][None], lag_second]),
-        np.concatenate([arrays["first"][None], lag_first]),
-        np.concatenate([[header["count"]], lag_count]),
-    )
-    return header, sums, (pixel_second, pixel_first, header["pixels"])
+    try:
+        with open_npz(path) as stored:
+            header = header_of(stored)
+            lacking = [name for name in kind.beside if name not in stored.files]
+            arrays = {name: stored[name] for name in ("second", "first", *kind.beside) if name not in lacking}
+        version = header["format"]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected {kind.what} written by {kind.writer}") from None
+    except DAMAGE as error:
+        cause = first_line(error, kind=True)
+        raise InputError(
+            f"{path}: not a whole file of {kind.what} ({cause}); expected one written by {kind.writer}"
+        ) from None
+    if type(version) is not int or version not in _READ:  # type: True is 1
+        raise InputError(f"{path}: format {version!r}; expected {_READ[0]} to {FORMAT}: compute the moments again")
+    if version == 1:
+        header["dilation"] = 1
+    if not _consistent(header, arrays["second"], arrays["first"]):
+        raise InputError(f"{path}: the moments contradict their header; the file is damaged: compute them again")
+    if lacking:
+        raise InputError(
+            f"{path}: holds patch moments alone, and no pairs of patches; expected a file written by {kind.writer}: "
+            "sum up the images again, with a max_distance"
+        )
+    if kind is LAGS:
+        _check_lags(path, header, arrays)
+    return header, arrays
 
 
 def is_moments(path: Path) -> bool:
@@ -91,39 +91,12 @@ def is_moments(path: Path) -> bool:
         return {"header.npy", "second.npy", "first.npy"} <= set(archive.namelist())
 
 
-def _write(path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    write_npz(path, arrays, {"format": FORMAT, **header})
-
-
-def _read(
-    path: str | Path, what: str, writer: str, more: tuple[str, ...] = ()
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Read header and arrays; those of the moments are checked."""
-    try:
-        with open_npz(path) as stored:
-            header = header_of(stored)
-            arrays = {name: stored[name] for name in ("second", "first")}
-            lacking = [name for name in more if name not in stored.files]
-            arrays |= {name: stored[name] for name in more if name not in lacking}
-        version = header["format"]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected {what} written by {writer}") from None
-    except DAMAGE as error:
-        raise InputError(
-            f"{path}: not a whole file of {what} ({type(error).__name__}: {error}); expected one written by {writer}"
-        ) from None
-    if type(version) is not int or version not in _READ:  # type: True is 1
-        raise InputError(f"{path}: format {version!r}; expected {_READ[0]} to {FORMAT}: compute the moments again")
-    if version == 1:
-        header["dilation"] = 1
-    if not _consistent(header, arrays["second"], arrays["first"]):
-        raise InputError(f"{path}: the moments contradict their header; the file is damaged: compute them again")
-    if lacking:
-        raise InputError(
-            f"{path}: holds patch moments alone, and no pairs of patches; expected a file written by {writer}: sum up "
-            "the images again, with a max_distance"
-        )
-    return header, arrays
+def _check_lags(path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    version = header.get("lags_format")
+    if type(version) is not int or version != LAGS_FORMAT:
+        raise InputError(f"{path}: lags of format {version!r}; expected {LAGS_FORMAT}: sum them up again")
+    if not _lags_consistent(header, arrays):
+        raise InputError(f"{path}: the lags contradict their header; the file is damaged: sum them up again")
 
 
 def _consistent(header: dict[str, Any], second: np.ndarray, first: np.ndarray) -> bool:
@@ -136,7 +109,7 @@ def _consistent(header: dict[str, Any], second: np.ndarray, first: np.ndarray) -
         return False
     if dtype not in (None, "uint8", "float64") or (dtype is None) != (header["count"] == 0):
         return False
-    return _are_sums(dtype, second, first, (), size)
+    return are_sums(dtype, second, first, (), size)
 
 
 def _lags_consistent(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> bool:
@@ -146,7 +119,7 @@ def _lags_consistent(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> b
     if (header["stride"], header["dilation"]) != (1, 1):
         return False
     distance, count, pixels = header["max_distance"], header["count"], header["pixels"]
-    lag_second, lag_first, lag_count, pixel_second, pixel_first = (arrays[name] for name in _LAG_ARRAYS)
+    lag_second, lag_first, lag_count, pixel_second, pixel_first = (arrays[name] for name in LAGS.beside)
     size, dtype = header["channels"] * header["kernel_size"] ** 2, header["dtype"]
     return (
         lag_count.shape == (2 * distance,)
@@ -155,12 +128,12 @@ def _lags_consistent(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> b
         and bool((lag_count >= (1 if count else 0)).all() and (lag_count <= 2 * count).all())
         and count <= pixels
         and (count == 0) == (pixels == 0)
-        and _are_sums(dtype, lag_second, lag_first, (2 * distance,), size)
-        and _are_sums(dtype, pixel_second, pixel_first, (), header["channels"])
+        and are_sums(dtype, lag_second, lag_first, (2 * distance,), size)
+        and are_sums(dtype, pixel_second, pixel_first, (), header["channels"])
     )
 
 
-def _are_sums(dtype: str | None, second: np.ndarray, first: np.ndarray, shifts: tuple[int, ...], size: int) -> bool:
+def are_sums(dtype: str | None, second: np.ndarray, first: np.ndarray, shifts: tuple[int, ...], size: int) -> bool:
     """Whether these can be second and first moments of `size` numbers, one of each for all shifts."""
     expected = np.float64 if dtype == "float64" else np.int64
     return (

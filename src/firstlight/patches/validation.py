@@ -5,19 +5,20 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import InputError
+from firstlight.patches.geometry import PatchGeometry
 
 # Floating-point images are checked in pieces of about so many numbers.
 _PIECE = 1 << 24
 
 
-def validate_images(images: Any, channels: int, kernel_size: int, dilation: int = 1) -> np.ndarray:
+def validate_images(images: Any, geometry: PatchGeometry) -> np.ndarray:
     """The images as an array of a type that the lag kernel reads.
 
     Parameters
     ----------
     images : array_like or Tensor, shape (N, C, H, W), uint8 or floating
-    channels, kernel_size, dilation : int
-        What C must be; H and W must hold the kernel's taps, `dilation` apart.
+    geometry : PatchGeometry
+        Of the patches that the images must have.
 
     Returns
     -------
@@ -39,7 +40,7 @@ def validate_images(images: Any, channels: int, kernel_size: int, dilation: int 
         raise InputError(
             f"images cannot be read as one array ({error}); expected (N, C, H, W), all of one size"
         ) from None
-    _validate_shape(images, channels, kernel_size, dilation)
+    _validate_shape(images, geometry)
     if images.dtype == np.uint8:
         return images
     step = _step(images)
@@ -54,12 +55,12 @@ def lies_on_cuda(images: Any) -> bool:
     return hasattr(images, "detach") and images.device.type == "cuda"
 
 
-def validate_tensor(images: Any, channels: int, kernel_size: int, dilation: int = 1) -> Any:
+def validate_tensor(images: Any, geometry: PatchGeometry) -> Any:
     """As `validate_images`, of a torch tensor, which stays on its device."""
     if str(images.layout) != "torch.strided":
         raise InputError(f"images are a tensor of layout {images.layout}; expected a dense one: use .to_dense()")
     images = images.detach()
-    _validate_shape(images, channels, kernel_size, dilation)
+    _validate_shape(images, geometry)
     if images.is_floating_point():
         step = _step(images)
         for start in range(0, len(images), step):
@@ -73,7 +74,7 @@ def type_name(images: Any) -> str:
     return getattr(images.dtype, "name", None) or str(images.dtype).removeprefix("torch.")
 
 
-def _validate_shape(images: Any, channels: int, kernel_size: int, dilation: int) -> None:
+def _validate_shape(images: Any, geometry: PatchGeometry) -> None:
     shape, kind = tuple(images.shape), type_name(images)
     if len(shape) != 4:
         raise InputError(
@@ -84,13 +85,18 @@ def _validate_shape(images: Any, channels: int, kernel_size: int, dilation: int)
         raise InputError(f"images are of type {kind}; expected uint8 in 0..255 or floats: convert with .astype or .to")
     if 0 in shape:
         raise InputError(f"images are empty, shape {shape}; expected at least one image")
-    if shape[1] != channels:
-        hint = "; this looks like (N, H, W, C): transpose(0, 3, 1, 2)" if shape[3] == channels else ""
-        raise InputError(f"images have {shape[1]} channels, shape {shape}; expected {channels}, in (N, C, H, W){hint}")
-    extent = (kernel_size - 1) * dilation + 1
-    if min(shape[2:]) < extent:
-        reason = "the kernel size" if dilation == 1 else f"kernel size {kernel_size} with dilation {dilation}"
-        raise InputError(f"images are {shape[2]} x {shape[3]} pixels; expected at least {reason}, {extent} x {extent}")
+    if shape[1] != geometry.channels:
+        hint = "; this looks like (N, H, W, C): transpose(0, 3, 1, 2)" if shape[3] == geometry.channels else ""
+        raise InputError(
+            f"images have {shape[1]} channels, shape {shape}; expected {geometry.channels}, in (N, C, H, W){hint}"
+        )
+    if min(shape[2:]) < geometry.extent:
+        dilated = f"kernel size {geometry.kernel_size} with dilation {geometry.dilation}"
+        reason = "the kernel size" if geometry.dilation == 1 else dilated
+        raise InputError(
+            f"images are {shape[2]} x {shape[3]} pixels; expected at least {reason}, {geometry.extent} x "
+            f"{geometry.extent}"
+        )
 
 
 def _step(images: Any) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from firstlight.errors import InputError
+from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.validation import validate_images
 from firstlight.utils.checks import positive_number
 
@@ -99,14 +100,14 @@ def mean_patch_moments(image_set: "ImageSet", kernel_size: int, targets: ArrayLi
     count = len(image_set)
     target = _targets(targets, count)
     average = target.mean(axis=0, dtype=np.float64)
-    size = image_set.channels * kernel_size**2
+    geometry = PatchGeometry(kernel_size, image_set.channels)
+    size = geometry.size
     second, cross = np.zeros((size, size)), np.zeros((len(average), size))
-    for start, patches in _mean_patches(image_set, kernel_size):
+    for start, patches in _mean_patches(image_set, geometry):
         second += patches.T @ patches
         cross += (target[start : start + len(patches)] - average).T @ patches
-    height, width = image_set.size
-    windows = (height - kernel_size + 1) * (width - kernel_size + 1)
-    return MeanPatchMoments((second + second.T) / (2 * count), cross / count, count, windows)
+    rows, columns = geometry.windows(*image_set.size)
+    return MeanPatchMoments((second + second.T) / (2 * count), cross / count, count, rows * columns)
 
 
 def frozen_readout_filters(
@@ -214,17 +215,18 @@ def two_layer_descent(
     return all_filters, all_weights
 
 
-def _mean_patches(image_set: "ImageSet", kernel_size: int) -> Iterator[tuple[int, np.ndarray]]:
+def _mean_patches(image_set: "ImageSet", geometry: PatchGeometry) -> Iterator[tuple[int, np.ndarray]]:
     """Index of the first image of a block, and the block's mean patches (n, D), float64."""
-    height, width = (side - kernel_size + 1 for side in image_set.size)  # of an image's grid of windows
+    taps = range(geometry.kernel_size)
+    height, width = geometry.windows(*image_set.size)
     step = max(1, _BLOCK_BYTES * len(image_set) // max(1, image_set.images.nbytes))
     unit = 255.0 if image_set.images.dtype == np.uint8 else 1.0
     mean, std = (np.array(values)[:, None, None] for values in (image_set.mean, image_set.std))
     for start in range(0, len(image_set), step):
-        block = validate_images(image_set.images[start : start + step], image_set.channels, kernel_size)
+        block = validate_images(image_set.images[start : start + step], geometry)
         # Sums over windows, separably: sums of bytes are exact. Normalisation is affine, so it can wait.
-        rows = np.stack([block[:, :, y : y + height].sum(axis=2, dtype=np.float64) for y in range(kernel_size)], axis=2)
-        sums = np.stack([rows[..., x : x + width].sum(axis=-1) for x in range(kernel_size)], axis=-1)
+        rows = np.stack([block[:, :, y : y + height].sum(axis=2, dtype=np.float64) for y in taps], axis=2)
+        sums = np.stack([rows[..., x : x + width].sum(axis=-1) for x in taps], axis=-1)
         yield start, ((sums / (height * width * unit) - mean) / std).reshape(len(block), -1)
 
 

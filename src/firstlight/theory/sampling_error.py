@@ -151,7 +151,7 @@ def sampling_errors(
 
 def _normalised_sums(blocks: Sequence[PatchMoments], basis: PatchBasis) -> np.ndarray:
     """Sums of q q^T over the normalised patches q of every block, shape (B, D, D)."""
-    unit = 255 if blocks[0].dtype == "uint8" else 1
+    unit = blocks[0].unit
     taps = basis.kernel_size**2
     offset = np.repeat(np.array(basis.mean) * unit, taps)
     scale = np.repeat(np.array(basis.std) * unit, taps)

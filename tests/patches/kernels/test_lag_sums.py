@@ -10,9 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
+from firstlight.patches import PatchGeometry
 from firstlight.patches.kernels import lag_sums as lags
 from firstlight.patches.kernels import unfolded
-from firstlight.patches.kernels.lag_sums import patch_sums
+
+
+def patch_sums(
+    images: np.ndarray, kernel_size: int, stride: int, dilation: int = 1
+) -> tuple[np.ndarray, np.ndarray, int]:
+    return lags.patch_sums(images, PatchGeometry(kernel_size, images.shape[1], stride, dilation))
 
 
 def patches_of(images: np.ndarray, kernel_size: int, stride: int, dilation: int = 1) -> np.ndarray:
@@ -83,7 +89,7 @@ def cases(draw: st.DrawFn) -> tuple[np.ndarray, int, int, int]:
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each kernel, whatever the number and size of the images; the first in more parts than there are cores."""
     written_out = request.param == "unfolded"
-    monkeypatch.setattr(lags, "is_quicker_unfolded", lambda k, c, stride, dilation: written_out and dilation == 1)
+    monkeypatch.setattr(lags, "is_quicker_unfolded", lambda geometry: written_out and geometry.dilation == 1)
     monkeypatch.setattr(lags, "_FEW", 10**9 if request.param == "one by one" else 0)
     monkeypatch.setattr(lags, "_LARGE", 10**9)
     monkeypatch.setattr(lags, "_QUICK", 0)
@@ -189,7 +195,7 @@ def test_unfolded_patches_are_multiplied_in_pieces_without_a_seam(monkeypatch: p
     images = np.random.default_rng(12).integers(0, 256, (5, 3, 50, 61), dtype=np.uint8)
     for patches in (1, 7, 20, 25, 10**6):  # less than a row, rows of an image, images
         monkeypatch.setattr(unfolded, "_PATCHES", patches)
-        assert_same(unfolded.unfolded_sums(images, 8, 8), brute_force(images, 8, 8))
+        assert_same(unfolded.unfolded_sums(images, PatchGeometry(8, 3, 8)), brute_force(images, 8, 8))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +210,7 @@ def test_unfolded_patches_are_multiplied_in_pieces_without_a_seam(monkeypatch: p
 )
 def test_images_larger_than_a_block_are_cut_into_bands_without_a_seam(shape: tuple, kernel_size: int, stride: int):
     windows_y = (shape[2] - kernel_size) // stride + 1
-    blocks = lags._blocks(shape[0], windows_y, kernel_size, stride, shape[1] * shape[3], 256)
+    blocks = lags._blocks(shape[0], windows_y, PatchGeometry(kernel_size, shape[1], stride), shape[1] * shape[3], 256)
     assert len(list(blocks)) > shape[0], "the case is too small to test anything"
     images = np.random.default_rng(7).integers(0, 256, shape, dtype=np.uint8)
     # int64 matrix products are slow in NumPy; below 2**53 those of float64 are exact.
@@ -230,7 +236,8 @@ def test_blocks_cover_every_window_row_of_every_image_once(
 ):
     covered = 0
     previous = (0, 0, 0, 0)
-    for n0, n1, m0, m1 in lags._blocks(count, windows_y, kernel_size, stride, row_bytes, per_block):
+    geometry = PatchGeometry(kernel_size, 1, stride)
+    for n0, n1, m0, m1 in lags._blocks(count, windows_y, geometry, row_bytes, per_block):
         assert 0 <= n0 < n1 <= min(count, n0 + per_block)
         assert 0 <= m0 < m1 <= windows_y
         # In order, each starting where the last one ended: so no two overlap.

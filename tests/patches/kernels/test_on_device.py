@@ -12,10 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from firstlight.errors import InputError
-from firstlight.patches import PatchMoments
+from firstlight.patches import PatchGeometry, PatchMoments
+from firstlight.patches.kernels import lag_sums
 from firstlight.patches.kernels import on_device as device
-from firstlight.patches.kernels.lag_sums import patch_sums
-from firstlight.patches.kernels.on_device import tensor_sums
 from firstlight.patches.validation import lies_on_cuda, validate_tensor
 
 RNG = np.random.default_rng(0)
@@ -29,6 +28,14 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def patch_sums(images: np.ndarray, kernel_size: int, stride: int, dilation: int = 1) -> tuple:
+    return lag_sums.patch_sums(images, PatchGeometry(kernel_size, images.shape[1], stride, dilation))
+
+
+def tensor_sums(images: torch.Tensor, kernel_size: int, stride: int, dilation: int = 1) -> tuple:
+    return device.tensor_sums(images, PatchGeometry(kernel_size, images.shape[1], stride, dilation))
 
 
 def assert_same(got: tuple, expected: tuple) -> None:
@@ -76,7 +83,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(device, "_EXACT", 50)
         monkeypatch.setattr(device, "_HELD", 1 << 16)
     if request.param != "chosen":
-        monkeypatch.setattr(device, "_tile_side", lambda *shape: 5 if shape[3] < 8 else 2)
+        monkeypatch.setattr(device, "_tile_side", lambda count, windows, geometry: 5 if geometry.kernel_size < 8 else 2)
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -223,11 +230,11 @@ def test_blocks_hold_every_tile_once_and_not_too_many(shape: tuple[int, int, int
 
 
 def test_tiles_are_large_where_patches_overlap_and_single_where_they_do_not():
-    overlapping = device._tile_side(50_000, 3, (30, 30), 3, 1, 1)
+    overlapping = device._tile_side(50_000, (30, 30), PatchGeometry(3, 3))
     assert 2 <= overlapping <= 10
-    assert device._tile_side(1000, 3, (14, 14), 16, 16, 1) == 1
-    assert device._tile_side(1, 3, (1, 1), 16, 1, 1) == 1
-    assert device._tile_side(10, 1000, (30, 30), 5, 1, 1) == 1  # a patch of more than the largest tile
+    assert device._tile_side(1000, (14, 14), PatchGeometry(16, 3, 16)) == 1
+    assert device._tile_side(1, (1, 1), PatchGeometry(16, 3)) == 1
+    assert device._tile_side(10, (30, 30), PatchGeometry(5, 1000)) == 1  # a patch of more than the largest tile
 
 
 # What comes in
@@ -255,7 +262,7 @@ def test_only_cuda_tensors_are_taken_for_such():
 def test_tensors_that_cannot_be_summed_are_refused(images: torch.Tensor, message: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("firstlight.patches.validation._PIECE", 2 * 3 * 8 * 8)  # two images a piece
     with pytest.raises(InputError, match=message):
-        validate_tensor(images, 3, 3)
+        validate_tensor(images, PatchGeometry(3, 3))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn, torch.float16])
@@ -263,7 +270,7 @@ def test_float_types_that_numpy_does_not_have_are_read(dtype: torch.dtype):
     images = torch.from_numpy(IMAGES // 16).to(dtype)
     moments = PatchMoments().update(images)
     assert moments == PatchMoments().update(IMAGES // 16 * 1.0)
-    assert validate_tensor(images, 3, 3) is not None
+    assert validate_tensor(images, PatchGeometry(3, 3)) is not None
 
 
 def test_a_tensor_without_numbers_is_refused():

@@ -9,7 +9,7 @@ import pandas as pd
 from firstlight.experiments.context import Context
 from firstlight.images import ImageSet
 from firstlight.models import LinearCNN
-from firstlight.patches import PatchBasis, PatchMoments
+from firstlight.patches import PatchBasis, PatchGeometry, PatchMoments
 from firstlight.profile import correlation, energy_profile
 from firstlight.theory import (
     MeanPatchMoments,
@@ -94,9 +94,8 @@ def measured_descent(context: Context) -> Descent:
     )
     moments = MeanPatchMoments(found["second"], found["cross"], count, int(found["patches"]))
     patch_count = count * moments.patches
-    patches = PatchMoments.of_sums(
-        found["patch_second"], found["patch_first"], patch_count, KERNEL_SIZE, facts.channels, 1
-    )
+    geometry = PatchGeometry(KERNEL_SIZE, facts.channels)
+    patches = PatchMoments.of_sums(found["patch_second"], found["patch_first"], patch_count, geometry)
     return Descent(moments, patches.basis(facts.mean, facts.std), recorded_steps(STEPS), found["filters"])
 
 

@@ -11,9 +11,9 @@ every inner loop is then a long dot product of bytes, exact in 32-bit integers, 
 multiply-add of 16-bit pairs. And the pixels of a row are split by phase, x mod stride, so that the windows of any
 stride and dilation are contiguous too. A channel of ones rides along: its products are the first moments.
 
-Large images, and few, have long rows of their own: `single.py` sums them one by one. Long patches that hardly overlap
-are multiplied as matrices: `unfolded.py`. Which way is taken depends on the shapes alone, and of bytes all three give
-the same integers.
+Large images, and few, have long rows of their own: `single_image.py` sums them one by one. Long patches that hardly
+overlap are multiplied as matrices: `unfolded.py`. Which way is taken depends on the shapes alone, and of bytes all
+three give the same integers.
 """
 
 import functools
@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numba
 import numpy as np
 
+from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.kernels.dots import dot
 from firstlight.patches.kernels.single_image import add_single
 from firstlight.patches.kernels.unfolded import is_quicker_unfolded, unfolded_sums
@@ -32,8 +33,8 @@ _BLOCK_BYTES = 1 << 20
 # Longer dot products than over this many images gain nothing.
 _BLOCK_IMAGES = 256
 # Images with so many windows times stride^1.5 (measured with strides 1, 2 and 4 and kernel sizes 3 to 16; beyond the
-# extent a stride only leaves pixels out), or so few images, are quicker summed one by one (`single.py`), if the kernel
-# is not so many times wider than the stride that there is hardly an inside to the borders of an image.
+# extent a stride only leaves pixels out), or so few images, are quicker summed one by one (`single_image.py`), if the
+# kernel is not so many times wider than the stride that there is hardly an inside to the borders of an image.
 _LARGE = 10_000
 _FEW = 8
 _WIDE = 64
@@ -85,13 +86,14 @@ def _slide(planes, a, b, dx, stride, dilation, phase_size, count, windows, sums,
 
 
 @numba.njit(nogil=True, cache=True)
-def _accumulate(planes, kernel_size, stride, dilation, windows_x, second, first):
+def _accumulate(planes, kernel_size, stride, dilation, windows, second, first):
     """Add the moments of one packed block of images to `second` and `first`.
 
-    Only entries with a lag that is not before (0, 0) are filled in; `patch_sums` mirrors them.
+    windows: rows, columns of windows. Only entries with a lag that is not before (0, 0) are filled in; `patch_sums`
+    mirrors them.
     """
+    windows_y, windows_x = windows
     channels, height = planes.shape[0] - 1, planes.shape[1]
-    windows_y = (height - 1 - (kernel_size - 1) * dilation) // stride + 1
     flat = planes.reshape(planes.size)
     count = planes.shape[4]
     phase_size = planes.shape[3] * count
@@ -125,37 +127,29 @@ def _accumulate(planes, kernel_size, stride, dilation, windows_x, second, first)
                                 second[a, b] += entry
 
 
-def extent_of(kernel_size: int, dilation: int) -> int:
-    """Pixels from the first to the last of a patch, in one direction."""
-    return (kernel_size - 1) * dilation + 1
-
-
-def _blocks(count: int, windows_y: int, extent: int, stride: int, row_bytes: int, per_block: int):
+def _blocks(count: int, windows_y: int, geometry: PatchGeometry, row_bytes: int, per_block: int):
     """Cut images into blocks (first image, stop image, first window row, stop window row) that fit the cache.
 
     row_bytes: of all channels of a row. per_block: images in a block at most.
     """
-    image_bytes = row_bytes * (stride * (windows_y - 1) + extent)
+    extent, image_bytes = geometry.extent, row_bytes * geometry.span(windows_y)
     per_block = max(1, min(per_block, _BLOCK_BYTES // image_bytes))
     # A band is at least 4 kernels high: its overlap with the next one is computed twice.
     band_rows = max(4 * extent, _BLOCK_BYTES // row_bytes)
-    band = windows_y if image_bytes <= _BLOCK_BYTES else max(1, (band_rows - extent) // stride + 1)
+    band = windows_y if image_bytes <= _BLOCK_BYTES else max(1, (band_rows - extent) // geometry.stride + 1)
     for n in range(0, count, per_block):
         for m in range(0, windows_y, band):
             yield n, min(n + per_block, count), m, min(m + band, windows_y)
 
 
-def patch_sums(
-    images: np.ndarray, kernel_size: int, stride: int, dilation: int = 1
-) -> tuple[np.ndarray, np.ndarray, int]:
+def patch_sums(images: np.ndarray, geometry: PatchGeometry) -> tuple[np.ndarray, np.ndarray, int]:
     """Sum the first and second moments of all patches of a stack of images.
 
     Parameters
     ----------
     images : ndarray, shape (N, C, H, W), uint8, float32 or float64
-        Any memory layout; at least as large as the kernel's extent. Not checked here.
-    kernel_size, stride, dilation : int
-        Taps of a patch in one direction, pixels between patches, pixels between taps. Read without padding.
+        Any memory layout; at least as large as a patch. Not checked here.
+    geometry : PatchGeometry
 
     Returns
     -------
@@ -166,17 +160,15 @@ def patch_sums(
     count : int
         Number of patches.
     """
-    channels, height, width = images.shape[1:]
-    if images.dtype == np.uint8 and is_quicker_unfolded(kernel_size, channels, stride, dilation):
-        return unfolded_sums(images, kernel_size, stride)
-    extent = extent_of(kernel_size, dilation)
-    windows_y, windows_x = (height - extent) // stride + 1, (width - extent) // stride + 1
-    size = channels * kernel_size**2
+    if images.dtype == np.uint8 and is_quicker_unfolded(geometry):
+        return unfolded_sums(images, geometry)
+    extent, stride, size = geometry.extent, geometry.stride, geometry.size
+    windows_y, windows_x = geometry.windows(*images.shape[2:])
     pixel, dtype = (np.uint8, np.int64) if images.dtype == np.uint8 else (np.float64, np.float64)
     large = windows_y * windows_x * min(stride, extent) ** 1.5 >= _LARGE
     alone = (large or len(images) < _FEW) and extent <= _WIDE * stride
-    row_bytes = channels * stride * (windows_x + (extent - 1) // stride) * np.dtype(pixel).itemsize
-    blocks = list(_blocks(len(images), windows_y, extent, stride, row_bytes, 1 if alone else _BLOCK_IMAGES))
+    row_bytes = geometry.channels * stride * (windows_x + (extent - 1) // stride) * np.dtype(pixel).itemsize
+    blocks = list(_blocks(len(images), windows_y, geometry, row_bytes, 1 if alone else _BLOCK_IMAGES))
     lanes = min(_LANES, len(blocks))
     quick = images.size * size + 64 * len(images) * size**2 < _QUICK
     # Few blocks are shared out once more, by lag: no entry belongs to two, so no bit depends on the number.
@@ -187,14 +179,16 @@ def patch_sums(
         second, first = np.zeros((size, size), dtype), np.zeros(size, dtype)
         for n0, n1, m0, m1 in blocks[lane::lanes]:
             # No pixel that lies in no window.
-            block = images[n0:n1, :, stride * m0 : stride * (m1 - 1) + extent, : stride * (windows_x - 1) + extent]
+            rows = slice(stride * m0, stride * m0 + geometry.span(m1 - m0))
+            block = images[n0:n1, :, rows, : geometry.span(windows_x)]
             if alone:
-                add_single(block[0], kernel_size, stride, dilation, part, parts, second, first)
+                add_single(block[0], geometry, part, parts, second, first)
             else:
                 phases, run = min(stride, extent), windows_x + (extent - 1) // stride
-                planes = np.zeros((channels + 1, block.shape[2], phases, run, n1 - n0), pixel)
+                planes = np.zeros((geometry.channels + 1, block.shape[2], phases, run, n1 - n0), pixel)
                 _pack(block, stride, planes)
-                _accumulate(planes, kernel_size, stride, dilation, windows_x, second, first)
+                windows = m1 - m0, windows_x
+                _accumulate(planes, geometry.kernel_size, stride, geometry.dilation, windows, second, first)
         return second, first
 
     if quick or lanes * parts == 1 or cores() == 1:

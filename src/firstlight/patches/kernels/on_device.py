@@ -26,6 +26,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from firstlight.patches.geometry import PatchGeometry
+
 # Products of two bytes, less 128 each, of which float32 holds every sum: 2^14 * 1024 = 2^24.
 _EXACT = 1024
 # Bytes of the rows and products that are held at once.
@@ -36,25 +38,21 @@ _OPERATIONS, _BYTES, _CALL, _BLOCK = 4e13, 1e12, 1e-5, 64
 _LARGEST_TILE = 4096
 
 
-def tensor_sums(
-    images: torch.Tensor, kernel_size: int, stride: int, dilation: int = 1
-) -> tuple[np.ndarray, np.ndarray, int]:
+def tensor_sums(images: torch.Tensor, geometry: PatchGeometry) -> tuple[np.ndarray, np.ndarray, int]:
     """As `patch_sums`, of a tensor of bytes or floats: the same integers of bytes, on any device that has float64.
 
     Besides the images it takes memory of the device for half a gigabyte and a few of the matrices ``X^T X``.
     """
-    count, channels, height, width = images.shape
-    extent = (kernel_size - 1) * dilation + 1
-    windows = ((height - extent) // stride + 1, (width - extent) // stride + 1)
-    size = channels * kernel_size**2
-    side = _tile_side(count, channels, windows, kernel_size, stride, dilation)
+    count, _, height, width = images.shape
+    windows, size = geometry.windows(height, width), geometry.size
+    side = _tile_side(count, windows, geometry)
     dtype = np.int64 if images.dtype == torch.uint8 else np.float64
     second, first = np.zeros((size, size), dtype), np.zeros(size, dtype)
     # Autocast would round the products to half precision.
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         for runs in itertools.product(*(_runs(number, side) for number in windows)):
-            used, taps = zip(*(_used(run[1], kernel_size, stride, dilation) for run in runs), strict=True)
-            gram, sums = _tile_sums(images, runs, used, stride)
+            used, taps = zip(*(_used(run[1], geometry) for run in runs), strict=True)
+            gram, sums = _tile_sums(images, runs, used, geometry.stride)
             for axis, taps_along in enumerate(taps):
                 gram = _over_windows(gram, (1 + axis, 4 + axis), taps_along)
                 sums = _over_windows(sums, (1 + axis,), taps_along)
@@ -69,15 +67,13 @@ def tensor_sums(
     return second, first, patches
 
 
-def _tile_side(
-    count: int, channels: int, windows: tuple[int, int], kernel_size: int, stride: int, dilation: int
-) -> int:
+def _tile_side(count: int, windows: tuple[int, int], geometry: PatchGeometry) -> int:
     """How many windows a tile is high and wide: the least time by the model of the device."""
 
     def seconds(side: int) -> float:
-        pixels, tiles = channels, count
+        pixels, tiles = geometry.channels, count
         for number in windows:
-            pixels *= len(_used(min(side, number), kernel_size, stride, dilation)[0])
+            pixels *= len(_used(min(side, number), geometry)[0])
             tiles *= -(-number // side)
         multiplied = 2 * (_BLOCK * -(-pixels // _BLOCK)) ** 2 * tiles / _OPERATIONS
         # A byte read, and a float written and read twice; then sums over the windows of a tile.
@@ -89,9 +85,9 @@ def _tile_side(
 
 
 @functools.lru_cache(maxsize=256)
-def _used(windows: int, kernel_size: int, stride: int, dilation: int) -> tuple[np.ndarray, np.ndarray]:
+def _used(windows: int, geometry: PatchGeometry) -> tuple[np.ndarray, np.ndarray]:
     """Of the pixels along a tile, those that a window reads; and where among them tap i of window m is, (m, i)."""
-    read = stride * np.arange(windows)[:, None] + dilation * np.arange(kernel_size)
+    read = geometry.stride * np.arange(windows)[:, None] + geometry.dilation * np.arange(geometry.kernel_size)
     used, taps = np.unique(read, return_inverse=True)
     return used, taps.reshape(read.shape)
 

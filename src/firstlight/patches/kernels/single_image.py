@@ -12,14 +12,13 @@ dot product. The columns at its sides are kept a second time, turned, so that ea
 import numba
 import numpy as np
 
+from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.kernels.dots import dot, products
 
 
 def add_single(
     image: np.ndarray,
-    kernel_size: int,
-    stride: int,
-    dilation: int,
+    geometry: PatchGeometry,
     part: int,
     parts: int,
     second: np.ndarray,
@@ -31,22 +30,22 @@ def add_single(
     ----------
     image : ndarray, shape (C, H, W), uint8, float32 or float64
         Not a row or column of it lies outside all windows.
-    kernel_size, stride, dilation : int
+    geometry : PatchGeometry
     part, parts : int
         Of all lags, every `parts`-th is added, from number `part`.
     second, first : ndarray, shapes (D, D) and (D,), int64 for uint8, else float64
     """
     channels, height, width = image.shape
-    extent = (kernel_size - 1) * dilation + 1
+    extent, stride = geometry.extent, geometry.stride
     phases, border = min(stride, extent), (extent - 1) // stride
-    windows = (height - extent) // stride + 1, (width - extent) // stride + 1
+    windows = geometry.windows(height, width)
     rows, columns = windows[0] + border, windows[1] + border
     pitch = columns + -(-(extent - 1) // stride)
     pixel = np.uint8 if image.dtype == np.uint8 else np.float64
     planes = np.zeros((channels + 1, phases, phases, rows, pitch), pixel)
     turned = np.empty((channels + 1, phases, phases, 2 * border, rows), pixel)
     _pack(image, stride, columns, planes, turned)
-    _accumulate(planes, turned, kernel_size, stride, dilation, windows, part, parts, second, first)
+    _accumulate(planes, turned, geometry.kernel_size, stride, geometry.dilation, windows, part, parts, second, first)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -113,8 +112,8 @@ def _accumulate(planes, turned, kernel_size, stride, dilation, windows, part, pa
     windows_y, windows_x = windows
     channels, phases = planes.shape[0] - 1, planes.shape[1]
     rows, pitch = planes.shape[3], planes.shape[4]
-    columns = windows_x + (kernel_size - 1) * dilation // stride
     border = turned.shape[3] // 2
+    columns = windows_x + border
     flat, sides = planes.reshape(planes.size), turned.reshape(turned.size)
     divisor = np.gcd(stride, dilation)
     # So many taps further, windows start in the same phase again, `advance` pixels of that phase further.

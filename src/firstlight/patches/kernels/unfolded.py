@@ -8,6 +8,8 @@ products of bytes are whole numbers below 2**53 and so exact in float64, in any 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from firstlight.patches.geometry import PatchGeometry
+
 # Patches that are multiplied at once: 65025 times as many is far below 2**53.
 _PATCHES = 4096
 # Numbers a patch from which it is quicker, measured (benchmarks/patches.py), and the least stride as a share of the
@@ -15,19 +17,20 @@ _PATCHES = 4096
 _CROSSOVERS = ((512, 1 / 2), (128, 2 / 3))
 
 
-def is_quicker_unfolded(kernel_size: int, channels: int, stride: int, dilation: int) -> bool:
+def is_quicker_unfolded(geometry: PatchGeometry) -> bool:
     """Whether bytes are quicker summed here than by lag."""
-    size = channels * kernel_size**2
-    return dilation == 1 and any(size >= least and stride >= share * kernel_size for least, share in _CROSSOVERS)
+    return geometry.dilation == 1 and any(
+        geometry.size >= least and geometry.stride >= share * geometry.kernel_size for least, share in _CROSSOVERS
+    )
 
 
-def unfolded_sums(images: np.ndarray, kernel_size: int, stride: int) -> tuple[np.ndarray, np.ndarray, int]:
+def unfolded_sums(images: np.ndarray, geometry: PatchGeometry) -> tuple[np.ndarray, np.ndarray, int]:
     """As `patch_sums`, of uint8 images and without dilation: exact, int64."""
-    count, channels, height, width = images.shape
-    windows_y, windows_x = (height - kernel_size) // stride + 1, (width - kernel_size) // stride + 1
-    size = channels * kernel_size**2
+    count, _, height, width = images.shape
+    windows_y, windows_x = geometry.windows(height, width)
+    size, side, stride = geometry.size, geometry.kernel_size, geometry.stride
     second, first = np.zeros((size, size), np.int64), np.zeros(size, np.int64)
-    windows = sliding_window_view(images, (kernel_size, kernel_size), axis=(2, 3))[:, :, ::stride, ::stride]
+    windows = sliding_window_view(images, (side, side), axis=(2, 3))[:, :, ::stride, ::stride]
     rows = max(1, min(windows_y, _PATCHES // windows_x))
     per_block = max(1, _PATCHES // (windows_y * windows_x))
     for n in range(0, count, per_block):

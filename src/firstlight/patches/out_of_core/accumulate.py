@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from firstlight.engines import Engine, open_engine
 from firstlight.errors import EngineError, InputError, SourceError
 from firstlight.images.shards.shard import Shard
+from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
-from firstlight.patches.out_of_core.shard_sums import Total, Window, moments_of, sum_shard
+from firstlight.patches.out_of_core.shard_sums import SumsKind, sum_shard
+from firstlight.patches.out_of_core.total import Total
 from firstlight.utils.checks import whole_number
 from firstlight.utils.console import note
 from firstlight.utils.progress import ImageProgress
@@ -115,15 +118,15 @@ def accumulate(
     >>> accumulate(shards, kernel_size=3, progress=False).moments.count
     180
     """
-    window = Window(kernel_size, channels, stride, dilation, max_distance)
-    window.empty()  # which refuses wrong options
+    kind = SumsKind(PatchGeometry(kernel_size, channels, stride, dilation), max_distance)
+    kind.empty()  # which refuses wrong options
     blocks = whole_number("blocks", blocks, 0)
     if not shards:
         raise InputError("there are no shards, expected at least one")
     state = None if state is None else Path(state).expanduser()
-    total = Total.empty(window, blocks, shards)
+    total = Total.empty(kind, blocks, shards)
     if state is not None and state.exists():
-        total = Total.load(state, window, blocks, shards)
+        total = Total.load(state, kind, blocks, shards)
         if progress:
             note(f"{state}: {total.done.sum():,} of {len(shards):,} shards are done, going on")
     if strict and total.broken:
@@ -137,13 +140,13 @@ def accumulate(
         named = ", ".join(f"{name} ({reason})" for name, reason in total.broken[:3])
         raise SourceError(f"no image could be read, {total.broken_count:,} are broken: {named or 'there are none'}")
     return Accumulated(
-        moments=moments_of(total.patches),
-        pixels=total.pixels,
+        moments=total.sums.moments,
+        pixels=total.sums.pixels,
         images=total.images,
         broken_count=total.broken_count,
         broken=total.broken,
         blocks=total.blocks,
-        lags=total.patches if isinstance(total.patches, ImageLags) else None,
+        lags=None if max_distance is None else cast(ImageLags, total.sums),
     )
 
 
@@ -154,7 +157,7 @@ def _work(
     left = [index for index, done in enumerate(total.done) if not done]
     counts = [shards[index].count for index in left]
     images = None if None in counts else sum(count or 0 for count in counts)
-    task = functools.partial(sum_shard, window=total.window, strict=strict, stopping=engine.stopping)
+    task = functools.partial(sum_shard, kind=total.kind, strict=strict, stopping=engine.stopping)
     saved = time.monotonic()
     try:
         with (

@@ -11,8 +11,8 @@ import numpy as np
 from firstlight.errors import SourceError
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.stacks import STACK_BYTES
-from firstlight.patches.moments import PatchMoments
-from firstlight.patches.out_of_core.shard_sums import PatchSums, Window
+from firstlight.patches.geometry import PatchGeometry
+from firstlight.patches.out_of_core.shard_sums import SumsKind
 
 SAMPLE_SECONDS = 3.0
 
@@ -97,16 +97,10 @@ def make_plan(
     SourceError
         None of the images that were sampled can be read.
     """
-    window = Window(kernel_size, channels, stride, dilation, max_distance)
-
-    def nothing() -> list[PatchSums]:
-        pixels = PatchMoments(1, channels)
-        return [window.empty(), pixels] if max_distance is None else [window.empty()]  # which holds the pixels
-
-    summed = nothing()
-    extent = summed[0].extent
-    for sums in nothing():  # loading the compiled loops is not a cost of every image
-        sums.update(np.zeros((1, channels, extent, extent), np.uint8))
+    kind = SumsKind(PatchGeometry(kernel_size, channels, stride, dilation), max_distance)
+    sums, extent = kind.empty(), kind.empty().extent
+    # Loading the compiled loops is not a cost of every image.
+    kind.empty().update(np.zeros((1, channels, extent, extent), np.uint8))
     clock = _Clock()
     reading, summing, count, broken = 0.0, 0.0, 0, 0
     sampled: list[tuple[Shard, int | None]] = []  # and how many images each is known to hold
@@ -117,8 +111,7 @@ def make_plan(
         with closing(iter(read)) as stacks:
             for stack in stacks:
                 reading += clock.lap()
-                for sums in summed:
-                    sums.update(stack)
+                sums.update(stack)
                 summing += clock.lap()
                 count += len(stack)
                 if clock.passed > seconds:
@@ -130,8 +123,8 @@ def make_plan(
     if not count:
         raise SourceError(f"none of the {broken:,} images that were sampled can be read; expected some that can")
     images, counted = _number(shards, sampled)
-    patches = summed[0]
-    held = 8 * (patches.second.size + channels**2)
+    patches = sums.parts[0]
+    held = 8 * sum(part.second.size for part in sums.parts)
     return Plan(
         images=images,
         counted=counted,
@@ -142,7 +135,7 @@ def make_plan(
         workers=workers,
         # A worker holds what it gathers, the stack that it has gathered, its sums and the scratch of lags; the total,
         # the blocks and what is written lie here.
-        memory=workers * (2 * STACK_BYTES + 2 * held + _scratch(patches)) + 2 * held + blocks * 8 * patches.size**2,
+        memory=workers * (2 * STACK_BYTES + 2 * held + patches.scratch_bytes) + 2 * held + blocks * 8 * patches.size**2,
         result_bytes=8 * (patches.second.size + patches.first.size),
     )
 
@@ -180,15 +173,6 @@ def _number(shards: Sequence[Shard], sampled: Sequence[tuple[Shard, int | None]]
         return sum(known), True
     here = sum(_total(shard) if count is None else count for shard, count in sampled)
     return round(here * sum(shard.bytes for shard in shards) / max(1, sum(shard.bytes for shard, _ in sampled))), False
-
-
-def _scratch(patches: PatchSums) -> int:
-    """Bytes that an update of lags takes for a while, on top of its sums and stack."""
-    if isinstance(patches, PatchMoments):
-        return 0
-    from firstlight.patches.kernels.pair_sums import most_cell_bytes
-
-    return most_cell_bytes(patches.kernel_size, patches.channels, patches.max_distance) + patches.second.nbytes
 
 
 def _total(shard: Shard) -> int:
