@@ -108,7 +108,9 @@ def test_wrapping_does_not_change_the_choice(name: str, prefix: str, ordered: bo
     plain, wrap = (bank_of(file_of(shapes, ordered)) for shapes in (shapes_of(name), wrapped(prefix, shapes_of(name))))
     assert wrap.layer == prefix + plain.layer
     assert wrap.batch_norm == (plain.batch_norm and prefix + plain.batch_norm)
-    assert wrap.alternatives == tuple(prefix + other for other in plain.alternatives)
+    # Where all are a helper's or averaged, which of them are that by their own names no longer decides what is first.
+    same = sorted if prefix in ("teacher.", "ema.") else list
+    assert same(wrap.alternatives) == same(prefix + other for other in plain.alternatives)
 
 
 @settings(max_examples=60, deadline=None)
