@@ -11,7 +11,7 @@ from fuzz.seeds import targets
 
 atheris: Any = import_module("atheris")  # only installed where somebody fuzzes
 with atheris.instrument_imports(include=["firstlight.filters"]):
-    import firstlight.filters.choice.choose
+    import firstlight.filters.choice.first_layer
     import firstlight.filters.formats.detect
     import firstlight.filters.formats.exported.reader
     import firstlight.filters.formats.numpy.reader

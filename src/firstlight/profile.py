@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.filters.bank import FilterBank
+from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.basis import PatchBasis
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def energy_profile(
     >>> fl.energy_profile(basis.images, basis).energy.round(4)[:3]  # each component once: flat, 1/sqrt(27)
     array([0.1925, 0.1925, 0.1925])
     """
-    bank = FilterBank.of(bank)
+    bank = load_filters(bank)
     weight = bank.ungrouped().weight
     expected = basis.shape
     if weight.shape[1:] != expected:
@@ -215,7 +215,7 @@ def energy_profile(
             "directions"
         )
     if initial is not None:
-        start = FilterBank.of(initial).ungrouped().weight
+        start = load_filters(initial).ungrouped().weight
         if start.shape != weight.shape:
             raise InputError(
                 f"initial filters are {_shape(start.shape)}; expected {_shape(weight.shape)}, as the filters"

@@ -22,7 +22,7 @@ FAILED = 2
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Looking:
+class InspectionOptions:
     """How `inspect` and `compare` look at networks.
 
     Parameters
@@ -69,12 +69,12 @@ class Looking:
         return options
 
 
-AS_IT_IS = Looking()
+DEFAULTS = InspectionOptions()
 
 
 def inspect(
     *sources: str,
-    looking: Looking = AS_IT_IS,
+    options: InspectionOptions = DEFAULTS,
     initial: str | None = None,
     json: Json = None,
     csv: Output = None,
@@ -107,17 +107,17 @@ def inspect(
     if not sources:
         raise InputError("inspect was given no source; expected a file of weights, or several")
     be_quiet(quiet)
-    start = None if initial is None else load_filters(initial, looking.layer)
-    if start is not None and looking.fold_batch_norm:
+    start = None if initial is None else load_filters(initial, options.layer)
+    if start is not None and options.fold_batch_norm:
         start = start.folded()
     found = inspect_all(
-        load_banks(sources, looking.layer, looking.fold_batch_norm),
-        looking.data,
-        mean=looking.mean,
-        std=looking.std,
+        load_banks(sources, options.layer, options.fold_batch_norm),
+        options.data,
+        mean=options.mean,
+        std=options.std,
         initial=start,
-        data_dir=looking.data_dir,
-        **looking.image_options(),
+        data_dir=options.data_dir,
+        **options.image_options(),
     )
     good = [one for one in found if isinstance(one, Inspection)]
     failures = [one for one in found if isinstance(one, Failure)]
@@ -137,7 +137,7 @@ def inspect(
 
 def compare(
     *sources: str,
-    looking: Looking = AS_IT_IS,
+    options: InspectionOptions = DEFAULTS,
     json: Json = None,
     csv: Output = None,
     html: Output = None,
@@ -169,7 +169,7 @@ def compare(
     if len(sources) < 2:
         raise InputError(f"compare was given {len(sources)} source; expected at least 2")
     be_quiet(quiet)
-    loaded = load_banks(sources, looking.layer, looking.fold_batch_norm)
+    loaded = load_banks(sources, options.layer, options.fold_batch_norm)
     failures = [one for one in loaded if isinstance(one, Failure)]
     banks = [one.ungrouped() for one in loaded if isinstance(one, FilterBank)]
     if len(banks) < 2:
@@ -177,9 +177,9 @@ def compare(
     channels = banks[0].weight.shape[1]
     smallest = np.zeros((1, channels, *(min(bank.weight.shape[axis] for bank in banks) for axis in (2, 3))))
     statistics = patch_statistics(
-        looking.data, looking.data_dir, channels=1 if channels == 1 else 3, **looking.image_options()
+        options.data, options.data_dir, channels=1 if channels == 1 else 3, **options.image_options()
     )
-    found = run(banks, statistics.basis(FilterBank(smallest), looking.mean, looking.std))
+    found = run(banks, statistics.basis(FilterBank(smallest), options.mean, options.std))
     print_comparison(found, result_console(json))
     give_json(json, {"data": statistics.data, **found.to_dict()})
     if csv is not None:

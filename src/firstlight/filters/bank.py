@@ -112,20 +112,6 @@ class FilterBank:
         weight = self.weight * self.scale[:, None, None, None]
         return replace(self, weight=weight, batch_norm="", scale=None, notes=(*self.notes, note))
 
-    @classmethod
-    def of(cls, source: "FilterBank | np.ndarray") -> "FilterBank":
-        """The bank itself, or one made of an array.
-
-        Parameters
-        ----------
-        source : FilterBank or ndarray of shape (K, C, kh, kw)
-
-        Returns
-        -------
-        FilterBank
-        """
-        return source if isinstance(source, FilterBank) else cls(source)
-
     def ungrouped(self) -> "FilterBank":
         """The bank with filters over all input channels: what a filter of a grouped layer does not see is zero."""
         if self.groups == 1:

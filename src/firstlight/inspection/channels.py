@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.filters.bank import FilterBank
+from firstlight.filters import FilterBank, load_filters
 
 # The lower one-sided 95 % / 95 % tolerance bound of the statistic over the 18 families of the first half is -0.083.
 _LEAST_CONTRAST = 0.09
@@ -105,7 +105,7 @@ def channel_order(bank: FilterBank | np.ndarray) -> ChannelOrder:
     >>> channel_order(weight).verdict  # the first channel, weak in detail, is blue
     'bgr'
     """
-    bank = FilterBank.of(bank)
+    bank = load_filters(bank)
     channels, taps = bank.weight.shape[1], bank.weight[0, 0].size
     if channels != 3 or bank.groups != 1:
         groups = f" in {bank.groups} groups" if bank.groups > 1 else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.filters.bank import FilterBank
+from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, correlation, energy_profile
 from firstlight.theory.null import agreement, gaussian_profiles, percentile
@@ -193,7 +193,7 @@ def compare(
     array([[1., 1.],
            [1., 1.]])
     """
-    found = [FilterBank.of(bank).ungrouped() for bank in banks]
+    found = [load_filters(bank).ungrouped() for bank in banks]
     if len(found) < 2:
         raise InputError(f"compare was given {len(found)} filter bank; expected at least 2")
     starts = list(initial) if initial is not None else [None] * len(found)
@@ -233,7 +233,7 @@ def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarr
     if bank.dilation != (1, 1):
         raise InputError(f"the layer {bank.layer} has dilation {bank.dilation}; expected (1, 1)")
     if initial is not None:
-        start = FilterBank.of(initial).ungrouped().weight
+        start = load_filters(initial).ungrouped().weight
         if start.shape != weight.shape:
             raise InputError(f"initial filters have shape {start.shape}; expected {weight.shape}, as the filters")
         weight = weight - start

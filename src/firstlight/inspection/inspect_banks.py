@@ -36,7 +36,7 @@ def inspect(
 
     Parameters
     ----------
-    source : str, Path, torch.nn.Module, ndarray or FilterBank
+    source : str, Path, torch.nn.Module, mapping, Tensor, ndarray or FilterBank
         As for `load_filters`.
     data : optional
         Whose patches to look at the filters with: by default CIFAR-10's, which come with the package; else as for

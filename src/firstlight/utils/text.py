@@ -3,7 +3,10 @@
 Sizes of files and memory are told by `rich.filesize.decimal`: "66.4 kB".
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _LONGEST = 200  # characters of what somebody else's code said
 
@@ -40,15 +43,15 @@ def first_line(error: BaseException, *, kind: bool = False) -> str:
     return printable(f"{name}: {said}" if kind and said else said or name, _LONGEST)
 
 
-def listed(items: Sequence[object], most: int = 8, separator: str = "; ") -> str:
-    """The first few of a list, and how many more there are.
+def listed(items: Sequence[T], most: int = 8, separator: str = "; ", show: Callable[[T], str] = str) -> str:
+    """The first few of a list, and how many more there are; only what is shown is looked at.
 
     Examples
     --------
     >>> listed("ABCDE", most=2), listed("AB", separator=", ")
     ('A; B; and 3 more', 'A, B')
     """
-    shown = separator.join(map(str, items[:most]))
+    shown = separator.join(map(show, items[:most]))
     return f"{shown}{separator.rstrip()} and {len(items) - most} more" if len(items) > most else shown
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.filters import FilterBank
+from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.image_lags import ImageLags
 from firstlight.whitening.curve import AutocorrelationCurve
 
@@ -117,7 +117,7 @@ class LagMoments:
         InputError
             The filters have another shape than the patches, are dilated, or respond to nothing in the images.
         """
-        bank = FilterBank.of(bank)
+        bank = load_filters(bank)
         if bank.weight.shape[1:] != self.shape or bank.dilation != (1, 1):
             shape = " x ".join(map(str, bank.weight.shape[1:]))
             raise InputError(

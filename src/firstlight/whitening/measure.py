@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.filters import FilterBank
+from firstlight.filters import FilterBank, load_filters
 from firstlight.images import ImageStream, load_images
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.normalise import checked_normalisation
@@ -83,7 +83,7 @@ def autocorrelation(
         images = ImageLags.load(Path(images).expanduser())
     elif not isinstance(images, ImageLags | ImageStream):
         images = load_images(images)
-    bank = pixel_bank(images.channels) if bank is None else FilterBank.of(bank)
+    bank = pixel_bank(images.channels) if bank is None else load_filters(bank)
     window = bank.weight.shape[2:]
     if isinstance(images, ImageLags):
         lags = images if max_distance is None else images.up_to(max_distance)

@@ -10,7 +10,7 @@ from torch import nn
 
 from firstlight.filters import FilterBank, load_filters
 from firstlight.filters.choice.batch_norm import find_batch_norm
-from firstlight.filters.choice.choose import bank_of
+from firstlight.filters.choice.first_layer import bank_of
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune, spectral_norm, weight_norm
 
 from firstlight.errors import SourceError
-from firstlight.filters.choice.choose import bank_of
+from firstlight.filters.choice.first_layer import bank_of
 from firstlight.filters.choice.reparametrised import effective_entries
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 

@@ -150,7 +150,7 @@ def test_no_code_is_run(name, planted):
         (b"](cargparse\nNamespace\n", "holds an instance of argparse.Namespace"),
         (b"cvision.models\nResNet\n)\x81", "is a whole vision.models.ResNet object"),
         (b"X\6\0\0\0modulecvision.models\nResNet\n", "is a whole vision.models.ResNet object"),
-        (b"]X\4\0\0\0os\n\x1bX\1\0\0\0A\x93", r"holds an instance of os\?\?\.A"),
+        (b"]X\4\0\0\0os\n\x1bX\1\0\0\0A\x93", r"holds an instance of os\\n\\x1b\.A"),
         (b"X\x0b\0\0\0collectionsX\x14\0\0\0OrderedDict.fromkeys\x93", "OrderedDict.fromkeys"),
     ],
 )

@@ -150,7 +150,7 @@ def fields(**other: Any) -> dict[str, Any]:
         (b'{"a\\nb":1}', r"a tensor is called 'a\\nb'; expected a printable name"),
         (b'{"\\ud800":1}', "expected a printable name"),
         (b'{"":1}', "expected a printable name"),
-        ({"x" * 1001: GOOD}, r"a tensor is called 'x+\.\.\.; expected a printable name"),
+        ({"x" * 1001: GOOD}, r"a tensor is called 'x+\.\.\.'; expected a printable name"),
         ({"w": 1}, "w: expected dtype, shape and data_offsets"),
         ({"w": {}}, "w: expected dtype, shape and data_offsets"),
         (fields(dtype=1), "w: expected dtype, shape and data_offsets"),

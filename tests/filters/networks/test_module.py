@@ -458,11 +458,6 @@ def test_lazy_candidates_can_be_listed():
         load_filters(Lazy(), layer="nowhere")
 
 
-def test_a_parameter_is_no_network():
-    with pytest.raises(InputError, match="source is of type Parameter; expected"):
-        load_filters(nn.Conv2d(3, 4, 3).weight)
-
-
 def test_complex_weights_are_refused_rather_than_halved():
     with pytest.raises((SourceError, InputError)):
         load_filters(nn.Sequential(nn.Conv2d(3, 4, 3, dtype=torch.complex64)), layer="0")

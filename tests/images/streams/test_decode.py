@@ -14,7 +14,7 @@ from tests.images.streams.files import bomb, chunk, chw, exif, noise, pillow, pn
 from firstlight.images.streams.decode import decode, planes
 from firstlight.images.streams.resize import Geometry, Undecodable
 
-AS_IT_IS = Geometry.of(None, None)
+UNCHANGED = Geometry.of(None, None)
 RGB, GRAY = noise(11, 7, 3), noise(11, 7)
 ALPHA = noise(11, 7, 4)
 DEEP, DEEP_GRAY, DEEP_ALPHA = (
@@ -32,7 +32,7 @@ ALPHA_LAST, WHITE, BLACK = (
 
 
 def read(content: bytes, channels: int = 3) -> np.ndarray:
-    return decode(io.BytesIO(content), channels, AS_IT_IS)
+    return decode(io.BytesIO(content), channels, UNCHANGED)
 
 
 def saved(image: Image.Image, form: str, **options: Any) -> bytes:
@@ -297,8 +297,8 @@ def test_damaged_files_are_read_or_refused(content: bytes, data: st.DataObject) 
 
 
 def test_images_that_pillow_holds() -> None:
-    np.testing.assert_array_equal(planes(Image.fromarray(RGB), 3, AS_IT_IS), chw(RGB))
-    np.testing.assert_array_equal(planes(Image.fromarray(DEEP_GRAY), 1, AS_IT_IS)[0], rounded(DEEP_GRAY))
+    np.testing.assert_array_equal(planes(Image.fromarray(RGB), 3, UNCHANGED), chw(RGB))
+    np.testing.assert_array_equal(planes(Image.fromarray(DEEP_GRAY), 1, UNCHANGED)[0], rounded(DEEP_GRAY))
 
 
 @pytest.mark.parametrize("by", [["RGBA", "RGBa"], ["LA", "La"], ["LA", "PA"], ["RGBX"], ["P"], ["1"]])
@@ -307,14 +307,14 @@ def test_modes_that_are_opaque_when_alpha_is_full(by: list[str]) -> None:
     pixels = chw(np.asarray(image))
     for mode in by:
         image = image.convert(mode)
-    np.testing.assert_array_equal(planes(image, 3, AS_IT_IS), pixels)
-    np.testing.assert_array_equal(planes(image, 1, AS_IT_IS), pixels[:1])
+    np.testing.assert_array_equal(planes(image, 3, UNCHANGED), pixels)
+    np.testing.assert_array_equal(planes(image, 1, UNCHANGED), pixels[:1])
 
 
 @pytest.mark.parametrize(("by", "reason"), [("F", "floating"), ("I", "signed"), ("HSV", "HSV")])
 def test_modes_without_an_8_bit_meaning(by: str, reason: str) -> None:
     with pytest.raises(Undecodable, match=reason):
-        planes(Image.fromarray(RGB).convert("RGB" if by == "HSV" else "L").convert(by), 3, AS_IT_IS)
+        planes(Image.fromarray(RGB).convert("RGB" if by == "HSV" else "L").convert(by), 3, UNCHANGED)
 
 
 def test_guard_against_bombs_is_pillows_own(monkeypatch: pytest.MonkeyPatch) -> None:

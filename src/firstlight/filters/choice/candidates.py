@@ -1,4 +1,22 @@
-"""Which tensors of a bare state dict may be a first layer over images, and how likely each is."""
+"""Which tensors of a bare state dict may be a first layer over images, and how likely each is.
+
+A worked example: six tensors of a checkpoint, in its order.
+
+    model.blocks.weight     4 x 1 x 3 x 3   may be: the only one with a single channel might take gray images
+    model.stem.weight       4 x 3 x 3 x 3   may be, and three channels are evidence enough
+    model.head.weight       2 x 4 x 1 x 1   not possible: of one pixel, and not of three channels
+    ema.stem.weight         4 x 3 x 3 x 3   may be, but "ema" is a moving average of weights
+    teacher.conv1.weight    8 x 3 x 3 x 3   may be, but "teacher" is a network beside the one that matters
+    optimizer.exp_avg       4 x 3 x 3 x 3   no candidate: an optimiser keeps it
+
+What may be is ranked by role (0 for the network's own, 1 averaged, 2 a helper's), then by how unlike RGB its channels
+are, and only then by name and place:
+
+    model.stem      role 0, unlikeness 0   is chosen
+    model.blocks    role 0, unlikeness 1
+    ema.stem        role 1
+    teacher.conv1   role 2
+"""
 
 import math
 import re

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from firstlight.errors import SourceError
-from firstlight.filters.formats.messages import joined
+from firstlight.utils.text import first_line
 
 LARGEST_DIRECTORY = 1 << 24  # bytes: more than 100,000 tensors; the list takes ten times as much memory
 LARGEST_JSON = 1 << 24  # bytes; 16 MiB of hostile JSON unfold to some 600 MiB, and no real graph comes near
@@ -38,7 +38,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         try:
             archive = zipfile.ZipFile(file)
         except _BAD_DIRECTORY as error:
-            raise zipfile.BadZipFile(joined(error)) from None
+            raise zipfile.BadZipFile(first_line(error)) from None
         file.most = None
         with archive:
             yield archive

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from firstlight.errors import FirstlightError, SourceError
 from firstlight.filters.bank import FilterBank
-from firstlight.filters.choice.choose import bank_of
+from firstlight.filters.choice.first_layer import bank_of
 from firstlight.filters.choice.tensors import TensorFile
 from firstlight.filters.formats.archives import open_archive
-from firstlight.filters.formats.messages import listed
-from firstlight.filters.formats.run_records import RECORDS, one_record
+from firstlight.filters.formats.safetensors.run_records import RECORDS, one_record
+from firstlight.utils.text import listed
 
 _HDF5, _NPY, _ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK"
 _FORMATS = (

@@ -11,7 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
-from firstlight.filters.formats.messages import first_line, listed
+from firstlight.filters.networks.in_memory import as_array
+from firstlight.utils.text import first_line, listed
 
 _CANDIDATES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 # What a convolution is called below autograd, and in inference mode, where it arrives undivided.
@@ -96,7 +97,9 @@ def filters_from_module(module: nn.Module, layer: str | None = None, example: to
             return _of_found(module, modules, found)
         except (Exception, SystemExit) as error:  # whatever somebody's forward() raises on input that it does not like
             # The first input has the network's own channels: what it says about that one helps most.
-            failure = failure or f"forward fails on an input of shape {tuple(tensor.shape)}: {first_line(error)}"
+            failure = (
+                failure or f"forward fails on an input of shape {tuple(tensor.shape)}: {first_line(error, kind=True)}"
+            )
         else:
             failure = f"a forward pass on an input of shape {tuple(tensor.shape)} executes no convolution"
             break
@@ -131,19 +134,12 @@ def _settings(conv: nn.Conv2d) -> dict[str, Any]:
 
 
 def _bank(module: nn.Module, layer: str, weight: torch.Tensor, settings: dict[str, Any]) -> FilterBank:
-    if weight.is_meta:
-        raise SourceError(
-            f"{layer}: the weight is on the meta device and has no values; expected a loaded network: load its weights"
-        )
-    if weight.is_complex():
-        raise InputError(f"{layer}: the weights are complex; expected real filters")
-
     def pair(value: Any) -> tuple[int, int]:
         value = [value] if isinstance(value, int) else [0] if isinstance(value, str) else list(value)
         return int(value[0]), int(value[-1])
 
     return FilterBank(
-        weight.detach().to("cpu", torch.float64).numpy(),
+        as_array(weight, f"{layer}: the weight"),
         layer=layer,
         source=type(module).__name__,
         stride=pair(settings["stride"]),

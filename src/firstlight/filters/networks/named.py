@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import FirstlightError, InputError, SourceError
 from firstlight.filters.bank import FilterBank
+from firstlight.utils.text import first_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -118,6 +119,4 @@ def _failing(source: str, what: str) -> Iterator[None]:
             f"{source!r} needs the module {error.name}, which is not installed; install it, or go to its folder"
         ) from None
     except (Exception, SystemExit) as error:
-        lines = str(error).strip().splitlines()
-        reason = f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
-        raise SourceError(f"{source!r}: {what} ({reason})") from None
+        raise SourceError(f"{source!r}: {what} ({first_line(error, kind=True)})") from None

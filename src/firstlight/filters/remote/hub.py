@@ -9,12 +9,13 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
-from firstlight.filters.formats.messages import listed, named
+from firstlight.filters.formats.refusals import named
 from firstlight.filters.formats.safetensors.header import header_length, parse_index, parse_json
 from firstlight.filters.formats.safetensors.reader import join_shards, tensor_entries
 from firstlight.filters.remote.ranges import MissingFile, RemoteFile, Traffic
 from firstlight.filters.remote.web import Web, origin
 from firstlight.images.download import Deadline
+from firstlight.utils.text import listed, printable
 
 _HUB = "https://huggingface.co"
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -92,13 +93,15 @@ def _read_hub(source: str) -> TensorFile:
 def _parse(source: str) -> tuple[str, str, str, str | None]:
     found = _SOURCE.fullmatch(source)
     if found is None:
-        raise InputError(f"the source is {ascii(source)[:200]}; expected hf:OWNER/NAME[@REVISION][/FILE]")
+        raise InputError(f"the source is '{printable(source, 200)}'; expected hf:OWNER/NAME[@REVISION][/FILE]")
     owner, name, revision, file = found[1], found[2], unquote(found[3] or "main"), found[4]
     if ".." in owner + "/" + name or not re.fullmatch(r"[\w+-][\w.+/-]*", revision) or ".." in revision:
-        raise InputError(f"the source is {ascii(source)[:200]}; expected names of letters, digits, dots and dashes")
+        raise InputError(
+            f"the source is '{printable(source, 200)}'; expected names of letters, digits, dots and dashes"
+        )
     if file is not None:
         if {"", ".", ".."} & {*file.split("/")} or "\\" in file or not file.isprintable():
-            raise InputError(f"the source is {ascii(source)[:200]}; expected the name of a file in the repository")
+            raise InputError(f"the source is '{printable(source, 200)}'; expected the name of a file in the repository")
         _check_kind(file)
     return owner, name, revision, file
 
@@ -107,7 +110,7 @@ def _check_kind(path: str) -> None:
     suffix = PurePosixPath(path).suffix.lower()
     if suffix in _OTHERS or (suffix == ".json" and not path.endswith(_INDEX)):
         raise InputError(
-            f"{ascii(path)[1:200]} is a {suffix} file; only safetensors can be read over the web: download it, and "
+            f"{printable(path, 200)} is a {suffix} file; only safetensors can be read over the web: download it, and "
             "give its path"
         )
 

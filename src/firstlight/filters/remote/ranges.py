@@ -8,9 +8,11 @@ from typing import Any
 
 import requests
 import urllib3
+from rich.filesize import decimal
 
 from firstlight.errors import SourceError
 from firstlight.filters.remote.web import BrokenOff, Web, reason
+from firstlight.utils.text import counted, printable
 
 _CHUNK = 1 << 14
 _MOST_STREAMED = 2 << 30  # bytes to read from a server that only sends whole files
@@ -43,11 +45,11 @@ class Traffic(Sequence[str]):
         return 1
 
     def __getitem__(self, index: Any) -> Any:
-        received, size = _bytes(self.received), _bytes(max(self.size, self.received))
+        received, size = decimal(self.received), decimal(max(self.size, self.received))
         if self.streamed:
             note = f"the server does not support range requests: {received} were read"
         else:
-            note = f"{received} of {size} read in {self.requests} request{'s' if self.requests != 1 else ''}"
+            note = f"{received} of {size} read in {counted(self.requests, 'request')}"
         return (note,)[index]
 
 
@@ -137,8 +139,8 @@ class RemoteFile:
         self._etag = self._etag or etag
         if not partial and (stop := min(end, self.size or end)) > _MOST_STREAMED:
             raise SourceError(
-                f"the server does not support range requests, and {_bytes(stop)} would have to be read, more than "
-                f"{_bytes(_MOST_STREAMED)}: download the file, and give its path"
+                f"the server does not support range requests, and {decimal(stop)} would have to be read, more than "
+                f"{decimal(_MOST_STREAMED)}: download the file, and give its path"
             )
         if not partial and (start > 0 or self.size is None or self.size > end):
             self._traffic.streamed = True
@@ -175,17 +177,10 @@ def _content_range(response: requests.Response, start: int, end: int) -> tuple[i
         if first == start and (start <= last < end if size is None else last == min(end, size) - 1 >= start):
             return size, first
     raise SourceError(
-        f"the server answered with {ascii(text)[:60]}, not with bytes {start}-{end - 1} that were asked for"
+        f"the server answered with {printable(text, 60)}, not with bytes {start}-{end - 1} that were asked for"
     )
 
 
 def _content_length(response: requests.Response) -> int | None:
     text = response.headers.get("Content-Length", "")
     return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else None
-
-
-def _bytes(count: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}" if count < 999.5 * size else f"{count / size:.0f} {unit}"
-    return f"{count} bytes"

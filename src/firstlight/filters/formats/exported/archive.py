@@ -15,7 +15,7 @@ from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
 from firstlight.filters.formats.archives import read_member
 from firstlight.filters.formats.dtypes import item_size, to_float64
-from firstlight.filters.formats.messages import listed
+from firstlight.utils.text import listed
 
 _FARTHEST = 1 << 30  # bytes into a shared storage that may have to be read over before the weight begins
 _SHOWN = 8

@@ -15,7 +15,8 @@ from firstlight.filters.choice.batch_norm import multiplier
 from firstlight.filters.formats.archives import open_archive
 from firstlight.filters.formats.exported.archive import ExportedArchive, whole
 from firstlight.filters.formats.exported.graph import ExportedGraph, Node
-from firstlight.filters.formats.messages import listed, refusing
+from firstlight.filters.formats.refusals import named, refusing
+from firstlight.utils.text import listed
 
 
 def is_exported(names: list[str]) -> bool:
@@ -48,7 +49,7 @@ def read_exported(path: Path, source: str, layer: str | None = None) -> FilterBa
     InputError
         `layer` names no convolution.
     """
-    with refusing(source, "a program as torch.export.save writes it"), open_archive(path) as archive:
+    with named(source), refusing("a program as torch.export.save writes it"), open_archive(path) as archive:
         program = _Program(ExportedArchive(archive, source), source)
         chosen, others = program.first() if layer is None else (program.named(layer), [])
         bank = program.bank(chosen)

@@ -7,7 +7,7 @@ from typing import Any
 
 from firstlight.errors import FirstlightError, InputError, SourceError
 from firstlight.filters.formats.keras.layers import PASSED, REFUSED, TAKEN, KerasLayer, checked_name, is_model
-from firstlight.filters.formats.messages import listed
+from firstlight.utils.text import listed
 
 _MOST_EDGES, _DEEPEST = 1_000_000, 20
 # What a layer's input comes from: the network's input, a convolution, another layer with weights.

@@ -17,7 +17,7 @@ import numpy as np
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
 from firstlight.filters.formats.archives import LARGEST_JSON, open_archive, read_member
-from firstlight.filters.formats.messages import listed
+from firstlight.utils.text import listed, printable
 
 _MOST_NAMES = 1 << 16
 _UNPACKED = 1 << 29  # bytes to which the compressed weights of a .keras file may unfold
@@ -56,7 +56,7 @@ def open_hdf5(path: Path, source: str, stack: ExitStack) -> tuple[Any, str | Non
         return path, None
     archive = stack.enter_context(open_archive(path))
     if "model.weights.h5" not in archive.NameToInfo:
-        members = listed(archive.namelist(), separator=", ")[:200]
+        members = printable(listed(archive.namelist(), separator=", "), 200)
         raise SourceError(
             f"{source}: its members are {members}; expected model.weights.h5, as in a .keras file that is not sharded"
         )

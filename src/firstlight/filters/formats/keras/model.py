@@ -15,13 +15,13 @@ import numpy as np
 from firstlight.errors import FirstlightError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.choice.batch_norm import multiplier
-from firstlight.filters.choice.choose import bank_of
+from firstlight.filters.choice.first_layer import bank_of
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 from firstlight.filters.formats.keras.graph import KerasGraph
 from firstlight.filters.formats.keras.hdf5 import dtype_of, numbers_of, open_hdf5, text_of
 from firstlight.filters.formats.keras.layers import KERNELS, KerasLayer, checked_name, is_model, pair
 from firstlight.filters.formats.keras.weights import LegacyWeights, Weights, weights_of
-from firstlight.filters.formats.messages import refusing
+from firstlight.filters.formats.refusals import named, refusing
 
 _EPSILON = 1e-3  # of Keras's batch normalisation, where the file does not say
 _SHOWN = 8
@@ -31,7 +31,7 @@ def read_in_process(path: Path, source: str, layer: str | None = None) -> Filter
     """As `read_keras`, without the limits on time and memory; only for files that are known."""
     import h5py
 
-    with refusing(source, "a Keras file"), ExitStack() as stack:
+    with named(source), refusing("a Keras file"), ExitStack() as stack:
         hdf5, config = open_hdf5(path, source, stack)
         file = stack.enter_context(h5py.File(hdf5, "r"))
         config = text_of(file, "model_config") if config is None else config

@@ -10,6 +10,7 @@ from typing import Any
 from firstlight.errors import SourceError
 from firstlight.filters.formats.keras.hdf5 import child_of, names_of, text_of
 from firstlight.filters.formats.keras.layers import KerasLayer
+from firstlight.utils.text import printable
 
 _MOST_GROUPS, _DEEPEST = 1 << 16, 20
 
@@ -30,7 +31,7 @@ def weights_of(file: Any, source: str) -> "Weights":
     if any(name in file for name in ("layers", "_layer_checkpoint_dependencies")) or modern.kernels():
         return modern
     raise SourceError(
-        f"{source}: is HDF5, but holds {', '.join(file)[:100] or 'nothing'}; expected it as Keras writes it"
+        f"{source}: is HDF5, but holds {printable(', '.join(file), 100) or 'nothing'}; expected it as Keras writes it"
     )
 
 

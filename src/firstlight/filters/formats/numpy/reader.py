@@ -3,7 +3,6 @@
 import io
 import math
 import stat
-import tokenize
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,15 +17,14 @@ from numpy.lib import format as npy
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 from firstlight.filters.formats.archives import open_archive
-from firstlight.filters.formats.messages import joined, named
+from firstlight.filters.formats.refusals import named, refusing
 from firstlight.utils.damage import DAMAGE
+from firstlight.utils.text import printable
 
 _LARGEST_HEADER = 4096  # bytes; NumPy's own, of the numbers that weights are, have 128
 _MOST_ARRAYS = 5000
 _CHUNK = 1 << 20
-# What evaluating a damaged literal, or making a type of it, raises.
-_BAD_LITERAL = (ValueError, TypeError, SyntaxError, IndexError, KeyError, AttributeError, OverflowError)
-_BAD_LITERAL += (RecursionError, MemoryError, tokenize.TokenError)
+_EXPECTED = "a file of numpy.save or numpy.savez"
 
 
 class _Array(NamedTuple):
@@ -59,7 +57,7 @@ def read_numpy(path: Path, source: str) -> TensorFile:
     SourceError
         The file cannot be read, is cut off, or is neither.
     """
-    with named(source), _damage():
+    with named(source), refusing(_EXPECTED):
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write into it
             raise SourceError("is not a regular file; expected a .npy or .npz file")
         with path.open("rb") as file:
@@ -87,8 +85,8 @@ def _archive(path: Path, source: str) -> TensorFile:
             if name == info.filename:
                 continue
             if not name.isprintable() or name in entries:
-                raise SourceError(f"the archive has {ascii(name)[:100]} twice, or that is no name: it is damaged")
-            with named(name), _damage(), _open_member(archive, info) as member:
+                raise SourceError(f"the archive has {printable(name, 100)} twice, or that is no name: it is damaged")
+            with named(name), refusing(_EXPECTED), _open_member(archive, info) as member:
                 array = _header(member)
             entries[name] = _entry(name, array, partial(_member, path, info), source)
     if not entries:
@@ -100,7 +98,7 @@ def _entry(
     name: str, array: _Array, opener: Callable[[], AbstractContextManager[IO[bytes]]], source: str
 ) -> TensorEntry:
     def load() -> np.ndarray:
-        with named(f"{source}: {name}"), _damage():
+        with named(f"{source}: {name}"), refusing(_EXPECTED):
             _check_dtype(array.dtype)
             with opener() as file:
                 return _values(file, array)
@@ -136,7 +134,7 @@ def _check_dtype(dtype: np.dtype) -> None:
             "float32"
         )
     if dtype.kind not in "fiub":
-        raise SourceError(f"holds {dtype.name[:40]}; expected an array of numbers")
+        raise SourceError(f"holds {printable(dtype.name, 40)}; expected an array of numbers")
 
 
 def _header(file: IO[bytes]) -> _Array:
@@ -150,12 +148,12 @@ def _header(file: IO[bytes]) -> _Array:
             if read is None:  # 3.0 differs by the names of fields alone, and weights have none
                 raise SourceError(f"is of version {version[0]}.{version[1]} of NumPy's format; expected 1.0 or 2.0")
             shape, fortran, dtype = read(start, max_header_size=_LARGEST_HEADER)
-    except _BAD_LITERAL:
+    except DAMAGE:  # what NumPy's evaluating of a literal, or making a type of it, raises
         raise SourceError("the header of the array is damaged, or of a type that NumPy lacks") from None
     # Beyond this NumPy refuses even an array without elements.
     too_large = math.prod(max(n, 1) for n in shape) * max(dtype.itemsize, 1) >= 2**62
     if len(shape) > 64 or any(type(n) is not int or n < 0 for n in shape) or too_large:
-        raise SourceError(f"no array has the shape {ascii(shape)[:100]}: the file is damaged")
+        raise SourceError(f"no array has the shape {printable(str(shape), 100)}: the file is damaged")
     return _Array(shape, fortran, dtype, start.tell())
 
 
@@ -172,15 +170,3 @@ def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[IO
 def _member(path: Path, info: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
     with open_archive(path) as archive, _open_member(archive, info) as member:
         yield member
-
-
-@contextmanager
-def _damage() -> Iterator[None]:
-    try:
-        yield
-    except zipfile.BadZipFile as error:
-        raise SourceError(f"is damaged, or no NumPy file ({joined(error)})") from None
-    except OSError as error:
-        raise SourceError(f"cannot be read ({error.strerror or type(error).__name__})") from None
-    except DAMAGE as error:
-        raise SourceError(f"is damaged ({type(error).__name__})") from None

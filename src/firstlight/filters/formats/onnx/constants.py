@@ -10,7 +10,7 @@ from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
 from firstlight.filters.formats.onnx.graph import Graph, Node
 from firstlight.filters.formats.onnx.parts import OnnxParts, decoded, shown
-from firstlight.filters.formats.onnx.tensors import Constant, stored
+from firstlight.filters.formats.onnx.stored import Constant, stored
 
 _DEEPEST = 16  # operators between what is stored and what is used
 _MOST_NUMBERS = 2 * LARGEST  # in all constants of a model together, those on the way included

@@ -141,7 +141,7 @@ class Graph:
 
 
 @dataclass(frozen=True)
-class Met:
+class FirstLayers:
     """What an image meets first: the layers with weights that nothing but the image leads to, nearest first."""
 
     image: tuple[Input, ...]
@@ -149,17 +149,17 @@ class Met:
     others: tuple[Node, ...]
 
 
-def first_met(graph: Graph) -> Met:
+def first_layers(graph: Graph) -> FirstLayers:
     """Follow the image, or else any input, to the first layers.
 
     The image is the input of four axes with 1 to 4 channels; next, one of three axes with so many; then any.
     """
     for axes in (("NCHW", "NHWC"), ("CHW", "HWC")):
         image = tuple(put for put in graph.inputs if put.axes in axes)
-        met = _follow(graph, image)
+        first = _follow(graph, image)
         # Three axes may be something else than an image: then only a convolution is an answer.
-        if met.convolutions or (met.others and "NCHW" in axes):
-            return met
+        if first.convolutions or (first.others and "NCHW" in axes):
+            return first
     return _follow(graph, tuple(graph.inputs))
 
 
@@ -180,7 +180,7 @@ def way_to(graph: Graph, node: Node, image: set[str]) -> list[Node]:
     return way
 
 
-def _follow(graph: Graph, image: tuple[Input, ...]) -> Met:
+def _follow(graph: Graph, image: tuple[Input, ...]) -> FirstLayers:
     # How many nodes each tensor is away from the image, while nothing but the image is in it; a tensor that some layer
     # has had a part in is in `behind`.
     distance = {put.name: 0 for put in image}
@@ -197,7 +197,7 @@ def _follow(graph: Graph, image: tuple[Input, ...]) -> Met:
             found.append((min(away), node))
         behind.update(node.outputs)
     nodes = [node for _, node in sorted(found, key=lambda pair: pair[0])]
-    return Met(
+    return FirstLayers(
         image,
         tuple(node for node in nodes if node.is_convolution),
         tuple(node for node in nodes if not node.is_convolution),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
+from firstlight.filters.formats.refusals import readable
+from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -68,7 +70,7 @@ def open_onnx(path: Path) -> OnnxParts:
     """
     from onnx import FunctionProto, GraphProto, ModelProto, TensorProto
 
-    try:
+    with readable():
         if not path.is_file():
             raise SourceError("is not a file; expected an ONNX model")
         with path.open("rb") as file:
@@ -76,8 +78,6 @@ def open_onnx(path: Path) -> OnnxParts:
             if not 0 < size <= LARGEST_FILE:
                 raise SourceError(f"has {size:,} bytes; expected an ONNX model, of 1 to {LARGEST_FILE:,} bytes")
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise SourceError(f"cannot be read ({error.strerror or error})") from None
     walk = _Walk(data)
     parts = OnnxParts(data, GraphProto())
     pieces: list[bytes] = []
@@ -121,14 +121,8 @@ def decoded(name: str | bytes) -> str:
 
 
 def shown(name: str) -> str:
-    """A name out of a file as a message can show it: one line, no control characters, not too long."""
-    name = printable(name)
-    return name if len(name) <= 160 else f"{name[:157]}..."
-
-
-def printable(name: str) -> str:
-    """A name without control characters, which a terminal would obey."""
-    return name if name.isprintable() else ascii(name)
+    """A name out of a file as a message can show it."""
+    return printable(name, 160)
 
 
 class _Walk:

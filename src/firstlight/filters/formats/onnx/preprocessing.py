@@ -8,6 +8,7 @@ from firstlight.errors import SourceError
 from firstlight.filters.choice.batch_norm import EPSILON, multiplier
 from firstlight.filters.formats.onnx.constants import Constants
 from firstlight.filters.formats.onnx.graph import Graph, Input, Node, way_to
+from firstlight.utils.text import listed
 
 _MOST_CHANNELS = 4096
 _SAME = {"Identity", "Cast", "Dropout", "QuantizeLinear", "DynamicQuantizeLinear"}  # but for rounding
@@ -74,8 +75,7 @@ def preparation(graph: Graph, constants: Constants, image: tuple[Input, ...], no
             break
     notes = _described(arrived)
     if others:
-        more = f" and {len(others) - 6} more" if len(others) > 6 else ""
-        notes.append(f"the image goes through {', '.join(others[:6])}{more} before it reaches the layer")
+        notes.append(f"the image goes through {listed(others, 6, ', ')} before it reaches the layer")
     return notes
 
 

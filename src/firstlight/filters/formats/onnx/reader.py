@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.choice.batch_norm import EPSILON, multiplier
 from firstlight.filters.formats.onnx.constants import Constants, dequantized
-from firstlight.filters.formats.onnx.graph import CONVOLUTIONS, Graph, Met, Node, first_met
-from firstlight.filters.formats.onnx.parts import OnnxParts, decoded, open_onnx, printable, shown
+from firstlight.filters.formats.onnx.graph import CONVOLUTIONS, FirstLayers, Graph, Node, first_layers
+from firstlight.filters.formats.onnx.parts import OnnxParts, decoded, open_onnx, shown
 from firstlight.filters.formats.onnx.preprocessing import preparation
-from firstlight.filters.formats.onnx.tensors import Constant
+from firstlight.filters.formats.onnx.stored import Constant
+from firstlight.filters.formats.refusals import named
+from firstlight.utils.text import listed, printable
 
 # Names that exporters number: they say nothing of the layer.
 _ANONYMOUS = re.compile(r"(onnx::.*|(val|tmp|_v|t)?_?\d+|)")
@@ -50,21 +53,18 @@ def read_onnx(path: Path, source: str, layer: str | None = None) -> FilterBank:
         import onnx  # noqa: F401
     except ImportError:
         raise SourceError(f"{source}: reading ONNX models needs onnx: pip install 'firstlight[onnx]'") from None
-    try:
-        with np.errstate(all="ignore"):  # what is not finite is told once the weights are there
-            return _read(open_onnx(path), path.parent, source, layer)
-    except SourceError as error:
-        raise SourceError(f"{source}: {error}") from None
+    with named(source), np.errstate(all="ignore"):  # what is not finite is told once the weights are there
+        return _read(open_onnx(path), path.parent, source, layer)
 
 
 def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> FilterBank:
     graph = Graph(parts)
     constants = Constants(graph, parts, folder)
-    met = first_met(graph)
+    first = first_layers(graph)
     if layer is None:
-        if not met.convolutions:
-            raise SourceError(_nothing(graph, constants, met))
-        node, *rest = met.convolutions
+        if not first.convolutions:
+            raise SourceError(_nothing(graph, constants, first))
+        node, *rest = first.convolutions
     else:
         node, rest = _named(graph, constants, layer, source), []
     kernel = _kernel(graph, constants, node)
@@ -78,12 +78,12 @@ def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> Fil
     groups = node.number("group", 1)
     if groups < 1 or len(weight) % groups:
         raise SourceError(f"{node} has {groups} groups; expected a divisor of its {len(weight)} filters")
-    weight = _upright(node, weight, groups, met)
+    weight = _upright(node, weight, groups, first)
     stride, dilation = _pair(node, "strides"), _pair(node, "dilations")
     padding = _padding(node, weight.shape[2:], stride, dilation, notes)
     batch_norm, scale = _batch_norm(graph, constants, node, len(weight), notes)
-    if node in met.convolutions:
-        notes = [*preparation(graph, constants, met.image, node, weight.shape[1] * groups), *notes]
+    if node in first.convolutions:
+        notes = [*preparation(graph, constants, first.image, node, weight.shape[1] * groups), *notes]
     return FilterBank(
         weight,
         layer=name,
@@ -103,15 +103,15 @@ def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> Fil
 # Which convolution
 
 
-def _nothing(graph: Graph, constants: Constants, met: Met) -> str:
+def _nothing(graph: Graph, constants: Constants, first: FirstLayers) -> str:
     """Why there is no first layer to be read."""
     others = [node for node in graph.order if node.is_convolution]
     hint = f"; its convolutions are {_listed(constants, others)}: take one with layer=NAME" if others else ""
-    if not met.others:
+    if not first.others:
         circle = "" if len(graph.order) == len(graph.nodes) else ", and its nodes form a circle"
         names = ", ".join(shown(put.name) for put in graph.inputs[:8]) or "none"
         return f"no convolution is reached from its inputs ({names}){circle}; expected a convolutional network{hint}"
-    node = met.others[0]
+    node = first.others[0]
     if "Conv" in node.op:
         why = "; expected an ordinary two-dimensional convolution"
     elif (node.domain, node.op) in graph.functions:
@@ -153,8 +153,7 @@ def _label(constants: Constants, node: Node) -> str:
 
 
 def _listed(constants: Constants, nodes: list[Node]) -> str:
-    shown_ones = "; ".join(_label(constants, node) for node in nodes[:8])
-    return shown_ones + (f"; and {len(nodes) - 8} more" if len(nodes) > 8 else "")
+    return listed(nodes, show=partial(_label, constants))
 
 
 def _alternatives(constants: Constants, node: Node, rest: list[Node]) -> tuple[str, ...]:
@@ -196,14 +195,14 @@ def _later_scale(graph: Graph, constants: Constants, node: Node) -> Constant:
     raise SourceError("its result is not multiplied with a constant scale")
 
 
-def _upright(node: Node, weight: np.ndarray, groups: int, met: Met) -> np.ndarray:
+def _upright(node: Node, weight: np.ndarray, groups: int, first: FirstLayers) -> np.ndarray:
     """The weight as (K, C, kh, kw), where an operator for NHWC may keep its channels last."""
     declared = node.ints("kernel_shape")
     fits = [declared is None or weight.shape[2:] == declared, declared is None or weight.shape[1:3] == declared]
     if not node.op.startswith("Nhwc"):
         fits[1] = False
     elif all(fits):
-        counts = {put.shape[put.axes.index("C")] for put in met.image if put.shape and put.axes}
+        counts = {put.shape[put.axes.index("C")] for put in first.image if put.shape and put.axes}
         fits = [groups * weight.shape[1] in counts, groups * weight.shape[3] in counts]
     if sum(fits) != 1:
         raise SourceError(

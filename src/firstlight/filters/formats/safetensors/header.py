@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from firstlight.errors import SourceError
+from firstlight.utils.text import first_line, printable
 
 LARGEST_HEADER = 100_000_000  # bytes, the limit of the format's own library
 _MOST_SHARDS = 1000
@@ -133,7 +134,9 @@ def parse_index(raw: bytes | bytearray) -> dict[str, str]:
     for file in files:
         parts = PurePosixPath(file).parts
         if not file.endswith(".safetensors") or not _presentable(file) or {"..", "/"} & {*parts} or {*file} & {*"\\:"}:
-            raise SourceError(f"the index names {shown(file)}; expected a .safetensors file in its own folder")
+            raise SourceError(
+                f"the index names '{printable(file, 100)}'; expected a .safetensors file in its own folder"
+            )
     return weights
 
 
@@ -155,7 +158,7 @@ def parse_json(raw: bytes | bytearray, what: str) -> Any:
         if len(table) < len(pairs):
             seen = set()
             double = next(name for name, _ in pairs if name in seen or seen.add(name))
-            raise SourceError(f"the {what} has the key {shown(double)} twice: the file is damaged")
+            raise SourceError(f"the {what} has the key '{printable(double, 100)}' twice: the file is damaged")
         return table
 
     try:
@@ -163,12 +166,14 @@ def parse_json(raw: bytes | bytearray, what: str) -> Any:
     except RecursionError:
         raise SourceError(f"the {what} is nested too deeply") from None
     except (ValueError, MemoryError) as error:  # ValueError: JSON, UTF-8, and integers of thousands of digits
-        raise SourceError(f"the {what} is not valid JSON ({str(error)[:100]}): the file is damaged") from None
+        raise SourceError(f"the {what} is not valid JSON ({first_line(error)}): the file is damaged") from None
 
 
 def _stored(name: str, fields: Any) -> Stored:
     if not _presentable(name):
-        raise SourceError(f"a tensor is called {shown(name)}; expected a printable name: the file is damaged")
+        raise SourceError(
+            f"a tensor is called '{printable(name, 100)}'; expected a printable name: the file is damaged"
+        )
     match fields:
         case {"dtype": str(dtype), "shape": [*shape], "data_offsets": [begin, end]} if len(shape) <= 64 and all(
             type(n) is int and 0 <= n < 2**63 for n in (*shape, begin, end)
@@ -177,14 +182,14 @@ def _stored(name: str, fields: Any) -> Stored:
         case _:
             raise SourceError(f"{name}: expected dtype, shape and data_offsets in the header: the file is damaged")
     if not _presentable(dtype):
-        raise SourceError(f"{name}: the numbers are of type {shown(dtype)}, which no safetensors file has")
+        raise SourceError(f"{name}: the numbers are of type '{printable(dtype, 100)}', which no safetensors file has")
     # Beyond this NumPy refuses even an array without elements.
     if math.prod(n or 1 for n in shape) >= 2**59:
-        raise SourceError(f"{name}: no array has the shape {shown(shape)}: the file is damaged")
+        raise SourceError(f"{name}: no array has the shape {printable(str(shape), 100)}: the file is damaged")
     known, bits = _DTYPES.get(dtype, (dtype, None))
     if begin > end or (bits is not None and 8 * (end - begin) != -(-bits * math.prod(shape) // 8) * 8):
         raise SourceError(
-            f"{name}: {dtype} of shape {shown(shape)} does not fit into its bytes {begin:,} to {end:,}: "
+            f"{name}: {dtype} of shape {printable(str(shape), 100)} does not fit into its bytes {begin:,} to {end:,}: "
             "the file is damaged"
         )
     return Stored(name, known, tuple(shape), begin, end)
@@ -193,9 +198,3 @@ def _stored(name: str, fields: Any) -> Stored:
 def _presentable(name: str) -> bool:
     """Whether a name can stand in a line of a message, and in a terminal."""
     return 0 < len(name) <= _LONGEST_NAME and name.isprintable()
-
-
-def shown(value: object) -> str:
-    """A value as a message can show it: printable, and not long."""
-    text = ascii(value[:100] if isinstance(value, str) else value)
-    return text if len(text) <= 100 else text[:100] + "..."

@@ -13,7 +13,7 @@ import numpy as np
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 from firstlight.filters.formats.dtypes import numpy_dtype, to_float64
-from firstlight.filters.formats.messages import named
+from firstlight.filters.formats.refusals import named, readable
 from firstlight.filters.formats.safetensors.header import (
     LARGEST_HEADER,
     START,
@@ -21,8 +21,8 @@ from firstlight.filters.formats.safetensors.header import (
     header_length,
     parse_header,
     parse_index,
-    shown,
 )
+from firstlight.utils.text import printable
 
 _LARGEST_HEADERS = 32_000_000  # bytes, of all shards together
 
@@ -111,7 +111,9 @@ def join_shards(weights: dict[str, str], shards: Mapping[str, Sequence[TensorEnt
     tables = {file: {entry.name: entry for entry in entries} for file, entries in shards.items()}
     for name, file in weights.items():
         if name not in tables[file]:
-            raise SourceError(f"the index says that {file} holds {shown(name)}, but it does not: a shard was replaced")
+            raise SourceError(
+                f"the index says that {file} holds '{printable(name, 100)}', but it does not: a shard was replaced"
+            )
     return tuple(tables[file][name] for name, file in weights.items())
 
 
@@ -136,13 +138,11 @@ def _read_header(path: Path) -> tuple[bytes, int]:
 
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
-    try:
+    with readable():
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write into it
             raise SourceError("is not a regular file; expected a safetensors file")
         with path.open("rb") as file:
             yield file
-    except OSError as error:
-        raise SourceError(f"cannot be read ({error.strerror or type(error).__name__})") from None
 
 
 def _check_inside(folder: Path, shard: Path) -> None:

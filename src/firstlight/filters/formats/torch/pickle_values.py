@@ -39,9 +39,3 @@ class Mapping:
     def items(self) -> Iterator[tuple[Any, Any]]:
         """Keys with their values, in the order of the file."""
         return zip(self.flat[::2], self.flat[1::2], strict=True)
-
-
-def printable(text: str, limit: int = 200) -> str:
-    """Text of a file's choice as a message may show it: short, on one line, without control characters."""
-    text = text if len(text) <= limit else f"{text[:limit]}..."
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -6,7 +6,8 @@ from io import BytesIO
 from typing import Any
 
 from firstlight.errors import SourceError
-from firstlight.filters.formats.torch.pickle_values import Call, Global, Malformed, Mapping, printable
+from firstlight.filters.formats.torch.pickle_values import Call, Global, Malformed, Mapping
+from firstlight.utils.text import printable
 
 # A ResNet-50 with its optimizer takes 25,000 opcodes. A million keep both time and memory in bounds.
 MAX_OPCODES = 1_000_000
@@ -239,7 +240,7 @@ def _line(stream: BytesIO) -> str:
 
 
 def _refusal(source: str, found: Global, whole: bool) -> str:
-    path = printable(found.path)
+    path = printable(found.path, 200)
     if not found.name[:1].isupper():
         problem = f"needs {path} to be unpickled, which could run code"
     elif whole:

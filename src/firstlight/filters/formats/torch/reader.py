@@ -11,8 +11,9 @@ import numpy as np
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST, TensorEntry, TensorFile
 from firstlight.filters.formats.dtypes import item_size, to_float64
+from firstlight.filters.formats.refusals import named, readable
 from firstlight.filters.formats.torch.globals import ELEMENT_SIZES, allowed, allowed_in_script, is_script
-from firstlight.filters.formats.torch.pickle_values import Call, Malformed, Mapping, printable
+from firstlight.filters.formats.torch.pickle_values import Call, Malformed, Mapping
 from firstlight.filters.formats.torch.pickles import read_pickle
 from firstlight.filters.formats.torch.records import (
     LegacyStorages,
@@ -20,9 +21,9 @@ from firstlight.filters.formats.torch.records import (
     ZipArchive,
     ZipStorages,
     read_exactly,
-    readable,
 )
 from firstlight.filters.formats.torch.values import Storage, StoredTensor, named_tensors, storage_of, tensor_of
+from firstlight.utils.text import printable
 
 # Bytes of the longest pickle that is read; that of a ResNet-50 with its optimizer has 70,000.
 _MAX_PICKLE = 1 << 25
@@ -60,7 +61,7 @@ def read_torch(path: Path, source: str) -> TensorFile:
         It is no such file, it is damaged, it would need code to be run, or it holds no tensors.
     """
     try:
-        with readable(source), path.open("rb") as file:
+        with named(source), readable(), path.open("rb") as file:
             is_zip = file.read(2) == b"PK"
         return _read_zip(path, source) if is_zip else _read_legacy(path, source)
     except Malformed as error:
@@ -101,7 +102,7 @@ def _read_zip(path: Path, source: str) -> TensorFile:
 
 
 def _read_legacy(path: Path, source: str) -> TensorFile:
-    with readable(source), path.open("rb", buffering=0) as file:
+    with named(source), readable(), path.open("rb", buffering=0) as file:
         stream = io.BytesIO(file.read(_MAX_PICKLE))
         _check_legacy(stream, source)
         storages: dict[str, Storage] = {}
@@ -172,9 +173,9 @@ def _described(value: Any) -> str:
         case list() | tuple():
             return f"a {type(value).__name__} of {len(value)} values"
         case Call() if is_script(value.function):
-            return f"a {printable(value.function.name)} module without parameters"
+            return f"a {printable(value.function.name, 200)} module without parameters"
         case Call():
-            return f"what {printable(value.function.path)} makes"
+            return f"what {printable(value.function.path, 200)} makes"
     return f"a value of type {type(value).__name__}"
 
 

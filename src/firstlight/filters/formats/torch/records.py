@@ -5,16 +5,15 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from firstlight.errors import SourceError
 from firstlight.filters.formats.archives import open_archive
-from firstlight.filters.formats.torch.pickle_values import printable
+from firstlight.filters.formats.refusals import named, readable
 from firstlight.filters.formats.torch.values import Storage
+from firstlight.utils.text import printable
 
 # Bytes of the longest run that is read or unpacked at once.
 _MAX_READ = 1 << 28
@@ -59,7 +58,7 @@ class ZipArchive:
     def __init__(self, path: Path, source: str) -> None:
         self.path, self.source = path, source
         try:
-            with readable(source), open_archive(path) as archive:
+            with named(source), readable(), open_archive(path) as archive:
                 self.records = {record.filename: record for record in archive.infolist()}
         except zipfile.BadZipFile as error:
             raise SourceError(
@@ -74,7 +73,7 @@ class ZipArchive:
         SourceError
             There is no such record, it is too short, too long, damaged, encrypted, or packed in an unusual way.
         """
-        label = f"record {printable(name)}"
+        label = f"record {printable(name, 200)}"
         record = self.records.get(name)
         if record is None:
             raise SourceError(f"{self.source} is damaged: its {label} is missing")
@@ -86,7 +85,7 @@ class ZipArchive:
         packed = record.compress_type == zipfile.ZIP_DEFLATED
         if count > limit or (packed and start + count > _MAX_READ):
             raise SourceError(f"{self.source} has {count:,} bytes in its {label}, more than are read at once")
-        with readable(self.source), self.path.open("rb", buffering=0) as file:
+        with named(self.source), readable(), self.path.open("rb", buffering=0) as file:
             header = read_exactly(file, record.header_offset, _LOCAL_HEADER)
             if header is None or not header.startswith(b"PK\3\4"):
                 raise SourceError(f"{self.source} is cut off or damaged: its {label} is not where it should be")
@@ -125,20 +124,11 @@ class LegacyStorages:
         position, size = self.positions.get(storage.key, (0, 0))
         if storage.start + start + count > size:
             raise SourceError(f"{self.source} is damaged: a storage that it uses is missing or too short")
-        with readable(self.source), self.path.open("rb", buffering=0) as file:
+        with named(self.source), readable(), self.path.open("rb", buffering=0) as file:
             data = read_exactly(file, position + storage.start + start, count)
         if data is None:
             raise SourceError(f"{self.source} is cut off")
         return data
-
-
-@contextmanager
-def readable(source: str) -> Iterator[None]:
-    """Turn the system's errors into a SourceError."""
-    try:
-        yield
-    except OSError as error:
-        raise SourceError(f"{source} cannot be read: {error.strerror or type(error).__name__}") from error
 
 
 def read_exactly(file: io.FileIO, position: int, count: int) -> bytes | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstlight.filters.formats.torch.globals import ELEMENT_SIZES, STORAGES, TENSOR_CLASSES, is_script
-from firstlight.filters.formats.torch.pickle_values import Call, Global, Malformed, Mapping, printable
+from firstlight.filters.formats.torch.pickle_values import Call, Global, Malformed, Mapping
+from firstlight.utils.text import printable
 
 _MAX_DEPTH = 100
 _MAX_TENSORS = 100_000
@@ -130,7 +131,7 @@ def _text(key: Any) -> str:
         key = str(key)
     elif not isinstance(key, str):
         key = type(key).__name__
-    return key if len(key) <= _MAX_NAME and key.isprintable() else printable(key)
+    return key if len(key) <= _MAX_NAME and key.isprintable() else printable(key, 40)
 
 
 def _is_nested(value: Any) -> bool:

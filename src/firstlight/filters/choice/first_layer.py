@@ -25,6 +25,7 @@ from firstlight.filters.choice.candidates import (
 from firstlight.filters.choice.reparametrised import effective_entries
 from firstlight.filters.choice.scales import scaled_entries
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
+from firstlight.utils.text import listed
 
 # What containers, and wrappers around a network, put in front of its own names.
 _WRAPPING = re.compile(
@@ -113,7 +114,7 @@ def _named(file: TensorFile, candidates: list[Candidate], layer: str) -> Candida
         matches = [one for one in candidates if same(one)]
         if len(matches) > 1:
             raise InputError(
-                f"layer is {layer!r}, which {file.source} has more than once: {_list(matches)}; give it in full"
+                f"layer is {layer!r}, which {file.source} has more than once: {listed(matches)}; give it in full"
             )
         if matches:
             return _usable(matches[0], layer)
@@ -121,9 +122,9 @@ def _named(file: TensorFile, candidates: list[Candidate], layer: str) -> Candida
         shape = " x ".join(map(str, other[0].shape)) or "of a single number"
         raise InputError(
             f"layer is {layer!r}, a tensor of shape {shape}; expected the weight of a convolution, K x C x kh x kw; "
-            f"{_listed(candidates)}"
+            f"{_candidates(candidates)}"
         )
-    raise InputError(f"layer is {layer!r}, which {file.source} does not have; {_listed(candidates)}")
+    raise InputError(f"layer is {layer!r}, which {file.source} does not have; {_candidates(candidates)}")
 
 
 def _usable(one: Candidate, layer: str) -> Candidate:
@@ -146,7 +147,7 @@ def _refusal(file: TensorFile, candidates: list[Candidate], likely: list[Candida
         name, shape = linear.name, " x ".join(map(str, linear.shape))
         return f"{start}; of the linear patch embedding {name}, {shape}, it is not known in which order it takes pixels"
     if candidates:
-        return f"{start} with 1 to 4 channels; {_listed(candidates)}; name the layer with --layer (layer=)"
+        return f"{start} with 1 to 4 channels; {_candidates(candidates)}; name the layer with --layer (layer=)"
     others = [entry for entry in file.entries if len(entry.shape) in (2, 3)]
     stems = [entry for entry in others if stem_level(layer_name(entry.name)) < 2] or others
     shown = "; ".join(f"{entry.name} {' x '.join(map(str, entry.shape))}" for entry in stems[:_SHOWN])
@@ -181,10 +182,5 @@ def _notes(chosen: Candidate) -> list[str]:
     return notes
 
 
-def _listed(candidates: list[Candidate]) -> str:
-    return f"its candidates are {_list(candidates)}" if candidates else "it has no tensors with four axes"
-
-
-def _list(candidates: list[Candidate]) -> str:
-    more = f"; and {len(candidates) - _SHOWN} more" if len(candidates) > _SHOWN else ""
-    return "; ".join(map(str, candidates[:_SHOWN])) + more
+def _candidates(candidates: list[Candidate]) -> str:
+    return f"its candidates are {listed(candidates)}" if candidates else "it has no tensors with four axes"
