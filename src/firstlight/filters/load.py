@@ -1,5 +1,6 @@
 """Finding the filters of a first layer: in whatever a user may name or hold."""
 
+import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from firstlight.filters.networks.in_memory import as_array, is_array, read_state
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 
 def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tensor | None" = None) -> FilterBank:
@@ -62,21 +65,27 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
             return FilterBank(as_array(source, "the tensor"))
         return source if isinstance(source, FilterBank) else FilterBank(source)
     if isinstance(source, str | Path):
-        return _load_named(source, layer, example)
+        return _told(_load_named(source, layer, example))
     torch = sys.modules.get("torch")  # a network can only be here if torch was imported
     if torch is not None and isinstance(source, torch.nn.Module):
         from firstlight.filters.networks.module import filters_from_module
         from firstlight.filters.networks.module_norm import batch_norm_behind
 
-        return batch_norm_behind(source, filters_from_module(source, layer, example))
+        return _told(batch_norm_behind(source, filters_from_module(source, layer, example)))
     if isinstance(source, Mapping):
         from firstlight.filters.choice.first_layer import bank_of
 
-        return bank_of(read_state_dict(source), layer)
+        return _told(bank_of(read_state_dict(source), layer))
     raise InputError(
         f"source is of type {type(source).__name__}; expected a path, a torch.nn.Module, a state dict, a tensor or "
         "array of shape (K, C, kh, kw), or a FilterBank"
     )
+
+
+def _told(bank: FilterBank) -> FilterBank:
+    others = "; ".join(bank.alternatives) or "nothing else"
+    logger.debug("took %r, stored as %s; would fit, too: %s", bank, bank.dtype or "is not known", others)
+    return bank
 
 
 def _load_named(source: str | Path, layer: str | None, example: Any) -> FilterBank:
