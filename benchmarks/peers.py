@@ -36,7 +36,7 @@ def trace_of_moments(images: np.ndarray, kernel_size: int) -> float:
 
 def trace_of_engine(images: np.ndarray, kernel_size: int) -> float:
     from firstlight.engines import open_engine
-    from firstlight.images.shards.cut import shards_of
+    from firstlight.images import shards_of
     from firstlight.patches.out_of_core.accumulate import accumulate
     from firstlight.utils.cores import cores
 

@@ -18,7 +18,7 @@ from synthetic_shards import noise_shards  # the tests' folder is this script's
 from firstlight.engines import dask as dask_engine
 from firstlight.engines import open_engine
 from firstlight.errors import FirstlightError
-from firstlight.images.shards.cut import shards_of
+from firstlight.images import shards_of
 from firstlight.patches.out_of_core import accumulate as module
 
 

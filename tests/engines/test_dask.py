@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from tests.training.dask_cluster import SECONDS, TESTS, Cluster, kill, wait_for
 
-from firstlight.images.shards.cut import shards_of
+from firstlight.images import shards_of
 from firstlight.patches import PatchMoments
 from firstlight.patches.out_of_core.accumulate import accumulate
 

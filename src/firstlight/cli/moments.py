@@ -15,11 +15,11 @@ from firstlight.errors import InputError
 
 if TYPE_CHECKING:
     from firstlight.filters.bank import FilterBank
-    from firstlight.images.shards.shard import Shard
+    from firstlight.images import Data, Shard
     from firstlight.patches.out_of_core.accumulate import Accumulated
     from firstlight.whitening.curve import AutocorrelationCurve
 
-_IMAGES_PER_SHARD, _SAMPLED_SHARD = 2048, 32
+_SAMPLED_SHARD = 32  # images
 # Fewer would leave workers idle at the end, and less of the work kept by a killed run; whatever the number of workers,
 # since a state is of the shards that it was begun with.
 _SHARDS = 64
@@ -96,6 +96,7 @@ def moments(
     data_dir
         Folder for data sets [env: FIRSTLIGHT_CACHE].
     """
+    from firstlight.images import recognise
     from firstlight.patches.geometry import PatchGeometry
     from firstlight.patches.out_of_core.accumulate import accumulate
     from firstlight.patches.out_of_core.plan import make_plan
@@ -115,7 +116,7 @@ def moments(
     options = {"channels": channels, "split": split, "resize": _size("resize", resize), "crop": _size("crop", crop)}
     console = result_console(json)
     if plan:
-        shards = _cut(data, data_dir, _SAMPLED_SHARD, 0, options)
+        shards = _cut(recognise(data, data_dir), _SAMPLED_SHARD, 0, options)
         width, place = _workers(engine_options)
         found = make_plan(shards, **patches, workers=width, blocks=blocks)
         console.print(summary_table(plan_rows(found, place), f"plan for {data}"))
@@ -123,11 +124,12 @@ def moments(
         return
 
     target = _target(out)
-    shards = _cut(data, data_dir, images_per_shard, blocks, options)
+    recognised = recognise(data, data_dir)
+    shards = _cut(recognised, images_per_shard, blocks, options)
     state = target.with_name(f"{target.name}.part")
     with engine_options.open() as running:
         done = accumulate(shards, **patches, engine=running, state=state, blocks=blocks, strict=strict)
-    about = _about(data, done)
+    about = _about(recognised, done)
     recorded = {name: value if isinstance(value, str) else json_.dumps(value) for name, value in about.items()}
     recorded["options"] = json_.dumps({**options, "strict": strict})
     (done.lags or done.moments).save(target, **recorded, **_versions())
@@ -206,39 +208,28 @@ def _target(out: Path | None) -> Path:
     return target
 
 
-def _cut(
-    data: str, data_dir: Path | None, images_per_shard: int | None, blocks: int, options: dict[str, Any]
-) -> "list[Shard]":
+def _cut(data: "Data", images_per_shard: int | None, blocks: int, options: dict[str, Any]) -> "list[Shard]":
     """The data in shards, enough of them for the blocks."""
-    from firstlight.images.load import NAMES, load_images
-    from firstlight.images.shards.cut import shards_of
     from firstlight.theory.sampling_error import LEAST_BLOCKS
 
-    source: Any = data
-    if data in NAMES:
-        source = load_images(data, options["split"] or "train", data_dir=data_dir)
-        options = {**options, "split": None}
-    shards = shards_of(
-        source, images_per_shard=_IMAGES_PER_SHARD if images_per_shard is None else images_per_shard, **options
-    )
-    wanted = max(_SHARDS, blocks * _SHARDS_A_BLOCK)
-    if images_per_shard is None and len(shards) < wanted:
-        smaller = max(1, sum(shard.count or 0 for shard in shards) // wanted)
-        shards = shards_of(source, images_per_shard=smaller, **options)
+    if images_per_shard is None:
+        options = {**options, "at_least": max(_SHARDS, blocks * _SHARDS_A_BLOCK)}
+    else:
+        options = {**options, "images_per_shard": images_per_shard}
+    shards = data.shards(**options)
     if blocks and len(shards) < LEAST_BLOCKS:
         raise InputError(
-            f"{data} is read in {len(shards)} parts; expected at least {LEAST_BLOCKS} for --stderr: give more files, "
-            "or a smaller --images-per-shard"
+            f"{data.where or data.name} is read in {len(shards)} parts; expected at least {LEAST_BLOCKS} for --stderr: "
+            "give more files, or a smaller --images-per-shard"
         )
     return shards
 
 
-def _about(data: str, done: "Accumulated") -> dict[str, Any]:
+def _about(data: "Data", done: "Accumulated") -> dict[str, Any]:
     """What to know of the images; mean and std are missing where a channel is constant."""
     from firstlight.patches.pixel_statistics import pixel_statistics
 
-    path = Path(data).expanduser()
-    about: dict[str, Any] = {"data": path.resolve().name if path.exists() else data}
+    about: dict[str, Any] = {"data": data.name}
     with contextlib.suppress(InputError):
         mean, std = pixel_statistics(done.pixels)
         about |= {"mean": list(mean), "std": list(std)}

@@ -1,22 +1,30 @@
 """Where images come from: named data sets, files, arrays, downloads.
 
-Read first: `imageset.py`.
+Read first: `recognise.py`.
 """
 
 from firstlight.images.cache import cache_dir
 from firstlight.images.facts import SetFacts
 from firstlight.images.imageset import ImageSet
-from firstlight.images.load import DataSetInfo, data_sets, fetch, load_images
-from firstlight.images.streams import ImageStream, image_stream
+from firstlight.images.kinds.data import Data
+from firstlight.images.named_sets import DataSetInfo, data_sets, fetch
+from firstlight.images.reading import image_stream, load_images, shards_of
+from firstlight.images.recognise import recognise
+from firstlight.images.shards.shard import Shard
+from firstlight.images.streams import ImageStream
 
 __all__ = [
+    "Data",
     "DataSetInfo",
     "ImageSet",
     "ImageStream",
     "SetFacts",
+    "Shard",
     "cache_dir",
     "data_sets",
     "fetch",
     "image_stream",
     "load_images",
+    "recognise",
+    "shards_of",
 ]

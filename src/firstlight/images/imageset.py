@@ -109,6 +109,26 @@ class ImageSet:
             digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return digest.hexdigest()
 
+    @property
+    def unit(self) -> int:
+        """What pixels are divided by before mean and std apply: 255 for uint8, 1 for floats."""
+        return pixel_unit(self.images.dtype)
+
+    def normalised(self, part: slice = slice(None)) -> np.ndarray:
+        """Pixels as a network sees them, ``(x / unit - mean) / std`` channel by channel.
+
+        Parameters
+        ----------
+        part : slice
+            Which images.
+
+        Returns
+        -------
+        ndarray, shape (n, C, H, W), float64
+        """
+        mean, std = (np.array(values)[:, None, None] for values in (self.mean, self.std))
+        return (self.images[part] / self.unit - mean) / std
+
     def subset(self, count: int) -> "ImageSet":
         """Return the first `count` images, with the normalisation of the whole.
 
@@ -129,6 +149,11 @@ class ImageSet:
             raise InputError(f"count is {count}, expected 1 to {len(self)}, the images in {self.name} {self.split}")
         labels = None if self.labels is None else self.labels[:count]
         return replace(self, images=self.images[:count], labels=labels)
+
+
+def pixel_unit(dtype: "np.dtype | str | None") -> int:
+    """The pixel value that counts as 1: 255 for uint8, 1 for floats, whose range is their own."""
+    return 255 if np.dtype(dtype) == np.uint8 else 1
 
 
 def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -6,6 +6,7 @@ Read first: `inspect_banks.py`.
 from firstlight.inspection.comparison import Comparison, compare
 from firstlight.inspection.inspect_banks import inspect
 from firstlight.inspection.inspection import Inspection
-from firstlight.patches.statistics import PatchStatistics, patch_statistics
+from firstlight.patches.bank_statistics import PatchStatistics
+from firstlight.patches.statistics import patch_statistics
 
 __all__ = ["Comparison", "Inspection", "PatchStatistics", "compare", "inspect", "patch_statistics"]

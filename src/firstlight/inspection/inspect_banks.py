@@ -11,8 +11,9 @@ from firstlight.filters.bank import FilterBank
 from firstlight.inspection.findings import explain
 from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.inspection.measures import effective_rank, filter_faults
+from firstlight.patches.bank_statistics import PatchStatistics
 from firstlight.patches.spectra import frequencies
-from firstlight.patches.statistics import PatchStatistics, patch_statistics
+from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import energy_profile
 from firstlight.theory.fit import fit_formula
 from firstlight.theory.null import random_banks

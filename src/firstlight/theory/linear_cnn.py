@@ -220,14 +220,13 @@ def _mean_patches(image_set: "ImageSet", geometry: PatchGeometry) -> Iterator[tu
     taps = range(geometry.kernel_size)
     height, width = geometry.windows(*image_set.size)
     step = max(1, _BLOCK_BYTES * len(image_set) // max(1, image_set.images.nbytes))
-    unit = 255.0 if image_set.images.dtype == np.uint8 else 1.0
     mean, std = (np.array(values)[:, None, None] for values in (image_set.mean, image_set.std))
     for start in range(0, len(image_set), step):
         block = validate_images(image_set.images[start : start + step], geometry)
         # Sums over windows, separably: sums of bytes are exact. Normalisation is affine, so it can wait.
         rows = np.stack([block[:, :, y : y + height].sum(axis=2, dtype=np.float64) for y in taps], axis=2)
         sums = np.stack([rows[..., x : x + width].sum(axis=-1) for x in taps], axis=-1)
-        yield start, ((sums / (height * width * unit) - mean) / std).reshape(len(block), -1)
+        yield start, ((sums / (height * width * image_set.unit) - mean) / std).reshape(len(block), -1)
 
 
 def _targets(targets: ArrayLike, count: int) -> np.ndarray:

@@ -28,9 +28,8 @@ class DeviceImages:
         # A copy: torch warns of read-only arrays, and a batch is gathered faster from memory than from a map.
         self._pixels = torch.from_numpy(np.array(pixels, dtype=dtype, order="C")).to(device)
         self._labels = torch.from_numpy(np.array(image_set.labels, dtype=np.int64)).to(device)
-        unit = 255.0 if dtype == np.uint8 else 1.0
         std = np.array(spec.std)
-        self._scale = torch.tensor(1 / (unit * std), dtype=torch.float32, device=device)
+        self._scale = torch.tensor(1 / (image_set.unit * std), dtype=torch.float32, device=device)
         self._shift = torch.tensor(-np.array(spec.mean) / std, dtype=torch.float32, device=device)
 
     def __len__(self) -> int:

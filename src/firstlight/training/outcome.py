@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight import errors
-from firstlight.images.load import NAMES
+from firstlight.images.named_sets import NAMES
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
 

@@ -87,7 +87,7 @@ def patch_energy(images: ImageSet, direction: np.ndarray) -> np.ndarray:
     kernel = torch.from_numpy(direction.reshape(1, images.channels, kernel_size, kernel_size).copy())
     energy = np.empty(len(images))
     for start in range(0, len(images), _BLOCK):
-        block = torch.from_numpy(np.ascontiguousarray(_normalised(images, slice(start, start + _BLOCK))))
+        block = torch.from_numpy(np.ascontiguousarray(images.normalised(slice(start, start + _BLOCK))))
         energy[start : start + _BLOCK] = torch.nn.functional.conv2d(block, kernel).square().sum(dim=(1, 2, 3)).numpy()
     return energy
 
@@ -135,7 +135,7 @@ def _scaled(images: ImageSet, direction: np.ndarray, spec: RunSpec) -> ImageSet:
     changed = np.empty(images.images.shape, np.float32)
     mean, std = (np.array(values)[:, None, None] for values in (images.mean, images.std))
     for start in range(0, len(images), _BLOCK):
-        block = _normalised(images, slice(start, start + _BLOCK))
+        block = images.normalised(slice(start, start + _BLOCK))
         shape = (len(block), images.channels, rows, KERNEL_SIZE, columns, KERNEL_SIZE)
         patches = block[:, :, :height, :width].reshape(shape).transpose(0, 2, 4, 1, 3, 5)
         flat = patches.reshape(-1, len(direction))
@@ -145,11 +145,3 @@ def _scaled(images: ImageSet, direction: np.ndarray, spec: RunSpec) -> ImageSet:
         )
         changed[start : start + _BLOCK] = block * std + mean
     return replace(images, images=changed)
-
-
-def _normalised(images: ImageSet, part: slice) -> np.ndarray:
-    """Images (n, C, H, W) as the network sees them, float64."""
-    block = images.images[part]
-    unit = 255.0 if block.dtype == np.uint8 else 1.0
-    mean, std = (np.array(values)[:, None, None] for values in (images.mean, images.std))
-    return (block / unit - mean) / std

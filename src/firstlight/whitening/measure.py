@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
-from firstlight.images import ImageStream, load_images
+from firstlight.images import ImageSet, ImageStream, recognise
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.normalise import checked_normalisation
 from firstlight.patches.pixel_statistics import pixel_statistics
-from firstlight.patches.storage import is_moments
+from firstlight.patches.statistics import sums_file
 from firstlight.utils.console import note
 from firstlight.whitening.banks import pixel_bank
 from firstlight.whitening.curve import AutocorrelationCurve
@@ -41,9 +40,9 @@ def autocorrelation(
     ----------
     bank : FilterBank, ndarray of shape (K, C, kh, kw), or None
         The filters; None for the pixels themselves.
-    images : ImageSet, ndarray, ImageStream, ImageLags, or what else `load_images` takes
-        An `image_stream` is read once, whatever its size. `ImageLags`, or the file that they were saved in, need no
-        images any more.
+    images : ImageSet, ndarray, ImageStream, ImageLags, or what else `load_images` or `image_stream` take
+        What is not one array is read once, whatever its size. `ImageLags`, or the file that they were saved in, need
+        no images any more.
     max_distance : int, optional
         Largest distance, in pixels. By default 10; of lags, as far as they go.
     mean, std : float or sequence of C floats, optional
@@ -79,11 +78,12 @@ def autocorrelation(
     >>> autocorrelation(None, stream).value.round(2)[[0, 1, 10]]
     array([1.  , 0.97, 0.76])
     """
-    if isinstance(images, str | Path) and is_moments(Path(images).expanduser()):
-        images = ImageLags.load(Path(images).expanduser())
-    elif not isinstance(images, ImageLags | ImageStream):
-        images = load_images(images)
-    bank = pixel_bank(images.channels) if bank is None else load_filters(bank)
+    bank = None if bank is None else load_filters(bank)
+    if path := sums_file(images):
+        images = ImageLags.load(path)
+    elif not isinstance(images, ImageLags):
+        images = _read(images, bank)
+    bank = bank or pixel_bank(images.channels)
     window = bank.weight.shape[2:]
     if isinstance(images, ImageLags):
         lags = images if max_distance is None else images.up_to(max_distance)
@@ -102,6 +102,14 @@ def autocorrelation(
     )
     images = replace(images, mean=tuple(given[0].tolist()), std=tuple(given[1].tolist()))
     return LagMoments.of(images, max(window), max_distance, window).curve(bank)
+
+
+def _read(images: Any, bank: FilterBank | None) -> ImageSet | ImageStream:
+    """The images as a set where they are one array, else as a stream of what the filters see."""
+    data = recognise(images)
+    if data.whole:
+        return data.image_set()
+    return data.stream() if bank is None else data.stream(channels=bank.weight.shape[1])
 
 
 def _summed(stream: ImageStream, lags: ImageLags) -> ImageLags:

@@ -22,9 +22,8 @@ from PIL import Image
 from tests.images.streams.tables import image_table, save_to_disk
 
 from firstlight.errors import FirstlightError, InputError, SourceError
-from firstlight.images import image_stream, load_images
-from firstlight.images.shards.cut import Shard, shards_of
-from firstlight.images.shards.tars import TarImages
+from firstlight.images import Shard, image_stream, load_images, shards_of
+from firstlight.images.streams.tars import TarImages
 
 
 def noise(count: int, height: int = 6, width: int = 7) -> np.ndarray:
@@ -358,7 +357,10 @@ def test_a_sparse_member_is_broken(tmp_path):
         (lambda folder: shards_of(noise(2), channels=2), "with 3 channels, expected 2"),
         (lambda folder: shards_of(noise(2), crop=100), "too small"),
         (lambda folder: shards_of(noise(2), split="train"), "has no splits"),
-        (lambda folder: shards_of(write_tar(folder / "a.tar", noise(1)), split="x"), "is one file"),
+        (
+            lambda folder: shards_of(write_tar(folder / "a.tar", noise(1)), split="x"),
+            "a tar file, which has no splits",
+        ),
         (lambda folder: shards_of(write_tar(folder / "a.tar", noise(1)), channels=4), "channels is 4"),
         (lambda folder: shards_of(write_tar(folder / "a.tar", noise(1)).parent, split="x"), "no tar file in"),
     ],
@@ -371,7 +373,7 @@ def test_what_cannot_be_cut_is_refused(tmp_path, make, message):
 
 def test_one_kind_a_folder(sources):
     (sources["tars"] / "a.png").write_bytes(png(noise(1)[0]))
-    with pytest.raises(InputError, match=r"holds tar files like train-0.tar as well as a.png; expected one kind"):
+    with pytest.raises(InputError, match=r"a folder of image files, but train-0.tar lies there as well; expected one"):
         shards_of(sources["tars"])
 
 

@@ -12,8 +12,7 @@ from tests.images.streams.files import noise
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from firstlight.errors import InputError, SourceError
-from firstlight.images import ImageSet, load_images
-from firstlight.images.streams import image_stream
+from firstlight.images import ImageSet, image_stream, load_images
 from firstlight.images.streams.memory import match_channels
 
 STACK = noise(10, 3, 6, 7)

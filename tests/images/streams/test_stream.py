@@ -19,7 +19,7 @@ from tests.images.streams.files import bomb, chunk, dates, exif, noise, pillow, 
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images import ImageStream, image_stream
-from firstlight.images.streams.choose import SUFFIXES
+from firstlight.images.streams.decode import SUFFIXES
 from firstlight.images.streams.stacks import STACK_BYTES
 from firstlight.patches import PatchMoments
 
@@ -252,9 +252,13 @@ def test_interrupt_stops_promptly(tmp_path: Path) -> None:
         (".", {"workers": 0}, "workers is 0; expected a whole number"),
         (".", {"workers": 1.5}, "workers is 1.5; expected a whole number"),
         (".", {"resize": "big"}, "resize is 'big'"),
-        (".", {"split": "train"}, "split is 'train', but .* is a folder of image files"),
-        ([], {"split": "train"}, "split is 'train', but a list has no splits"),
-        ("0/00.png", {"split": "train"}, "split is 'train', but .* is one file"),
+        (
+            ".",
+            {"split": "train"},
+            "split is 'train', but .* is a folder of image files, which has no splits",
+        ),
+        ([], {"split": "train"}, "split is 'train', but source is a list, which has no splits"),
+        ("0/00.png", {"split": "train"}, "split is 'train', but .* is an image file, which has no splits"),
         ("notes.txt", {}, "is not a file that images are read from, expected a folder of images"),
         ("empty", {}, r"empty holds no images, expected files that end in \.apng, \.bmp"),
         (np.zeros(8, np.uint8), {}, r"array: shape \(1, 8\) has 2 axes|array: shape"),

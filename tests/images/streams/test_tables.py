@@ -11,7 +11,7 @@ from tests.images.streams.files import noise, png
 from tests.images.streams.tables import IMAGE, image_table, save_dictionary, save_parquet, save_to_disk
 
 from firstlight.errors import FirstlightError, InputError, SourceError
-from firstlight.images.streams import image_stream
+from firstlight.images import image_stream
 from firstlight.images.streams.encoded import Encoded
 from firstlight.images.streams.tables import ImageTable
 
@@ -85,7 +85,7 @@ def test_folder_of_parquet(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"split is 'dev', but no Parquet file in .* is called so"):
         image_stream(tmp_path / "birds", split="dev")
     (data / "thumbnail.png").write_bytes(CELLS[0])
-    with pytest.raises(InputError, match="holds image files as well as Parquet files"):
+    with pytest.raises(InputError, match=r"holds Parquet files like data/test.* as well as data/thumbnail\.png"):
         image_stream(tmp_path / "birds")
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from firstlight.engines import engine_of, open_engine
 from firstlight.errors import EngineError, InputError, SourceError
-from firstlight.images.shards.cut import shards_of
+from firstlight.images import shards_of
 from firstlight.patches import ImageLags, PatchMoments
 from firstlight.patches.out_of_core import accumulate as accumulate_module
 from firstlight.patches.out_of_core.accumulate import accumulate

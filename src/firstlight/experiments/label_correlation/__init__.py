@@ -81,11 +81,9 @@ def patch_sums(images: ImageSet, basis: PatchBasis) -> tuple[np.ndarray, np.ndar
     size = basis.size
     directions = torch.from_numpy(basis.components.copy())
     products = torch.einsum("di,dj->ijd", directions, directions).reshape(size**2, size)
-    mean, std = (np.array(values)[:, None, None] for values in (images.mean, images.std))
-    unit = 255.0 if images.images.dtype == np.uint8 else 1.0
     energy, total = np.empty((len(images), size)), np.empty((len(images), size))
     for start in range(0, len(images), _BLOCK):
-        block = np.ascontiguousarray((images.images[start : start + _BLOCK] / unit - mean) / std)
+        block = np.ascontiguousarray(images.normalised(slice(start, start + _BLOCK)))
         patches = torch.nn.functional.unfold(torch.from_numpy(block), basis.kernel_size)
         second = (patches @ patches.mT).reshape(-1, size**2)
         energy[start : start + _BLOCK] = (second @ products).numpy()

@@ -103,9 +103,7 @@ def descend(images: ImageSet, targets: np.ndarray, lr: float, record: np.ndarray
     """Full-batch gradient descent in float64, by autograd through the convolution; yields filters (K, D)."""
     import torch
 
-    unit = 255.0 if images.images.dtype == np.uint8 else 1.0
-    mean, std = (np.array(values)[:, None, None] for values in (images.mean, images.std))
-    pixels = torch.from_numpy((images.images / unit - mean) / std)
+    pixels = torch.from_numpy(images.normalised())
     centred = torch.from_numpy(targets - targets.mean())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

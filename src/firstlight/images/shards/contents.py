@@ -9,12 +9,12 @@ import numpy as np
 
 from firstlight.images.array_files import read_npy
 from firstlight.images.arrays import check_images
-from firstlight.images.shards.tars import TarImages
-from firstlight.images.streams.encoded import Encoded, EncodedImages, EncodedSource
+from firstlight.images.streams.encoded import Encoded, EncodedImages, Within
 from firstlight.images.streams.memory import ArrayImages
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stream import Images
 from firstlight.images.streams.tables import ImageTable
+from firstlight.images.streams.tars import TarImages
 from firstlight.utils.text import printable
 
 
@@ -63,7 +63,7 @@ class TarFile:
 
     def open(self, channels: int, geometry: Geometry) -> Images:
         source = TarImages(self.path)
-        return EncodedImages(_Within(source, source.name), channels, geometry, 1)
+        return EncodedImages(Within(source, source.name), channels, geometry, 1)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class TableFile:
         name = printable(self.path.name)
         table = ImageTable(name, [self.path], self.root)
         table.column = self.column  # that of the data set, whatever else this file has
-        return EncodedImages(_Within(table, name), channels, geometry, 1)
+        return EncodedImages(Within(table, name), channels, geometry, 1)
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,3 @@ class ArraySlice:
 
     def open(self, channels: int, geometry: Geometry) -> Images:
         return ArrayImages(self.name, self.images, channels, geometry)
-
-
-class _Within:
-    """A source whose images are named with the file that they lie in."""
-
-    def __init__(self, source: EncodedSource, place: str) -> None:
-        self._source, self._place = source, place
-        self.name, self.noun = source.name, source.noun
-
-    def total(self) -> int:
-        return self._source.total()
-
-    def items(self) -> Iterator[Encoded]:
-        for item in self._source.items():
-            yield Encoded(f"{self._place}: {item.name}", item.content)

@@ -1,6 +1,5 @@
 """Data sets of any size, read in stacks: folders of images, saved data sets, arrays, torch data sets."""
 
-from firstlight.images.streams.choose import image_stream
 from firstlight.images.streams.stream import ImageStream
 
-__all__ = ["ImageStream", "image_stream"]
+__all__ = ["ImageStream"]

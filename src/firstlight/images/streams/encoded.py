@@ -78,13 +78,30 @@ class EncodedSource(Protocol):
     name: str
     noun: str
 
-    def total(self) -> int:
-        """Number of images, broken ones included."""
+    def total(self) -> int | None:
+        """Number of images, broken ones included; None where it costs as much to know as to read them."""
         ...
 
     def items(self) -> Iterator[Encoded]:
         """The images, read as far as is needed to hand them out."""
         ...
+
+
+class Within:
+    """A source whose images are named with the file that they lie in."""
+
+    def __init__(self, source: EncodedSource, place: str) -> None:
+        self._source, self._place = source, place
+        self.name, self.noun = source.name, source.noun
+
+    def total(self) -> int | None:
+        """Number of images."""
+        return self._source.total()
+
+    def items(self) -> Iterator[Encoded]:
+        """The images."""
+        for item in self._source.items():
+            yield Encoded(f"{self._place}: {item.name}", item.content)
 
 
 class EncodedImages:
@@ -103,8 +120,8 @@ class EncodedImages:
         self.source, self.channels, self.geometry, self.workers = source, channels, geometry, workers
         self.name, self.noun = source.name, source.noun
 
-    def total(self) -> int:
-        """Number of images, broken ones included."""
+    def total(self) -> int | None:
+        """Number of images, broken ones included, if it can be known beforehand."""
         return self.source.total()
 
     def results(self) -> Generator[Decoded]:

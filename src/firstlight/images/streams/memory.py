@@ -182,9 +182,7 @@ def _images(item: Any) -> list[Any]:
 
 def as_array(image: Any, place: str, layout: str | None) -> np.ndarray:
     """An array or tensor as (N, C, H, W), or InputError."""
-    if hasattr(image, "detach"):  # a torch tensor, which may want gradients, lie on a GPU, or be of a type of torch's
-        image = image.detach().cpu()
-        image = (image.float() if str(image.dtype) == "torch.bfloat16" else image).numpy()
+    image = as_numpy(image)
     if not isinstance(image, np.ndarray):
         keys = f" with {', '.join(map(str, image))}"[:200] if isinstance(image, Mapping) else ""
         raise InputError(
@@ -195,6 +193,14 @@ def as_array(image: Any, place: str, layout: str | None) -> np.ndarray:
         image = image[None]
         layout = "NCHW"
     return check_images(image[None] if image.ndim == 3 else image, layout, place)
+
+
+def as_numpy(image: Any) -> Any:
+    """A tensor as an array, wherever it lies; anything else as it is."""
+    if not hasattr(image, "detach"):
+        return image
+    image = image.detach().cpu()  # it may want gradients, lie on a GPU, or be of a type of torch's
+    return (image.float() if str(image.dtype) == "torch.bfloat16" else image).numpy()
 
 
 def _is_pil(image: Any) -> bool:

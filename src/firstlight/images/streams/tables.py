@@ -3,13 +3,12 @@
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.encoded import Encoded
-from firstlight.images.streams.folder import files_below
 from firstlight.utils.text import first_line, printable
 
 if TYPE_CHECKING:
@@ -93,6 +92,11 @@ class ImageTable:
         return target if inside else f"its path leads out of the data set: {printable(path, 100)}"
 
 
+def one_table(path: Path) -> ImageTable:
+    """Open a Parquet or Arrow file."""
+    return ImageTable(printable(path.name), [path], path.parent)
+
+
 def is_saved_dataset(folder: Path) -> bool:
     """Whether `datasets` has saved a data set, or a dictionary of them, to this folder."""
     return (folder / _DICT).is_file() or (folder / _STATE).is_file()
@@ -135,8 +139,8 @@ def saved_dataset(folder: Path, split: str | None) -> ImageTable:
     return ImageTable(name, [folder / str(file) for file in names], folder)
 
 
-def parquet_folder(folder: Path, split: str | None) -> ImageTable | None:
-    """Open the Parquet files below a folder as one table; None where there are none.
+def parquet_folder(folder: Path, files: Sequence[str], split: str | None) -> ImageTable:
+    """Open the Parquet files below a folder, which are named relative to it, as one table.
 
     A file belongs to a split if its name begins with it ("train-00000-of-00002.parquet", "test.parquet") or the
     folder that it lies in has that name.
@@ -146,9 +150,6 @@ def parquet_folder(folder: Path, split: str | None) -> ImageTable | None:
     InputError
         There is no such split, or no column of images.
     """
-    files = [name for name, problem in files_below(folder, frozenset({".parquet"})) if not problem]
-    if not files:
-        return None
     chosen = [file for file in files if _belongs(file, split or "train")]
     if split is not None and not chosen:
         raise InputError(f"split is {split!r}, but no Parquet file in {folder} is called so, like {files[0]}")

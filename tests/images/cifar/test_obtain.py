@@ -15,7 +15,7 @@ from tests.images.originals import binary_batch, parquet, python2_batch
 
 from firstlight.errors import SourceError
 from firstlight.images.cifar import CifarDefinition, Pixels
-from firstlight.images.cifar.find import fetch_cifar, is_stored, load_cifar
+from firstlight.images.cifar.obtain import fetch_cifar, is_stored, load_cifar
 
 FILES = {f"{split}-{part}.npy" for split in ("train", "test") for part in ("images", "labels")}
 
@@ -180,7 +180,7 @@ def test_a_planted_pickle_is_refused_and_the_data_fetched(
 
 LOAD = """
 import os, pickle, sys, time
-from firstlight.images.cifar.find import load_cifar
+from firstlight.images.cifar.obtain import load_cifar
 definition = pickle.load(open(sys.argv[1], "rb"))
 before_hanging = int(sys.argv[2])
 sync = os.fsync

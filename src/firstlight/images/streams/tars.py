@@ -5,17 +5,19 @@ import gzip
 import io
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
-from firstlight.errors import SourceError
+from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.decode import SUFFIXES
-from firstlight.images.streams.encoded import Encoded
+from firstlight.images.streams.encoded import Encoded, Within
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.text import first_line, printable
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+# As `files_below` takes them: what ends so may be one.
+TAR_ENDS = frozenset({".tar", ".gz", ".tgz"})
 # One member, or one header of the archive, may take so many bytes of memory.
 _MOST_BYTES = 1 << 28
 _BLOCK = 512
@@ -24,9 +26,9 @@ _MOST_EXPANSION, _FREE_BYTES = 100, 1 << 26
 _DAMAGE = (tarfile.TarError, *DAMAGE)
 
 
-def is_tar(path: Path) -> bool:
+def is_tar(name: str) -> bool:
     """Whether the name is that of a tar file, compressed with gzip or not."""
-    return path.name.lower().endswith(TAR_SUFFIXES)
+    return name.lower().endswith(TAR_SUFFIXES)
 
 
 class TarImages:
@@ -88,6 +90,53 @@ class TarImages:
                 raise tarfile.ReadError(f"it is no whole number of blocks of {_BLOCK} bytes: cut off")
             else:
                 yield _Careful(file, size)
+
+
+class TarFiles:
+    """The images in tar files, named with the file that they lie in.
+
+    Parameters
+    ----------
+    path
+        A tar file, or the folder that they lie in.
+    files
+        Their names relative to the folder.
+    """
+
+    noun = "image"
+
+    def __init__(self, path: Path, files: Sequence[str]) -> None:
+        self.name, self.files = printable(path.resolve().name), files
+        self.root = path if path.is_dir() else path.parent
+
+    def total(self) -> int | None:
+        """Number of images; None where files must be unpacked to know."""
+        plain = all(name.lower().endswith(".tar") for name in self.files)
+        return sum(TarImages(self.root / name).total() for name in self.files) if plain else None
+
+    def items(self) -> Iterator[Encoded]:
+        """The images, file by file."""
+        for name in self.files:
+            yield from Within(TarImages(self.root / name), printable(name)).items()
+
+
+def tar_folder(folder: Path, files: Sequence[str], split: str | None) -> TarFiles:
+    """The tar files below a folder, or those of a split: in a folder of that name, or whose name begins with it.
+
+    Raises
+    ------
+    InputError
+        There is no such split.
+    """
+    chosen = [name for name in files if split is None or _belongs(name, split)]
+    if not chosen:
+        raise InputError(f"split is {split!r}, but no tar file in {folder} is called so, like {files[0]}")
+    return TarFiles(folder, chosen)
+
+
+def _belongs(name: str, split: str) -> bool:
+    *folders, file = name.split("/")
+    return split in folders or file.startswith(split)
 
 
 class _Careful(io.RawIOBase):

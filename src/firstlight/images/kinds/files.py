@@ -1,0 +1,64 @@
+"""Data that are encoded images in files: image files, tables, tar files."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from firstlight.errors import InputError
+from firstlight.images.kinds.data import Data
+from firstlight.images.shards.cut import Cut
+from firstlight.images.shards.shard import Shard
+from firstlight.images.streams.encoded import EncodedImages
+from firstlight.images.streams.resize import Geometry
+from firstlight.images.streams.stream import Images
+from firstlight.images.streams.tables import ImageTable
+from firstlight.utils.text import printable
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EncodedFiles(Data):
+    """Encoded images at a path.
+
+    Attributes
+    ----------
+    source : callable
+        The images of a split as an `EncodedSource`, none of them read; where there are no splits, without an argument.
+    cut_by : callable
+        The method of `Cut` that such a source is cut by.
+    has_splits : bool
+    passed_over : str
+        A file of another kind in the same folder: a stream passes those over, shards must not.
+    """
+
+    source: Callable[..., Any] = field(repr=False)
+    cut_by: Callable[[Cut, Any], Iterator[Shard]] = field(repr=False)
+    has_splits: bool = False
+    passed_over: str = ""
+
+    def opened(self, split: str | None, layout: str | None, channels: int, geometry: Geometry, workers: int) -> Images:
+        source = self._source(split, channels)
+        if isinstance(source, ImageTable):
+            self._refuse_empty(source.total())
+        return EncodedImages(source, channels, geometry, workers)
+
+    def cut(self, cut: Cut, split: str | None, layout: str | None) -> Iterator[Shard]:
+        if self.passed_over:
+            raise InputError(
+                f"{self.called}, but {printable(self.passed_over)} lies there as well; expected one kind: name the "
+                "folder below"
+            )
+        shards = list(self.cut_by(cut, self._source(split, cut.channels)))
+        self._refuse_empty(any(shard.count != 0 for shard in shards))
+        return iter(shards)
+
+    def _source(self, split: str | None, channels: int) -> Any:
+        if channels not in (1, 3):
+            raise InputError(f"channels is {channels}, expected 1 (gray) or 3 (RGB) for encoded images")
+        if self.has_splits:
+            return self.source(split)
+        self.refuse_split(split)
+        return self.source()
+
+    def _refuse_empty(self, images: int) -> None:
+        if not images:
+            raise InputError(f"{self.where} has no rows, expected at least one image")

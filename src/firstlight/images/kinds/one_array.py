@@ -1,0 +1,110 @@
+"""Data that are one array: a data set known by name, an ImageSet, an array, a .npy or .npz file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from firstlight.errors import InputError
+from firstlight.images.array_files import read_array_file
+from firstlight.images.arrays import Part, build_image_set, check_images
+from firstlight.images.imageset import ImageSet
+from firstlight.images.kinds.data import Data
+from firstlight.images.named_sets import load_named
+from firstlight.images.shards.cut import Cut
+from firstlight.images.shards.shard import Shard
+from firstlight.images.streams.memory import ArrayImages, as_array, as_numpy
+from firstlight.images.streams.resize import Geometry
+from firstlight.images.streams.stream import Images
+
+
+@dataclass(frozen=True, eq=False)
+class OneArray(Data):
+    """Images in one array, possibly mapped from a file."""
+
+    whole: ClassVar[bool] = True
+
+    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+        """The images, (N, C, H, W)."""
+        raise NotImplementedError
+
+    def opened(self, split: str | None, layout: str | None, channels: int, geometry: Geometry, workers: int) -> Images:
+        return ArrayImages(self.name, self.array(split, layout), channels, geometry)
+
+    def cut(self, cut: Cut, split: str | None, layout: str | None) -> Iterator[Shard]:
+        return cut.array(self.name, self.array(split, layout))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NamedSet(OneArray):
+    """A data set that is known by its name."""
+
+    data_dir: str | Path | None = None
+
+    def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
+        _refuse_changes(self.name, labels, layout)
+        return load_named(self.name, split, self.data_dir)
+
+    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+        return load_named(self.name, split or "train", self.data_dir).images
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GivenSet(OneArray):
+    """An ImageSet, of one split, whichever is asked for."""
+
+    images: ImageSet = field(repr=False)
+
+    def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
+        _refuse_changes("an ImageSet", labels, layout)
+        return self.images
+
+    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+        self.refuse_split(split)
+        return self.images.images
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GivenArray(OneArray):
+    """An array or a tensor."""
+
+    images: Any = field(repr=False)
+
+    def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
+        return build_image_set(self.name, {"train": Part(as_numpy(self.images), None)}, split, layout, labels)
+
+    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+        self.refuse_split(split)
+        return as_array(self.images, self.name, layout)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArrayFile(OneArray):
+    """A .npy or .npz file."""
+
+    @property
+    def path(self) -> Path:
+        """Of the file."""
+        assert self.where is not None
+        return self.where
+
+    def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
+        return build_image_set(self.name, read_array_file(self.path), split, layout, labels)
+
+    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+        parts = read_array_file(self.path)
+        if (split or "train") not in parts:
+            raise InputError(f"split is {split!r}, but {self.path} holds {', '.join(parts)}")
+        return check_images(parts[split or "train"].images, layout, self.name)
+
+    def cut(self, cut: Cut, split: str | None, layout: str | None) -> Iterator[Shard]:
+        images = self.array(split, layout)
+        mapped = self.path.suffix.lower() == ".npy"
+        return cut.mapped(self.path, images, layout) if mapped else cut.array(self.name, images)
+
+
+def _refuse_changes(given: str, labels: Any, layout: str | None) -> None:
+    if labels is not None or layout is not None:
+        raise InputError(f"labels= and layout= are for arrays and files, but the source is {given}; leave them out")
