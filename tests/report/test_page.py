@@ -10,7 +10,7 @@ import pytest
 
 import firstlight as fl
 from firstlight.experiments import Claim, FigureEntry, Result
-from firstlight.experiments.network_view import NetworkView, Snapshot
+from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.figures.axes import new_figure
 from firstlight.figures.svg import svg
 from firstlight.filters import FilterBank

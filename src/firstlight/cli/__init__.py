@@ -130,7 +130,7 @@ def _rebuilt(
     from dataclasses import replace
 
     from firstlight.reproduction.record import recorded
-    from firstlight.reproduction.reproduction import write_reproduction
+    from firstlight.reproduction.folder import write_reproduction
 
     given = {
         "preset": preset != "quick",

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from firstlight.cli.output import Flag, Json, Output, Quiet, be_quiet, give_json, hint, result_console
 from firstlight.errors import InputError
+from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
     from firstlight.inspection.inspection import Failure
@@ -101,8 +102,8 @@ def inspect(
     from firstlight.filters import load_filters
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
     from firstlight.inspection.inspection import Failure, Inspection
-    from firstlight.report.filter_pages import write_inspection_page
-    from firstlight.report.filter_tables import inspection_table, write_csv
+    from firstlight.report.filter_pages import inspections_page
+    from firstlight.report.filter_tables import inspection_table
 
     if not sources:
         raise InputError("inspect was given no source; expected a file of weights, or several")
@@ -129,9 +130,11 @@ def inspect(
         hint(console, about, quiet)
         give_json(json, [one.to_dict() for one in found])
         if csv is not None:
-            write_csv(csv, [one.to_frame() for one in good])
+            import pandas as pd
+
+            write_text(csv, pd.concat([one.to_frame() for one in good]).to_csv(index=False, lineterminator="\n"))
         if html is not None:
-            write_inspection_page(html, good, failures, _command())
+            write_text(html, inspections_page(good, failures, _command()))
     return _told(failures)
 
 
@@ -163,8 +166,8 @@ def compare(
     from firstlight.inspection.inspect_banks import load_banks
     from firstlight.inspection.inspection import Failure
     from firstlight.patches.statistics import patch_statistics
-    from firstlight.report.filter_pages import write_comparison_page
-    from firstlight.report.filter_tables import print_comparison, write_matrix
+    from firstlight.report.filter_pages import comparison_page
+    from firstlight.report.filter_tables import comparison_parts
 
     if len(sources) < 2:
         raise InputError(f"compare was given {len(sources)} source; expected at least 2")
@@ -180,12 +183,14 @@ def compare(
         looking.data, looking.data_dir, channels=1 if channels == 1 else 3, **looking.image_options()
     )
     found = run(banks, statistics.basis(FilterBank(smallest), looking.mean, looking.std))
-    print_comparison(found, result_console(json))
+    console = result_console(json)
+    for part in comparison_parts(found):
+        console.print(part)
     give_json(json, {"data": statistics.data, **found.to_dict()})
     if csv is not None:
-        write_matrix(csv, found)
+        write_text(csv, found.to_frame().to_csv(index_label="source", lineterminator="\n"))
     if html is not None:
-        write_comparison_page(html, found, _command())
+        write_text(html, comparison_page(found, _command()))
     return _told(failures)
 
 

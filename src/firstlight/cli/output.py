@@ -1,12 +1,14 @@
 """What all commands share about their output: results on standard output, the rest on standard error."""
 
 import logging
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from cyclopts import Parameter
 
 from firstlight.utils.console import silence
+from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,8 +52,11 @@ def hint(console: "Console", text: str, quiet: bool = False) -> None:
 
 
 def give_json(json: Path | None, value: Any) -> None:
-    """Write JSON where it was asked for."""
-    if json is not None:
-        from firstlight.report.filter_tables import write_json
-
-        write_json(json, value)
+    """Write JSON where it was asked for: into a file, or on standard output where that is "-"."""
+    if json is None:
+        return
+    text = dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if str(json) == "-":
+        print(text, end="")
+    else:
+        write_text(json, text)

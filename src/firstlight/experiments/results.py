@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.network_view import NetworkView
+from firstlight.inspection.network_view import NetworkView
 from firstlight.figures.svg import svg
 from firstlight.training import Run
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.network_view import NetworkView, Snapshot
+from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches import PatchBasis
 from firstlight.profile import energy_profile
 from firstlight.training import Run, describe

@@ -1,9 +1,12 @@
 """PatchBasis: the principal components of a data set's patches, and their variance."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from firstlight.patches.spectra import frequencies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,6 +102,11 @@ class PatchBasis:
     def images(self) -> np.ndarray:
         """The components as pictures, shape (D, C, k, k)."""
         return self.components.reshape(self.size, *self.shape)
+
+    @cached_property
+    def frequency(self) -> np.ndarray:
+        """Mean spatial frequency of each component, shape (D,), in cycles/pixel."""
+        return frequencies(self.images)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the components, in JSON's types."""

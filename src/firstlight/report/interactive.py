@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from firstlight.experiments.network_view import NetworkView
+from firstlight.inspection.network_view import NetworkView
 from firstlight.figures.inline_svg import Figures
 from firstlight.report.payload import page_data, script_text
 from firstlight.report.plotly_script import plotly_script

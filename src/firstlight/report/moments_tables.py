@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 
-from firstlight.report.terminal import bars
+from firstlight.report.terminal import bars, plain_table
 from firstlight.utils.text import duration
 
 if TYPE_CHECKING:
@@ -16,16 +14,6 @@ if TYPE_CHECKING:
     from firstlight.theory.sampling_error import SamplingErrors
 
 _SHOWN = 10  # components
-
-
-def summary_table(rows: list[tuple[str, str]], title: str) -> Table:
-    """Names and values, in two columns."""
-    table = Table(title=escape(title), title_justify="left", show_header=False, box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column(style="dim", max_width=26)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, escape(value))
-    return table
 
 
 def spectrum_rows(basis: "PatchBasis") -> list[tuple[str, str]]:
@@ -41,7 +29,7 @@ def spectrum_rows(basis: "PatchBasis") -> list[tuple[str, str]]:
 
 def errors_table(found: "SamplingErrors") -> Table:
     """The first and last variances with their standard errors, the trace, and the fit."""
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    table = plain_table()
     for header in ("component", "variance λ²", "standard error", "relative"):
         table.add_column(header, justify="right", no_wrap=True)
     size = len(found.variance)

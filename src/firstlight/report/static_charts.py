@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from firstlight.experiments.network_view import NetworkView
+from firstlight.inspection.network_view import NetworkView
 from firstlight.figures.axes import new_figure
 from firstlight.figures.colours import MEASURED, PREDICTED, SERIES
 from firstlight.figures.profiles import component_axis

@@ -3,7 +3,7 @@
 Sizes of files and memory are told by `rich.filesize.decimal`: "66.4 kB".
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _LONGEST = 200  # characters of what somebody else's code said
 
@@ -61,6 +61,17 @@ def counted(count: int, noun: str) -> str:
     ('1 image', '1,200 images')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def spaced(numbers: Iterable[float]) -> str:
+    """Numbers beside each other, to four digits.
+
+    Examples
+    --------
+    >>> spaced((0.47889, 123456))
+    '0.4789 1.235e+05'
+    """
+    return " ".join(f"{number:.4g}" for number in numbers)
 
 
 def duration(seconds: float) -> str:
