@@ -129,8 +129,8 @@ def _rebuilt(
     """The recorded reproduction, written like one that was just made."""
     from dataclasses import replace
 
-    from firstlight.reproduction.record import recorded
     from firstlight.reproduction.folder import write_reproduction
+    from firstlight.reproduction.record import recorded
 
     given = {
         "preset": preset != "quick",
@@ -203,7 +203,7 @@ def theory(
     out
         Also write the table (CSV) and the figure (SVG, PNG) into this folder.
     """
-    from firstlight.report.theory_tables import show_theory
+    from firstlight.cli.theory import show_theory
 
     be_quiet(quiet)
     found = show_theory(data, data_dir, kernel_size, lr, steps, out, result_console(json), hints=not quiet)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from firstlight.cli.output import Flag, Json, Output, Quiet, be_quiet, give_json, hint, result_console
+from firstlight.cli.output import Flag, Json, Output, Quiet, be_quiet, give_json, hint, result_console, write_csv
 from firstlight.errors import InputError
 from firstlight.utils.whole_files import write_text
 
@@ -130,9 +130,7 @@ def inspect(
         hint(console, about, quiet)
         give_json(json, [one.to_dict() for one in found])
         if csv is not None:
-            import pandas as pd
-
-            write_text(csv, pd.concat([one.to_frame() for one in good]).to_csv(index=False, lineterminator="\n"))
+            write_csv(csv, [one.to_frame() for one in good])
         if html is not None:
             write_text(html, inspections_page(good, failures, _command()))
     return _told(failures)

@@ -11,6 +11,9 @@ from firstlight.utils.console import silence
 from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
     from rich.console import Console
 
 Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]  # "-" is standard output
@@ -60,3 +63,10 @@ def give_json(json: Path | None, value: Any) -> None:
         print(text, end="")
     else:
         write_text(json, text)
+
+
+def write_csv(path: Path, frames: "Sequence[pd.DataFrame]") -> None:
+    """Write tables of the same columns beneath each other; floats keep all their digits."""
+    import pandas as pd
+
+    write_text(path, pd.concat(frames).to_csv(index=False, lineterminator="\n"))

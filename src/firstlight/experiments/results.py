@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.experiments.claims import Claim
-from firstlight.inspection.network_view import NetworkView
 from firstlight.figures.svg import svg
+from firstlight.inspection.network_view import NetworkView
 from firstlight.training import Run
 
 if TYPE_CHECKING:
