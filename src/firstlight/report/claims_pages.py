@@ -3,14 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from firstlight.experiments import EXPERIMENTS
-from firstlight.experiments.claims import Claim
+from firstlight.experiments.claims import VERDICTS, Claim, verdict_counts
 from firstlight.experiments.results import Result
 
 if TYPE_CHECKING:
     from firstlight.experiments.results import Reproduction
 
 BEGIN, END = "<!-- recorded claims: begin -->", "<!-- recorded claims: end -->"
-VERDICTS = ("reproduced", "not reproduced", "not tested")
 
 
 def claims_table_markdown(reproduction: "Reproduction") -> str:
@@ -22,13 +21,13 @@ def claims_table_markdown(reproduction: "Reproduction") -> str:
         "|---|---|---|---|---|",
     ]
     for result in reproduction.results:
-        counts = [sum(claim.verdict == verdict for claim in result.claims) for verdict in VERDICTS]
+        counts = verdict_counts(result.claims).values()
         lines.append(
             f"| [`{result.experiment}`](docs/reproducibility.md#{result.experiment}) | "
             f"{EXPERIMENTS[result.experiment].question} | {' | '.join(map(str, counts))} |"
         )
-    total = [sum(claim.verdict == verdict for claim in reproduction.claims) for verdict in VERDICTS]
-    lines += [f"| **all** | | **{total[0]}** | **{total[1]}** | **{total[2]}** |", ""]
+    total = verdict_counts(reproduction.claims).values()
+    lines += [f"| **all** | | {' | '.join(f'**{count}**' for count in total)} |", ""]
     lines += [f"<details><summary>All {len(reproduction.claims)} claims, published and measured</summary>", ""]
     lines += ["| verdict | claim | published | measured |", "|---|---|---|---|"]
     lines += [

@@ -18,11 +18,9 @@ _SHOWN = 10  # components
 
 def spectrum_rows(basis: "PatchBasis") -> list[tuple[str, str]]:
     """The spectrum as a chart, and what its first components hold."""
-    total = basis.variance.sum()
     first = ", ".join(f"{value:.4g}" for value in basis.variance[:5])
     rows = [("variances λ²", f"{bars(basis.variance**0.5)} (λ)"), ("the first", first)]
-    if total > 0:
-        most = int((basis.variance.cumsum() < 0.99 * total).sum()) + 1
+    if most := basis.holding(0.99):
         rows.append(("99% of the variance", f"in {most} of {basis.size} components"))
     return rows
 

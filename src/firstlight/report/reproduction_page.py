@@ -1,9 +1,7 @@
 """report.html: one self-contained page; claims first, then figures, then how to repeat it."""
 
-from typing import get_args
-
 from firstlight.experiments import EXPERIMENTS
-from firstlight.experiments.claims import Verdict
+from firstlight.experiments.claims import verdict_counts
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.views import merged
 from firstlight.figures.inline_svg import Figures
@@ -41,7 +39,7 @@ def reproduction_page(reproduction: Reproduction) -> str:
         figures,
         groups=[experiments[view.key] for view in views],
         claims=claims,
-        counts={verdict: sum(claim.verdict == verdict for claim in claims) for verdict in get_args(Verdict)},
+        counts=verdict_counts(claims),
         sections=sections,
         about=about,
     )

@@ -63,6 +63,22 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def named(*parts: str) -> str:
+    """What something is called, of the parts of its name that are known, on one line."""
+    return printable(" ".join(part for part in parts if part))
+
+
+def by(sizes: Iterable[int]) -> str:
+    """Sizes along several axes.
+
+    Examples
+    --------
+    >>> by((3, 5, 5))
+    '3 x 5 x 5'
+    """
+    return " x ".join(map(str, sizes))
+
+
 def spaced(numbers: Iterable[float]) -> str:
     """Numbers beside each other, to four digits.
 
