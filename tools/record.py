@@ -10,9 +10,9 @@ from typing import Any
 from firstlight.errors import FirstlightError, InputError, RunError
 from firstlight.experiments import EXPERIMENTS
 from firstlight.report.claims_pages import BEGIN, END, claims_table_markdown, reproducibility_page
+from firstlight.reproduction.folder import ABOUT, MEASUREMENTS, RUNS
 from firstlight.reproduction.rebuild import FORMAT, KEPT, RECORD, context_of, load_runs, read_record
 from firstlight.reproduction.record import recorded
-from firstlight.reproduction.reproduction import ABOUT, MEASUREMENTS, RUNS
 from firstlight.training import Run
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC
 from firstlight.utils.whole_files import PARTIAL, write_text

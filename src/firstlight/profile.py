@@ -8,6 +8,7 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.basis import PatchBasis
+from firstlight.utils.text import by, named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,11 +83,23 @@ class EnergyProfile:
 
     def __repr__(self) -> str:
         what = "change of " if self.change else ""
-        name = " ".join(part for part in (self.source, self.layer) if part) or "filters"
+        name = named(self.source, self.layer) or "filters"
         return (
             f"EnergyProfile({what}{name}: {self.filters} filters, {len(self.energy)} components, "
             f"peak at component {self.peak + 1}, total energy {self.total:.4g})"
         )
+
+    def _repr_html_(self) -> str:
+        from firstlight.figures.notebook import card
+
+        rows = [
+            ("filters", f"{self.filters}, their change since the initialisation" if self.change else str(self.filters)),
+            ("components", str(len(self.energy))),
+            ("peak", f"component {self.peak + 1}"),
+            ("total energy", f"{self.total:.4g}"),
+        ]
+        title = f"Energy profile of {named(self.source, self.layer) or 'filters'}"
+        return card(title, rows, self.plot, "Energy by component, relative to the peak")
 
     @property
     def normalized(self) -> np.ndarray:
@@ -204,7 +217,7 @@ def energy_profile(
     expected = basis.shape
     if weight.shape[1:] != expected:
         raise InputError(
-            f"filters are {_shape(weight.shape[1:])}; expected {_shape(expected)}, the shape of the patches: "
+            f"filters are {by(weight.shape[1:])}; expected {by(expected)}, the shape of the patches: "
             f"compute PatchMoments with channels={weight.shape[1]} and the layer's kernel size"
         )
     # Of a single row or column of taps, the dilation across it says nothing.
@@ -217,9 +230,7 @@ def energy_profile(
     if initial is not None:
         start = load_filters(initial).ungrouped().weight
         if start.shape != weight.shape:
-            raise InputError(
-                f"initial filters are {_shape(start.shape)}; expected {_shape(weight.shape)}, as the filters"
-            )
+            raise InputError(f"initial filters are {by(start.shape)}; expected {by(weight.shape)}, as the filters")
         weight = weight - start
     coefficients = weight.reshape(len(weight), -1) @ basis.components.T
     # Scaled by the largest: the squares of tiny or huge weights must not under- or overflow.
@@ -228,7 +239,3 @@ def energy_profile(
     energy = scale * np.sqrt(np.mean((coefficients / scale) ** 2, axis=0))
     energy.setflags(write=False)
     return EnergyProfile(energy, len(weight), bank.source, bank.layer, change=initial is not None)
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

@@ -4,20 +4,22 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import firstlight as fl
 from firstlight.experiments import Claim, FigureEntry, Result
-from firstlight.experiments.network_view import NetworkView, Snapshot
 from firstlight.figures.axes import new_figure
 from firstlight.figures.svg import svg
 from firstlight.filters import FilterBank
 from firstlight.inspection.inspection import Failure
+from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import EnergyProfile
-from firstlight.report.reproduction_page import comparison_page, inspections_page, results_page, write_page
+from firstlight.report.filter_pages import comparison_page, inspections_page
+from firstlight.report.reproduction_page import reproduction_page
 
 EVIL = "</script><img src=x onerror=alert(1)>\"'\n$x_y$ \u202e\u2028 \udcff\x01 &amp;</title>"
 BASIS = shipped_moments(3).basis((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
@@ -88,7 +90,7 @@ def pages() -> dict[str, str]:
     result = Result("formula", (claim, other), {}, shown, (), EVIL, networks)
     found = [fl.inspect(bank(8, 3, 3, 3)), fl.inspect(bank(1, 3, 5, 1))]
     return {
-        "reproduction": results_page([claim, other], [result], about()),
+        "reproduction": reproduction_page(fl.Reproduction(Path("out"), (result,), about())),
         "inspection": inspections_page(found, [Failure(EVIL, EVIL)], EVIL),
         "comparison": comparison_page(fl.compare([bank(8, 3, 3, 3), bank(4, 3, 7, 7), bank(2, 3, 3, 3)], BASIS), EVIL),
     }
@@ -162,13 +164,12 @@ def test_the_data_names_every_network_under_its_experiment(made):
     assert networks[1]["snapshots"][0]["energy"] == [None] * 27
 
 
-def test_no_claims_no_figures_and_no_networks_is_still_a_page(tmp_path):
-    write_page([], [Result("formula", (), {}, {}, (), "")], about(), tmp_path / "report.html")
-    page = (tmp_path / "report.html").read_text()
+def test_no_claims_no_figures_and_no_networks_is_still_a_page():
+    page = reproduction_page(fl.Reproduction(Path("out"), (Result("formula", (), {}, {}, (), ""),), about()))
     assert "0 of 0 claims reproduced" in page
     assert "No claim was judged here" in page
     assert len(page) < 100_000  # without a chart, no library for charts
-    assert results_page([], [], about())
+    assert reproduction_page(fl.Reproduction(Path("out"), (), about()))
 
 
 @pytest.mark.parametrize("weight", [np.zeros((3, 3, 3, 3)), np.ones((1, 3, 1, 1)), np.eye(27).reshape(27, 3, 3, 3)])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import firstlight as fl
-from firstlight.experiments.network_view import NetworkView, Snapshot
+from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import EnergyProfile
 from firstlight.report.payload import (

@@ -18,8 +18,8 @@ from firstlight.figures.axes import new_figure
 from firstlight.figures.pictures import show_tiles
 from firstlight.figures.profiles import component_axis
 from firstlight.figures.styles import PAPER, SLIDES, STYLES, use
-from firstlight.report.publication import encoded, fold_labels, write_drawn
-from firstlight.reproduction.draw_figures import chosen, draw_figures, is_name
+from firstlight.report.publication import encoded, fold_labels
+from firstlight.reproduction.draw_figures import chosen, draw_figures, is_name, write_drawn
 from firstlight.reproduction.rebuild import rebuild
 from firstlight.reproduction.record import recorded_results
 

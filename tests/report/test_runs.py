@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console, RenderableType
 
 from firstlight.report.runs_tables import run_details, runs_table
-from firstlight.training import RunSpec, StoredRun, record_steps, stored_runs
+from firstlight.training import Run, RunSpec, StoredRun, record_steps, stored_runs
 from firstlight.training.run import COLUMNS, write_run
 
 SPEC = RunSpec("vgg11", "[data]", "ab12", "cd34", 2, 3, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), steps=20, seed=0)
@@ -58,7 +58,7 @@ def test_every_state_has_a_row():
 
 def test_a_finished_run_in_full(tmp_path):
     run = finished(tmp_path)
-    text = printed(run_details(run))
+    text = printed(run_details(run, Run.load(run.path)))
     words = {line.split("│")[1].strip(): line.split("│")[2].strip() for line in text.splitlines() if "│" in line}
     assert words["run"] == PAIR.hash
     assert words["what"] == "VGG11, seed 0, [data], automobile/truck"

@@ -14,7 +14,7 @@ import firstlight as fl
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.schedule import SCHEDULES
 from firstlight.report.claims_pages import BEGIN, END, claims_table_markdown, reproducibility_page
-from firstlight.reproduction.reproduction import write_reproduction
+from firstlight.reproduction.folder import write_reproduction
 
 ROOT = Path(__file__).parents[2]
 QUIET = Console(quiet=True)

@@ -135,8 +135,8 @@ def _rebuilt(
     """The recorded reproduction, written like one that was just made."""
     from dataclasses import replace
 
+    from firstlight.reproduction.folder import write_reproduction
     from firstlight.reproduction.record import recorded
-    from firstlight.reproduction.reproduction import write_reproduction
 
     given = {
         "preset": preset != "quick",
@@ -209,7 +209,7 @@ def theory(
     out
         Also write the table (CSV) and the figure (SVG, PNG) into this folder.
     """
-    from firstlight.report.theory_tables import show_theory
+    from firstlight.cli.theory import show_theory
 
     verbosity.apply()
     found = show_theory(data, data_dir, kernel_size, lr, steps, out, result_console(json), hints=not verbosity.quiet)

@@ -46,8 +46,7 @@ def figures(
         firstlight-out/recorded.
     """
     from firstlight.figures.styles import STYLES
-    from firstlight.report.publication import write_drawn
-    from firstlight.reproduction.draw_figures import draw_figures, is_name
+    from firstlight.reproduction.draw_figures import draw_figures, is_name, write_drawn
     from firstlight.reproduction.record import recorded_results
 
     verbosity.apply()

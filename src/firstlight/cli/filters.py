@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
+from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console, write_csv
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
+from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
     from firstlight.inspection.inspection import Failure
@@ -102,8 +103,8 @@ def inspect(
     from firstlight.filters import load_filters
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
     from firstlight.inspection.inspection import Failure, Inspection
-    from firstlight.report.filter_pages import write_inspection_page
-    from firstlight.report.filter_tables import inspection_table, write_csv
+    from firstlight.report.filter_pages import inspections_page
+    from firstlight.report.filter_tables import inspection_table
 
     if not sources:
         raise InputError("inspect was given no source; expected a file of weights, or several")
@@ -132,7 +133,7 @@ def inspect(
         if csv is not None:
             write_csv(csv, [one.to_frame() for one in good])
         if html is not None:
-            write_inspection_page(html, good, failures, _command())
+            write_text(html, inspections_page(good, failures, _command()))
     return _told(failures)
 
 
@@ -164,8 +165,8 @@ def compare(
     from firstlight.inspection.inspect_banks import load_banks
     from firstlight.inspection.inspection import Failure
     from firstlight.patches.statistics import patch_statistics
-    from firstlight.report.filter_pages import write_comparison_page
-    from firstlight.report.filter_tables import print_comparison, write_matrix
+    from firstlight.report.filter_pages import comparison_page
+    from firstlight.report.filter_tables import comparison_parts
 
     if len(sources) < 2:
         raise InputError(f"compare was given {len(sources)} source; expected at least 2")
@@ -181,12 +182,14 @@ def compare(
         options.data, options.data_dir, channels=1 if channels == 1 else 3, **options.image_options()
     )
     found = run(banks, statistics.basis(FilterBank(smallest), options.mean, options.std))
-    print_comparison(found, result_console(json))
+    console = result_console(json)
+    for part in comparison_parts(found):
+        console.print(part)
     give_json(json, {"data": statistics.data, **found.to_dict()})
     if csv is not None:
-        write_matrix(csv, found)
+        write_text(csv, found.to_frame().to_csv(index_label="source", lineterminator="\n"))
     if html is not None:
-        write_comparison_page(html, found, _command())
+        write_text(html, comparison_page(found, _command()))
     return _told(failures)
 
 

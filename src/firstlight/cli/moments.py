@@ -101,7 +101,8 @@ def moments(
     from firstlight.patches.out_of_core.accumulate import accumulate
     from firstlight.patches.out_of_core.plan import make_plan
     from firstlight.patches.out_of_core.shard_sums import SumsKind
-    from firstlight.report.moments_tables import errors_table, plan_rows, spectrum_rows, summary_table
+    from firstlight.report.moments_tables import errors_table, plan_rows, spectrum_rows
+    from firstlight.report.terminal import two_columns
     from firstlight.theory.sampling_error import sampling_errors
 
     verbosity.apply()
@@ -119,7 +120,7 @@ def moments(
         shards = _cut(recognise(data, data_dir), _SAMPLED_SHARD, 0, options)
         width, place = _workers(engine_options)
         found = make_plan(shards, **patches, workers=width, blocks=blocks)
-        console.print(summary_table(plan_rows(found, place), f"plan for {data}"))
+        console.print(two_columns(plan_rows(found, place), f"plan for {data}"))
         give_json(json, {"data": data, **patches, **found.to_dict()})
         return
 
@@ -145,7 +146,7 @@ def moments(
     if curve := _curve(done):
         rows.append(("auto-correlation", _curve_text(curve)))
         result["autocorrelation"] = {"distance": curve.distance.tolist(), "value": curve.value.tolist()}
-    console.print(summary_table(rows, str(target)))
+    console.print(two_columns(rows, str(target)))
     if stderr:
         errors = sampling_errors(done.blocks, about.get("mean"), about.get("std"), bank)
         console.print(errors_table(errors))

@@ -1,11 +1,17 @@
 """What all commands share about their output: results on standard output, the rest on standard error."""
 
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from cyclopts import Parameter
 
+from firstlight.utils.whole_files import write_text
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
     from rich.console import Console
 
 Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]  # "-" is standard output
@@ -38,8 +44,18 @@ def hint(console: "Console", text: str, quiet: bool = False) -> None:
 
 
 def give_json(json: Path | None, value: Any) -> None:
-    """Write JSON where it was asked for."""
-    if json is not None:
-        from firstlight.report.filter_tables import write_json
+    """Write JSON where it was asked for: into a file, or on standard output where that is "-"."""
+    if json is None:
+        return
+    text = dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if str(json) == "-":
+        print(text, end="")
+    else:
+        write_text(json, text)
 
-        write_json(json, value)
+
+def write_csv(path: Path, frames: "Sequence[pd.DataFrame]") -> None:
+    """Write tables of the same columns beneath each other; floats keep all their digits."""
+    import pandas as pd
+
+    write_text(path, pd.concat(frames).to_csv(index=False, lineterminator="\n"))

@@ -47,13 +47,14 @@ def show_run(name: str, *, out: Out = DEFAULT_OUT, json: Json = None, verbosity:
     name
         The run's hash, or as much of its beginning as no other run has.
     """
-    from firstlight.report.runs_tables import run_details, run_dict
-    from firstlight.training import find_run
+    from firstlight.report.runs_tables import full_run_dict, run_details
+    from firstlight.training import Run, find_run
 
     verbosity.apply()
     run = find_run(_store(out), name)
-    result_console(json).print(run_details(run))
-    give_json(json, run_dict(run, full=True))
+    finished = Run.load(run.path) if run.state == "finished" else None
+    result_console(json).print(run_details(run, finished))
+    give_json(json, full_run_dict(run, finished))
 
 
 @runs_app.command(name="clean")
@@ -100,7 +101,7 @@ def clean_runs(
 
 
 def _store(out: Path) -> Path:
-    from firstlight.reproduction.reproduction import RUNS
+    from firstlight.reproduction.folder import RUNS
 
     return out.expanduser() / RUNS
 

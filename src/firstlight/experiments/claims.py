@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Verdict = Literal["reproduced", "not reproduced", "not tested"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,11 @@ class Claim:
             "replicates": self.replicates,
             "figure": self.figure,
         }
+
+
+def verdict_counts(claims: Sequence[Claim]) -> dict[Verdict, int]:
+    """How many claims have each verdict."""
+    return {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICTS}
 
 
 def claims_markdown(claims: Sequence[Claim]) -> str:

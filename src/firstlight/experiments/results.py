@@ -1,14 +1,14 @@
 """What experiments return: figures, results, and the reproduction that holds them all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstlight.experiments.claims import Claim
-from firstlight.experiments.network_view import NetworkView
+from firstlight.experiments.claims import Claim, verdict_counts
 from firstlight.figures.svg import svg
+from firstlight.inspection.network_view import NetworkView
 from firstlight.training import Run
 
 if TYPE_CHECKING:
@@ -91,6 +91,13 @@ class Reproduction:
     def __repr__(self) -> str:
         return f"Reproduction({self.summary}, {self.out})"
 
+    def _repr_html_(self) -> str:
+        from firstlight.figures.notebook import card
+
+        about = ((name, str(self.about[name])) for name in ("data", "preset", "date") if name in self.about)
+        rows = [("claims", _verdicts(self.claims)), *about, ("report", str(self.report))]
+        return card("Reproduction", rows, below="".join(map(_claims_html, self.results)))
+
     @property
     def claims(self) -> tuple[Claim, ...]:
         """All claims, in the order of the experiments."""
@@ -111,3 +118,16 @@ class Reproduction:
     def all_reproduced(self) -> bool:
         """Whether every claim that was tested was reproduced."""
         return all(claim.verdict != "not reproduced" for claim in self.claims)
+
+
+def _verdicts(claims: Sequence[Claim]) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(claims).items())
+
+
+def _claims_html(result: Result) -> str:
+    """An experiment's claims as a table, folded under how many of them have which verdict."""
+    from firstlight.figures.notebook import table, text
+
+    cells = ((claim.verdict, claim.statement, claim.published, claim.measured) for claim in result.claims)
+    claims = table(("verdict", "claim", "published", "measured"), (tuple(map(text, row)) for row in cells))
+    return f"<details><summary>{text(f'{result.experiment}: {_verdicts(result.claims)}')}</summary>{claims}</details>"

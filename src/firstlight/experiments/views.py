@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.network_view import NetworkView, Snapshot
 from firstlight.experiments.shared.fits import changes
+from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches import PatchBasis
 from firstlight.training import Run, describe
 

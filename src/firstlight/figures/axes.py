@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from firstlight.figures.styles import REPORT, current
+from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,8 +70,11 @@ def axes_or_new(ax: "Axes | None") -> "tuple[Figure, Axes]":
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib shows as it is: no mathematics between dollars, no name hidden for an underscore."""
-    return ("\u200b" if text.startswith("_") else "") + text.replace("$", r"\$")
+    """Text that matplotlib shows as it is: no mathematics between dollars, no name hidden for an underscore.
+
+    Control characters, and bytes of a file's name that are no UTF-8, at which it would stop, are shown by their codes.
+    """
+    return ("\u200b" if text.startswith("_") else "") + printable(text).replace("$", r"\$")
 
 
 def room_above(ax: "Axes", lines: int, least: float) -> float:

@@ -48,7 +48,8 @@ class Figures:
         for element in root.iter():
             element.tag = _NAMESPACE.sub("", element.tag)
             element.attrib = {_NAMESPACE.sub("", key): value for key, value in element.attrib.items()}
-            element.text = element.tail = (element.text or "").strip() if element.tag in ("text", "tspan") else ""
+            element.text = (element.text or "").strip() if element.tag in ("text", "tspan") else ""
+            element.tail = ""
         _drop(root)
         self._share_letters(root)
         _name_identifiers(root, name, set(self._names.values()))

@@ -127,6 +127,16 @@ SLIDES = Style(
     dpi=200,
     vector=True,
 )
+# Stands in for the colour of a page's text, which only the page knows.
+TEXT_COLOUR = "#010203"
+_TEXTS = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
+# In a notebook's page, light or dark: without a background, and with text that takes the page's colour and fonts.
+NOTEBOOK = Style(
+    "notebook",
+    rc=_text(9)
+    | {"svg.fonttype": "none", "font.sans-serif": ["DejaVu Sans"], "figure.facecolor": "none", "axes.facecolor": "none"}
+    | dict.fromkeys(_TEXTS, TEXT_COLOUR),
+)
 STYLES = {style.name: style for style in (PAPER, SLIDES)}
 
 _CURRENT: ContextVar[Style] = ContextVar("style", default=REPORT)

@@ -1,8 +1,11 @@
-"""A figure as an SVG, in text or as a file."""
+"""A figure as an SVG, in text and as files."""
 
 import io
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from firstlight.utils.whole_files import atomic_write, write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,3 +27,10 @@ def svg(figure: "Figure") -> str:
             figure.set_layout_engine(None)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def write_figure(figure: "Figure", drawn: str, stem: Path) -> None:
+    """Write a figure, and the SVG that was drawn of it, as `stem.svg` and `stem.png` (200 dots an inch)."""
+    write_text(stem.with_suffix(".svg"), drawn)
+    with atomic_write(stem.with_suffix(".png")) as file:
+        figure.savefig(file, format="png", dpi=200)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import InputError, NonFiniteWeights
+from firstlight.utils.text import by, named
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +72,7 @@ class FilterBank:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        name = " ".join(part for part in (self.source, self.layer) if part) or "the filters"
+        name = named(self.source, self.layer) or "the filters"
         try:
             weight = np.asarray(self.weight)
             if np.iscomplexobj(weight):
@@ -106,7 +107,7 @@ class FilterBank:
             None is known to follow.
         """
         if self.scale is None:
-            name = " ".join(part for part in (self.source, self.layer) if part) or "the filters"
+            name = named(self.source, self.layer) or "the filters"
             raise InputError(f"{name}: no batch normalisation is known to follow; expected one to fold in")
         note = f"folded: every filter is multiplied by the scale of {self.batch_norm}"
         weight = self.weight * self.scale[:, None, None, None]
@@ -133,7 +134,7 @@ class FilterBank:
 
     def __repr__(self) -> str:
         count, channels, height, width = self.weight.shape
-        name = " ".join(part for part in (self.source, self.layer) if part)
+        name = named(self.source, self.layer)
         extra = "".join(
             f", {what} {value}"
             for what, value, usual in (
@@ -144,6 +145,18 @@ class FilterBank:
             if value != usual
         )
         return f"FilterBank({name + ': ' if name else ''}{count} filters of {channels} x {height} x {width}{extra})"
+
+    def _repr_html_(self) -> str:
+        from firstlight.figures.notebook import card, few
+
+        shown = replace(self, weight=few(self.weight), scale=None)
+        geometry = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
+        said = {"stored as": self.dtype, "followed by": self.batch_norm}
+        rows = [("filters", f"{len(self)} of {by(self.weight.shape[1:])}")]
+        rows += [(name, by(value) if value else "unknown") for name, value in geometry.items()]
+        rows += [(name, value) for name, value in said.items() if value]
+        rows += [("note", note) for note in self.notes[:5]]
+        return card(named(self.source, self.layer) or "Filters", rows, shown.plot, "The filters; gray is zero")
 
     def to_dict(self) -> dict[str, Any]:
         """All in JSON's types, the weight as nested lists."""

@@ -11,6 +11,7 @@ from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, correlation, energy_profile
 from firstlight.theory.null import agreement, gaussian_profiles, percentile
+from firstlight.utils.text import by, listed, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,31 @@ class Comparison:
     sizes: tuple[tuple[int, int], ...]
     chance: float
     banks: tuple[FilterBank, ...] = field(repr=False)
+
+    def __repr__(self) -> str:
+        labels = listed([printable(label) for label in self.labels], 4, ", ")
+        return f"Comparison({labels}: {self._range}; random banks stay below {self.chance:.2f})"
+
+    def _repr_html_(self) -> str:
+        from firstlight.figures.notebook import card
+
+        rows = [
+            ("compared", listed(self.labels, 12, ", ")),
+            ("correlations", self._range),
+            ("random banks", f"95% of pairs stay below {self.chance:.2f}"),
+            ("components", f"{self.basis.size}, of {by(self.basis.shape)}"),
+        ]
+        if self.note:
+            rows.append(("note", self.note))
+        title = f"Correlation of the energy profiles of {len(self.labels)} first layers"
+        return card(title, rows, self.plot, "Correlation of each pair of energy profiles")
+
+    @property
+    def _range(self) -> str:
+        """Lowest and highest correlation of two banks."""
+        pairs = self.correlations[np.triu_indices(len(self.labels), 1)]
+        known = pairs[np.isfinite(pairs)]
+        return f"{known.min():.3f} to {known.max():.3f}" if len(known) else "not defined"
 
     @property
     def note(self) -> str:
@@ -227,7 +253,7 @@ def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarr
         return energy_profile(bank, basis, initial)
     if weight.shape[1] != channels or weight.shape[2] < rows or weight.shape[3] < columns:
         raise InputError(
-            f"{bank.source or 'a bank'} has filters of {' x '.join(map(str, weight.shape[1:]))}; expected {channels} "
+            f"{bank.source or 'a bank'} has filters of {by(weight.shape[1:])}; expected {channels} "
             f"channels and at least {rows} x {columns}, the patches of the basis"
         )
     if bank.dilation != (1, 1):
@@ -258,6 +284,7 @@ def _chance(size: int, first: int, second: int) -> float:
 
 def _short(labels: Sequence[str]) -> list[str]:
     """The labels for a figure: of paths the last part, where that still tells them apart, and the end of long ones."""
+    labels = [printable(label) for label in labels]
     ends = [label.rstrip("/").rpartition("/")[2] for label in labels]
     names = ends if len(set(ends)) == len(ends) else labels
     return [name if len(name) <= _LONGEST else f"…{name[-_LONGEST:]}" for name in names]

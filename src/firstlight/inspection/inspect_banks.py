@@ -12,7 +12,6 @@ from firstlight.inspection.findings import explain
 from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.inspection.measures import effective_rank, filter_faults
 from firstlight.patches.bank_statistics import PatchStatistics
-from firstlight.patches.spectra import frequencies
 from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import energy_profile
 from firstlight.theory.fit import fit_formula
@@ -109,7 +108,7 @@ def inspect_bank(
         faults=filter_faults(weight, basis),
         rank=effective_rank(weight),
         whitening=whitening_distance(profile.energy, basis.variance),
-        frequency=frequencies(basis.images),
+        frequency=basis.frequency,
         initial=start,
     )
     return replace(found, findings=explain(found))

@@ -1,5 +1,7 @@
 """Inspection: what a network's first layer has learnt, measured and put into words."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,15 @@ from firstlight.inspection.measures import FilterFaults
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
 from firstlight.theory.fit import FormulaFit
-from firstlight.theory.null import RandomBanks, spread
+from firstlight.theory.null import RandomBanks, percentile, spread
+from firstlight.utils.text import by, listed, named, printable, spaced
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_NUMBERS = 12  # of filters, written out
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +78,20 @@ class Inspection:
     initial: FilterBank | None = field(repr=False, default=None)
     findings: list[str] = field(repr=False, default_factory=list)
 
+    def __repr__(self) -> str:
+        fit = self.unfitted if self.fit is None else f"tau {self.fit.tau:.4g}, correlation {self.fit.correlation:.3f}"
+        said = self.findings[0].partition(":")[0] if self.findings else ""
+        name = named(self.source, self.bank.layer) or "filters"
+        about = f"{len(self.bank)} filters of {by(self.bank.weight.shape[1:])}, patches of {printable(self.data)}"
+        return f"Inspection({name}: {about}; eq. 3: {fit}; {said})"
+
+    def _repr_html_(self) -> str:
+        from firstlight.figures.notebook import card
+
+        rows = [*self.rows, ("findings", "\n".join(self.findings))]
+        title = f"First layer of {self.source or 'filters'}"
+        return card(title, rows, self.plot, f"Energy profile of the {self.shown}, and eq. 3")
+
     @property
     def source(self) -> str:
         """What was inspected."""
@@ -82,6 +101,44 @@ class Inspection:
     def spread(self) -> float:
         """Standard deviation of the profile over its mean: 0 for a flat one; random banks have `null.spreads`."""
         return spread(self.profile.energy)
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """What is said of the layer: names of measures and their values with units."""
+        bank, basis, profile, null = self.bank, self.basis, self.profile, self.null
+        count, *shape = bank.weight.shape
+        stride = "" if bank.stride in (None, (1, 1)) else f", stride {_pair(bank.stride)}"
+        stored = f", stored as {bank.dtype}" if bank.dtype else ""
+        peak = profile.peak
+        fit = f"none: {self.unfitted}"
+        if self.fit is not None and null is not None:
+            one = self.fit
+            fit = (
+                f"tau = {one.tau:.4g}, correlation {one.correlation:.3f}, R² of log energy {one.log_r2:.2f}\n"
+                f"random banks: correlation {null.correlations.mean():.2f} on average, 95th percentile "
+                f"{percentile(null.correlations):.2f}"
+            )
+        unevenness = f"{self.spread:.2f}"
+        if null is not None:
+            unevenness += f"; random banks {null.spreads.mean():.2f}, 95th percentile {percentile(null.spreads):.2f}"
+        whitening = f"{self.whitening:.2f}" if math.isfinite(self.whitening) else "not defined"
+        return [
+            ("layer", f"{bank.layer or '-'}: {count} filters of {by(shape)}{stride}{stored}"),
+            ("patches", f"{self.data}, mean {spaced(basis.mean)}, std {spaced(basis.std)}"),
+            ("peak", f"component {peak + 1} of {basis.size}, {self.frequency[peak]:.2f} cycles/pixel"),
+            ("eq. 3", fit),
+            ("unevenness of the profile", f"{unevenness} (standard deviation / mean; 0 is flat)"),
+            ("distance from whitening", f"{whitening} (0 is whitened, 1 has equal energy everywhere)"),
+            ("effective rank", f"{self.rank:.1f} of {min(count, basis.size)}"),
+            ("dead filters", _filters(self.faults.dead)),
+            ("duplicate filters", f"{len(self.faults.duplicates)} groups" if self.faults.duplicates else "none"),
+            ("noise filters", _filters(self.faults.noise)),
+        ]
+
+    @property
+    def shown(self) -> str:
+        """What the profile is of."""
+        return "change since the initialisation" if self.profile.change else "filters"
 
     def to_dict(self) -> dict[str, Any]:
         """All in JSON's types, as `firstlight inspect --json` writes it: `schema.json` here describes it."""
@@ -175,3 +232,11 @@ _FIELDS = (
     *("mean", "std", "change", "variance", "frequency", "energy", "peak", "fit", "random_banks", "spread"),
     *("whitening_distance", "effective_rank", "filters", "findings", "error"),
 )
+
+
+def _filters(numbers: Sequence[int]) -> str:
+    return f"{len(numbers)}: {listed(numbers, _NUMBERS, ', ')}" if numbers else "none"
+
+
+def _pair(pair: "tuple[int, int] | None") -> str:
+    return "unknown" if pair is None else str(pair[0]) if pair[0] == pair[1] else f"{pair[0]} x {pair[1]}"

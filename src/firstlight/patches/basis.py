@@ -1,9 +1,13 @@
 """PatchBasis: the principal components of a data set's patches, and their variance."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from firstlight.patches.spectra import frequencies
+from firstlight.utils.text import by, spaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +104,11 @@ class PatchBasis:
         """The components as pictures, shape (D, C, k, k)."""
         return self.components.reshape(self.size, *self.shape)
 
+    @cached_property
+    def frequency(self) -> np.ndarray:
+        """Mean spatial frequency of each component, shape (D,), in cycles/pixel."""
+        return frequencies(self.images)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything but the components, in JSON's types."""
         return {
@@ -123,6 +132,43 @@ class PatchBasis:
         share = self.variance / total if total > 0 else np.full(self.size, np.nan)
         return pd.DataFrame({"component": range(1, self.size + 1), "variance": self.variance, "share": share})
 
+    def holding(self, share: float = 0.99) -> int:
+        """How many of the first components hold this share of the variance; 0 where there is none."""
+        total = self.variance.sum()
+        return int((self.variance.cumsum() < share * total).sum()) + 1 if total > 0 else 0
+
+    def __repr__(self) -> str:
+        return (
+            f"PatchBasis({self.size} components of {by(self.shape)} patches; {self.count:,} patches; "
+            f"99% of the variance in {self.holding()})"
+        )
+
+    def _repr_html_(self) -> str:
+        from firstlight.figures.notebook import card
+
+        strides = ", ".join(f"{name} {value}" for name, value in (("stride", self.stride), ("dilation", self.dilation)))
+        rows = [
+            ("patches", f"{self.count:,} of {by(self.shape)}, {strides}"),
+            ("normalised", f"mean {spaced(self.mean)}, std {spaced(self.std)}{', centred' if self.center else ''}"),
+            ("components", str(self.size)),
+            ("variance λ²", f"{self.variance[0]:.4g} to {self.variance[-1]:.4g}"),
+            ("99% of the variance", f"in {self.holding()}"),
+        ]
+        return card(
+            "Principal components of patches", rows, self._plot_all, "Variance by component, and the components"
+        )
+
+    def _plot_all(self) -> "tuple[Figure, list[Axes]]":
+        """Spectrum and components side by side; of many components the first ones."""
+        from firstlight.figures.axes import new_figure
+        from firstlight.figures.notebook import few
+        from firstlight.figures.pictures import show_tiles
+
+        fig, axes = new_figure(columns=2, width=3.4, height=2.6)
+        self.plot(axes[0])
+        show_tiles(axes[1], few(self.images))
+        return fig, axes
+
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """Plot the variance of every component on a log axis.
 
@@ -135,11 +181,13 @@ class PatchBasis:
         -------
         Figure, Axes
         """
+        import matplotlib
+
         from firstlight.figures.axes import axes_or_new
         from firstlight.figures.profiles import component_axis
 
         fig, ax = axes_or_new(ax)
-        ax.plot(np.arange(1, self.size + 1), self.variance, marker="o", color="black")
+        ax.plot(np.arange(1, self.size + 1), self.variance, marker="o", color=matplotlib.rcParams["text.color"])
         component_axis(ax, self.size)
         ax.set(yscale="log" if self.variance.max() > 0 else "linear", ylabel="variance of the patches, λ²")
         return fig, ax

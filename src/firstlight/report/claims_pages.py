@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from firstlight.experiments import EXPERIMENTS
-from firstlight.experiments.claims import Claim
+from firstlight.experiments.claims import VERDICTS, Claim, verdict_counts
 from firstlight.experiments.results import Result
 
 if TYPE_CHECKING:
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
 BEGIN, END = "<!-- recorded claims: begin -->", "<!-- recorded claims: end -->"
 SOURCES = "In brackets stands who claims it: the paper (Chowers and Weiss, ICML 2023), or the note (Chadha and Sahu)."
-VERDICTS = ("reproduced", "not reproduced", "not tested")
 
 
 def claims_table_markdown(reproduction: "Reproduction") -> str:
@@ -23,13 +22,13 @@ def claims_table_markdown(reproduction: "Reproduction") -> str:
         "|---|---|---|---|---|",
     ]
     for result in reproduction.results:
-        counts = [sum(claim.verdict == verdict for claim in result.claims) for verdict in VERDICTS]
+        counts = verdict_counts(result.claims).values()
         lines.append(
             f"| [`{result.experiment}`](docs/reproducibility.md#{result.experiment}) | "
             f"{EXPERIMENTS[result.experiment].question} | {' | '.join(map(str, counts))} |"
         )
-    total = [sum(claim.verdict == verdict for claim in reproduction.claims) for verdict in VERDICTS]
-    lines += [f"| **all** | | **{total[0]}** | **{total[1]}** | **{total[2]}** |", ""]
+    total = verdict_counts(reproduction.claims).values()
+    lines += [f"| **all** | | {' | '.join(f'**{count}**' for count in total)} |", ""]
     lines += [f"<details><summary>All {len(reproduction.claims)} claims, published and measured</summary>", ""]
     lines += [SOURCES, "", "| verdict | claim | published | measured |", "|---|---|---|---|"]
     lines += [

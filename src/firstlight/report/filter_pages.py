@@ -1,23 +1,25 @@
 """The pages of `inspect` and `compare`: what first layers have learnt, to be explored."""
 
-import hashlib
 import platform
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.experiments.network_view import NetworkView, Snapshot
-from firstlight.patches.basis import PatchBasis
+from firstlight.figures.axes import new_figure
+from firstlight.figures.inline_svg import Figures
+from firstlight.figures.pictures import show_tiles
+from firstlight.figures.svg import svg
+from firstlight.inspection.network_view import NetworkView
+from firstlight.inspection.views import comparison_views, inspection_view
+from firstlight.report.filter_tables import inspection_rows
+from firstlight.report.interactive import markup, render
+from firstlight.report.payload import numbers
 from firstlight.utils.version import __version__
-from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
     from firstlight.inspection import Comparison, Inspection
     from firstlight.inspection.inspection import Failure
-
-_UNITS = "τ = lr × steps of a linear CNN, on pixels normalised as the patches were: {}"
 
 
 def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]" = (), about: str = "") -> str:
@@ -31,13 +33,6 @@ def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]
     about : str, optional
         How it was made.
     """
-    from firstlight.figures.axes import new_figure
-    from firstlight.figures.inline_svg import Figures
-    from firstlight.figures.pictures import show_tiles
-    from firstlight.figures.svg import svg
-    from firstlight.report.filter_tables import inspection_rows
-    from firstlight.report.interactive import markup, render
-
     figures, sections = Figures(), []
     for number, one in enumerate(found):
         figure, (left, right) = new_figure(columns=2, width=5.0)
@@ -53,8 +48,7 @@ def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]
             }
         )
     views = [inspection_view(one) for one in found]
-    repeat = {"about": about, "versions": versions(), "digests": digests(views)}
-    return render("inspection.html", views, figures, sections=sections, failures=failures, **repeat)
+    return render("inspection.html", views, figures, sections=sections, failures=failures, **_repeat(views, about))
 
 
 def comparison_page(found: "Comparison", about: str = "") -> str:
@@ -66,12 +60,6 @@ def comparison_page(found: "Comparison", about: str = "") -> str:
     about : str, optional
         How it was made.
     """
-    from firstlight.figures.axes import new_figure
-    from firstlight.figures.inline_svg import Figures
-    from firstlight.figures.svg import svg
-    from firstlight.report.interactive import markup, render
-    from firstlight.report.payload import numbers
-
     figures, views = Figures(), comparison_views(found)
     # So high that its legend, a line a network, has room beside it.
     overlay, (ax,) = new_figure(width=7.5, height=max(3.6, 0.6 + 0.19 * len(found.labels)))
@@ -90,60 +78,14 @@ def comparison_page(found: "Comparison", about: str = "") -> str:
         found=found,
         heat_map=markup(figures, svg(found.plot()[0]), "heat-map", "Correlations, as in the table below"),
         overlay=markup(figures, svg(overlay), "overlay", "Energy profiles of all networks"),
-        about=about,
-        versions=versions(),
-        digests=digests(views),
+        **_repeat(views, about),
     )
 
 
-def write_inspection_page(path: Path, found: "Sequence[Inspection]", failures: "Sequence[Failure]", about: str) -> None:
-    """Write one self-contained page: every first layer with its numbers, findings, profile and filters."""
-    write_text(path, inspections_page(found, failures, about))
-
-
-def write_comparison_page(path: Path, found: "Comparison", about: str) -> None:
-    """Write one self-contained page: the correlations as heat map and table, and all profiles on one axis."""
-    write_text(path, comparison_page(found, about))
-
-
-def versions() -> str:
-    """What made a page."""
-    return f"firstlight {__version__}, NumPy {np.__version__}, Python {platform.python_version()}"
-
-
-def digests(views: Sequence[NetworkView]) -> list[tuple[str, str]]:
-    """Name of each network, and what tells whether somebody else's filters are the same: SHA-256 of the weights."""
-    return [
-        (view.name, hashlib.sha256(np.ascontiguousarray(view.trained, "<f8").tobytes()).hexdigest()) for view in views
-    ]
-
-
-def inspection_view(one: "Inspection") -> NetworkView:
-    """An inspected first layer, to be explored."""
-    return NetworkView(
-        name=one.source,
-        basis=one.basis,
-        snapshots=[Snapshot(one.profile, one.fit, one.unfitted)],
-        trained=one.bank.weight,
-        initial=None if one.initial is None else one.initial.weight,
-        units=_units(one.basis),
-    )
-
-
-def comparison_views(found: "Comparison") -> list[NetworkView]:
-    """The compared first layers, all in the same components."""
-    return [
-        NetworkView(
-            name=label,
-            basis=found.basis,
-            snapshots=[Snapshot.of(profile, found.basis)],
-            trained=bank.weight,
-            units=_units(found.basis),
-        )
-        for label, profile, bank in zip(found.labels, found.profiles, found.banks, strict=True)
-    ]
-
-
-def _units(basis: PatchBasis) -> str:
-    mean, std = (" ".join(f"{value:.4g}" for value in values) for values in (basis.mean, basis.std))
-    return _UNITS.format(f"mean {mean}, std {std}")
+def _repeat(views: Sequence[NetworkView], about: str) -> dict[str, Any]:
+    """How to make a page again: what it was made by, and of which filters."""
+    return {
+        "about": about,
+        "versions": f"firstlight {__version__}, NumPy {np.__version__}, Python {platform.python_version()}",
+        "digests": [(view.name, view.digest) for view in views],
+    }

@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from firstlight.experiments.network_view import NetworkView
 from firstlight.figures.inline_svg import Figures
+from firstlight.inspection.network_view import NetworkView
 from firstlight.report.payload import page_data, script_text
 from firstlight.report.plotly_script import plotly_script
 from firstlight.report.static_charts import decorrelation_chart, learning_chart, profile_chart

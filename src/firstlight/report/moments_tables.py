@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 
-from firstlight.report.terminal import bars
+from firstlight.report.terminal import bars, plain_table
 from firstlight.utils.text import duration
 
 if TYPE_CHECKING:
@@ -18,30 +16,18 @@ if TYPE_CHECKING:
 _SHOWN = 10  # components
 
 
-def summary_table(rows: list[tuple[str, str]], title: str) -> Table:
-    """Names and values, in two columns."""
-    table = Table(title=escape(title), title_justify="left", show_header=False, box=SIMPLE, padding=(0, 1, 0, 0))
-    table.add_column(style="dim", max_width=26)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, escape(value))
-    return table
-
-
 def spectrum_rows(basis: "PatchBasis") -> list[tuple[str, str]]:
     """The spectrum as a chart, and what its first components hold."""
-    total = basis.variance.sum()
     first = ", ".join(f"{value:.4g}" for value in basis.variance[:5])
     rows = [("variances λ²", f"{bars(basis.variance**0.5)} (λ)"), ("the first", first)]
-    if total > 0:
-        most = int((basis.variance.cumsum() < 0.99 * total).sum()) + 1
+    if most := basis.holding(0.99):
         rows.append(("99% of the variance", f"in {most} of {basis.size} components"))
     return rows
 
 
 def errors_table(found: "SamplingErrors") -> Table:
     """The first and last variances with their standard errors, the trace, and the fit."""
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    table = plain_table()
     for header in ("component", "variance λ²", "standard error", "relative"):
         table.add_column(header, justify="right", no_wrap=True)
     size = len(found.variance)

@@ -13,16 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.experiments.network_view import NetworkView, Snapshot
+from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches.basis import PatchBasis
-from firstlight.patches.spectra import frequencies
 
 # Bytes of filters that a page may hold, as base64; where networks have more, each shows its first ones only.
 FILTER_BYTES = 1_200_000
 LEAST_FILTERS = 16
 _STEPS = 32767
-# tau * variance at the ends of the slider: eq. 3 is its limits there, lambda and 1 / lambda, but for parts in 1000.
-_EARLY, _LATE = 1e-2, 10.0
 
 
 def page_data(views: Sequence[NetworkView], groups: Sequence[str] = (), **more: Any) -> dict[str, Any]:
@@ -99,7 +96,7 @@ def _basis(basis: PatchBasis) -> dict[str, Any]:
         "rows": rows,
         "columns": columns,
         "variance": numbers(basis.variance),
-        "frequency": numbers(frequencies(basis.images), 4),
+        "frequency": numbers(basis.frequency, 4),
         "components": packed(basis.components),
     }
 
@@ -111,7 +108,7 @@ def _network(view: NetworkView, shown: int) -> dict[str, Any]:
         "name": view.name,
         "units": view.units,
         "change": view.final.profile.change,
-        "range": _tau_range(view),
+        "range": [math.log10(tau) for tau in view.tau_range],  # both ends of the slider
         "snapshots": [_snapshot(one) for one in view.snapshots],
         "filters": {
             "count": len(view.trained),
@@ -122,16 +119,6 @@ def _network(view: NetworkView, shown: int) -> dict[str, Any]:
         "learning": {name: numbers(values, 5) for name, values in view.learning.items()},
         "decorrelation": {name: numbers(values, 5) for name, values in view.decorrelation.items()},
     }
-
-
-def _tau_range(view: NetworkView) -> list[float]:
-    """Both ends of the slider, log10 of tau: from early to whitened, and whatever was fitted to the network."""
-    positive = view.basis.variance[view.basis.variance > 0]
-    low, high = (_EARLY / positive.max(), _LATE / positive.min()) if len(positive) else (_EARLY, _LATE)
-    fit = view.final.fit
-    if fit is not None and not fit.bound:
-        low, high = min(low, fit.tau / 2), max(high, fit.tau * 2)
-    return [math.log10(low), math.log10(high)]
 
 
 def _snapshot(one: Snapshot) -> dict[str, Any]:

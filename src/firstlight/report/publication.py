@@ -3,13 +3,10 @@
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from firstlight.errors import RunError
 from firstlight.experiments.results import FigureEntry
 from firstlight.figures.styles import Style
-from firstlight.utils.whole_files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,24 +87,3 @@ def encoded(figure: "Figure", kind: Format, style: Style, about: FigureEntry | N
     buffer = io.BytesIO()
     figure.savefig(buffer, format=kind, dpi=style.dpi, metadata=metadata[kind])
     return buffer.getvalue()
-
-
-def write_drawn(figures: Iterable[Drawn], folder: Path) -> list[Path]:
-    """Write figures into a folder, each as `EXPERIMENT_FIGURE.FORMAT`; returns the files.
-
-    Raises
-    ------
-    RunError
-        The folder cannot be written.
-    """
-    paths = []
-    try:
-        for figure in figures:
-            for kind, content in figure.files.items():
-                path = folder / figure.file_name(kind)
-                with atomic_write(path) as file:
-                    file.write(content)
-                paths.append(path)
-    except OSError as error:
-        raise RunError(f"the figures cannot be written to {folder} ({error}); give another --out") from None
-    return paths

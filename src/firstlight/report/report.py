@@ -126,7 +126,7 @@ def _renderer(shown: object, about: str | None) -> tuple[str, Callable[[], str]]
     """What is shown, in words, and the function that renders its page."""
     from firstlight.inspection import Comparison, Inspection
     from firstlight.inspection.inspection import Failure
-    from firstlight.report import reproduction_page as page
+    from firstlight.report import filter_pages as page
 
     if isinstance(shown, Comparison):
         call = about or "fl.Report(fl.compare(...))"
@@ -143,10 +143,12 @@ def _renderer(shown: object, about: str | None) -> tuple[str, Callable[[], str]]
     if isinstance(shown, Sequence) and not isinstance(shown, str):
         kinds = ", ".join(dict.fromkeys(type(entry).__name__ for entry in shown)) or "nothing in it"
         raise InputError(f"Report was given a {type(shown).__name__} with {kinds}; {_EXPECTED}")
-    from firstlight.experiments.results import Reproduction  # last: it takes seconds where it was not needed yet
+    # Last: this takes seconds where it was not needed yet.
+    from firstlight.experiments.results import Reproduction
+    from firstlight.report.reproduction_page import reproduction_page
 
     if isinstance(shown, Reproduction):
-        return shown.summary, lambda: page.reproduction_page(shown)
+        return shown.summary, lambda: reproduction_page(shown)
     raise InputError(f"Report was given {_value(shown)}; {_EXPECTED}, as in fl.Report(fl.inspect(...))")
 
 

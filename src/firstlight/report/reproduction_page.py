@@ -1,46 +1,16 @@
 """report.html: one self-contained page; claims first, then figures, then how to repeat it."""
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
-
-from firstlight.report.filter_pages import comparison_page, inspections_page
-from firstlight.utils.whole_files import write_text
-
-if TYPE_CHECKING:
-    from firstlight.experiments.claims import Claim
-    from firstlight.experiments.results import Reproduction, Result
-
-__all__ = ["comparison_page", "inspections_page", "reproduction_page", "results_page", "write_page"]
+from firstlight.experiments import EXPERIMENTS
+from firstlight.experiments.claims import verdict_counts
+from firstlight.experiments.results import Reproduction
+from firstlight.experiments.views import merged
+from firstlight.figures.inline_svg import Figures
+from firstlight.report.interactive import markup, render
 
 
-def write_page(claims: "Sequence[Claim]", results: "Sequence[Result]", about: dict[str, Any], path: Path) -> None:
-    """Write the page of a reproduction; parameters as of `results_page`."""
-    write_text(path, results_page(claims, results, about))
-
-
-def reproduction_page(reproduction: "Reproduction") -> str:
-    """The page of a reproduction, as HTML."""
-    return results_page(reproduction.claims, reproduction.results, reproduction.about)
-
-
-def results_page(claims: "Sequence[Claim]", results: "Sequence[Result]", about: dict[str, Any]) -> str:
-    """The page of what experiments found, as HTML.
-
-    Parameters
-    ----------
-    claims : sequence of Claim
-    results : sequence of Result
-        Their figures are shown, with captions; their networks can be explored.
-    about : dict
-        Command, preset, data, seeds, device, versions, runs, date.
-    """
-    from firstlight.experiments import EXPERIMENTS
-    from firstlight.experiments.claims import Verdict
-    from firstlight.experiments.views import merged
-    from firstlight.figures.inline_svg import Figures
-    from firstlight.report.interactive import markup, render
-
+def reproduction_page(reproduction: Reproduction) -> str:
+    """The page of a reproduction, as HTML: its figures with captions, and its networks to be explored."""
+    claims, results, about = reproduction.claims, reproduction.results, reproduction.about
     figures = Figures()
     sections = [
         {
@@ -69,7 +39,7 @@ def results_page(claims: "Sequence[Claim]", results: "Sequence[Result]", about: 
         figures,
         groups=[experiments[view.key] for view in views],
         claims=claims,
-        counts={verdict: sum(claim.verdict == verdict for claim in claims) for verdict in get_args(Verdict)},
+        counts=verdict_counts(claims),
         sections=sections,
         about=about,
     )

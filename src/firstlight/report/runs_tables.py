@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
+from firstlight.report.terminal import plain_table
 from firstlight.training import Run, StoredRun, describe
 
 _COLOURS = {
@@ -24,7 +24,7 @@ _UNKNOWN = "-"
 
 def runs_table(runs: Sequence[StoredRun]) -> Table:
     """A row a run: hash, state by colour and word, what is trained, steps done of all, size and what else to know."""
-    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    table = plain_table()
     table.add_column("run", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("what", overflow="fold", min_width=14)
@@ -39,8 +39,8 @@ def runs_table(runs: Sequence[StoredRun]) -> Table:
     return table
 
 
-def run_details(run: StoredRun) -> Table:
-    """A run in full: where it is, every field of its spec, and for a finished one its metrics and its training."""
+def run_details(run: StoredRun, finished: Run | None = None) -> Table:
+    """A run in full: where it is, every field of its spec, and where it is finished its metrics and its training."""
     table = Table(show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -50,8 +50,7 @@ def run_details(run: StoredRun) -> Table:
     if run.spec:
         fields = {name: value for name, value in vars(run.spec).items() if name != "steps"}
         _add(table, fields, end=True)
-    if run.state == "finished":
-        finished = Run.load(run.path)
+    if finished is not None:
         last = finished.metrics.iloc[-1].drop("step").dropna()
         measured = {str(name).replace("_", " "): f"{value:.4g}" for name, value in last.items()}
         filters = " x ".join(map(str, finished.final.shape))
@@ -60,9 +59,9 @@ def run_details(run: StoredRun) -> Table:
     return table
 
 
-def run_dict(run: StoredRun, *, full: bool = False) -> dict[str, Any]:
-    """A run in JSON's types; in full with the last metrics and the machine of a finished one."""
-    found = {
+def run_dict(run: StoredRun) -> dict[str, Any]:
+    """A run in JSON's types."""
+    return {
         "hash": run.hash,
         "state": run.state,
         "what": describe(run.spec) if run.spec else None,
@@ -72,12 +71,14 @@ def run_dict(run: StoredRun, *, full: bool = False) -> dict[str, Any]:
         "detail": run.detail,
         "path": str(run.path),
     }
-    if full:
-        found["spec"] = run.spec.to_dict() if run.spec else None
-        if run.state == "finished":
-            finished = Run.load(run.path)
-            found["metrics"] = json.loads(finished.metrics.iloc[-1].to_json())
-            found["environment"] = finished.environment
+
+
+def full_run_dict(run: StoredRun, finished: Run | None = None) -> dict[str, Any]:
+    """The same with its spec, and where it is finished with its last metrics and the machine."""
+    found = {**run_dict(run), "spec": run.spec.to_dict() if run.spec else None}
+    if finished is not None:
+        found["metrics"] = json.loads(finished.metrics.iloc[-1].to_json())
+        found["environment"] = finished.environment
     return found
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from firstlight.experiments.network_view import NetworkView
 from firstlight.figures.axes import new_figure
 from firstlight.figures.colours import MEASURED, PREDICTED, SERIES
 from firstlight.figures.profiles import component_axis
 from firstlight.figures.svg import svg
+from firstlight.inspection.network_view import NetworkView
 
 _MOST_PICTURES = 75  # more components have no room for pictures under their axis
 

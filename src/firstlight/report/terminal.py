@@ -1,9 +1,10 @@
-"""Tables and small charts for the terminal."""
+"""Tables and small charts for the terminal, and what all of them share."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,6 +24,21 @@ def bars(values: np.ndarray, width: int = 60) -> str:
     largest = values.max()
     levels = np.zeros(len(values)) if largest <= 0 else values / largest
     return "".join(_BARS[round(level * (len(_BARS) - 1))] for level in levels)
+
+
+def plain_table(title: str | None = None, **options: Any) -> Table:
+    """A table without frames, as it is read fastest; its title may hold any text."""
+    return Table(title=title and escape(title), title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), **options)
+
+
+def two_columns(rows: Iterable[tuple[str, str]], title: str) -> Table:
+    """Names and their values, which may hold any text."""
+    table = plain_table(title, show_header=False)
+    table.add_column(style="dim", max_width=26)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, escape(value))
+    return table
 
 
 def claims_table(claims: "Sequence[Claim]", title: str | None = None) -> Table:

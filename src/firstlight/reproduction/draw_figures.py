@@ -1,15 +1,16 @@
 """The figures of a folder of results, by name, in publication form."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstlight.errors import InputError
+from firstlight.errors import InputError, RunError
 from firstlight.experiments import EXPERIMENTS
 from firstlight.figures.styles import Style, use
 from firstlight.report.publication import Drawn, Format, drawn
 from firstlight.reproduction.rebuild import rebuild
+from firstlight.utils.whole_files import atomic_write
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,6 +48,27 @@ def draw_figures(
         found = rebuild(folder, experiments, command="firstlight figures", console=console)
         entries = {f"{result.experiment}/{key}": fig for result in found.results for key, fig in result.figures.items()}
         return [drawn(name, entries[name], style, formats) for name in chosen(names, list(entries), folder)]
+
+
+def write_drawn(figures: Iterable[Drawn], folder: Path) -> list[Path]:
+    """Write figures into a folder, each as `EXPERIMENT_FIGURE.FORMAT`; returns the files.
+
+    Raises
+    ------
+    RunError
+        The folder cannot be written.
+    """
+    paths = []
+    try:
+        for figure in figures:
+            for kind, content in figure.files.items():
+                path = folder / figure.file_name(kind)
+                with atomic_write(path) as file:
+                    file.write(content)
+                paths.append(path)
+    except OSError as error:
+        raise RunError(f"the figures cannot be written to {folder} ({error}); give another --out") from None
+    return paths
 
 
 def chosen(names: Sequence[str], there: Sequence[str], folder: Path) -> list[str]:

@@ -17,17 +17,12 @@ from firstlight.errors import FirstlightError, InputError, RunError
 from firstlight.experiments import Context, Experiment, Result
 from firstlight.experiments.context import Facts
 from firstlight.experiments.measurements import Measurements
+from firstlight.experiments.results import Reproduction
 from firstlight.experiments.schedule import SCHEDULES
 from firstlight.images import SetFacts
-from firstlight.reproduction.reproduction import (
-    ABOUT,
-    MEASUREMENTS,
-    RUNS,
-    Reproduction,
-    about_runs,
-    chosen_experiments,
-    run_experiments,
-)
+from firstlight.reproduction.about import about_runs
+from firstlight.reproduction.folder import ABOUT, MEASUREMENTS, RUNS
+from firstlight.reproduction.reproduction import chosen_experiments, run_experiments
 from firstlight.training import Run
 from firstlight.utils.console import progress_console
 

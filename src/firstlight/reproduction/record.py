@@ -47,7 +47,7 @@ def recorded(
     Returns
     -------
     Reproduction
-        Not written anywhere yet: `firstlight.reproduction.reproduction.write_reproduction` does that.
+        Not written anywhere yet: `firstlight.reproduction.folder.write_reproduction` does that.
 
     Raises
     ------

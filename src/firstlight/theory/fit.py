@@ -30,6 +30,7 @@ _NOISE = 1e-13
 _TIE = 1e-10
 # The fit counts as equally good where the correlation is at most this much below its best.
 FLAT = 0.01
+_LIMITS = {"early": "proportional to λ: tau is too small to be told", "late": "whitened: tau is too large to be told"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +81,24 @@ class FormulaFit:
     prediction: np.ndarray = field(repr=False)
     energy: np.ndarray = field(repr=False)
 
+    def __repr__(self) -> str:
+        return f"FormulaFit({'; '.join(f'{name} {value}' for name, value in self._rows())})"
+
+    def _repr_html_(self) -> str:
+        from firstlight.figures.notebook import card
+
+        return card("Fit of eq. 3", self._rows(), self.plot, "Measured and predicted energy by component")
+
+    def _rows(self) -> list[tuple[str, str]]:
+        low, high = self.tau_range
+        rows = [
+            ("tau", f"{self.tau:.4g} ({low:.4g} to {high:.4g} fits as well, within {FLAT})"),
+            ("correlation", f"{self.correlation:.3f}"),
+            ("R² of log energy", f"{self.log_r2:.2f}"),
+            ("residual", f"{self.residual:.3f}"),
+        ]
+        return [*rows, ("limit", _LIMITS[self.bound])] if self.bound else rows
+
     def to_dict(self) -> dict[str, Any]:
         """The fit in JSON's types, which know no infinity and no NaN: those are None."""
         return {
@@ -119,7 +138,7 @@ class FormulaFit:
 
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, len(self.energy) + 1)
-        peak = self.energy.max()
+        peak = self.energy.max() or 1.0
         ax.plot(numbers, self.energy / peak, marker="o", color=MEASURED, label="measured")
         label = f"eq. 3, τ = {self.tau:.3g}, r = {self.correlation:.3f}"
         ax.plot(numbers, self.prediction / peak, marker="s", ls="--", color=PREDICTED, label=label)

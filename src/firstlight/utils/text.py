@@ -3,7 +3,7 @@
 Sizes of files and memory are told by `rich.filesize.decimal`: "66.4 kB".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -64,6 +64,33 @@ def counted(count: int, noun: str) -> str:
     ('1 image', '1,200 images')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def named(*parts: str) -> str:
+    """What something is called, of the parts of its name that are known, on one line."""
+    return printable(" ".join(part for part in parts if part))
+
+
+def by(sizes: Iterable[int]) -> str:
+    """Sizes along several axes.
+
+    Examples
+    --------
+    >>> by((3, 5, 5))
+    '3 x 5 x 5'
+    """
+    return " x ".join(map(str, sizes))
+
+
+def spaced(numbers: Iterable[float]) -> str:
+    """Numbers beside each other, to four digits.
+
+    Examples
+    --------
+    >>> spaced((0.47889, 123456))
+    '0.4789 1.235e+05'
+    """
+    return " ".join(f"{number:.4g}" for number in numbers)
 
 
 def duration(seconds: float) -> str:

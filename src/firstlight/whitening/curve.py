@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from firstlight.utils.text import counted, named
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -43,9 +45,17 @@ class AutocorrelationCurve:
     layer: str = ""
 
     def __repr__(self) -> str:
-        name = " ".join(part for part in (self.source, self.layer) if part) or "filters"
+        name = named(self.source, self.layer) or "filters"
         last = f"; {self.value[-1]:.3f} at {len(self.value) - 1} pixels" if len(self.value) > 1 else ""
         return f"AutocorrelationCurve({name}: {self.filters} filters{last})"
+
+    def _repr_html_(self) -> str:
+        from firstlight.figures.notebook import card
+
+        shown = [d for d in (1, 2, 5, 10) if d < len(self.value)]
+        rows = [("filters", str(self.filters)), *((f"at {counted(d, 'pixel')}", f"{self.value[d]:.3f}") for d in shown)]
+        title = f"Auto-correlation of {named(self.source, self.layer) or 'filters'}"
+        return card(title, rows, self.plot, "Auto-correlation against distance")
 
     @property
     def distance(self) -> np.ndarray:

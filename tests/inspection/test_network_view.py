@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import firstlight as fl
-from firstlight.experiments.network_view import NetworkView, Snapshot
+from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import EnergyProfile
 

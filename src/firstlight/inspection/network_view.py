@@ -1,5 +1,6 @@
 """NetworkView: all that an interactive page shows of one network's first layer."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,9 @@ from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
 from firstlight.theory.fit import FormulaFit, fit_formula
+
+# tau * variance at the ends of `tau_range`: eq. 3 is its limits there, lambda and 1 / lambda, but for parts in 1000.
+_EARLY, _LATE = 1e-2, 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,3 +84,18 @@ class NetworkView:
     def final(self) -> Snapshot:
         """The network as it is."""
         return self.snapshots[-1]
+
+    @property
+    def tau_range(self) -> tuple[float, float]:
+        """From the tau that is early for every component to one that whitens all, and beyond whatever was fitted."""
+        positive = self.basis.variance[self.basis.variance > 0]
+        low, high = (_EARLY / positive.max(), _LATE / positive.min()) if len(positive) else (_EARLY, _LATE)
+        fit = self.final.fit
+        if fit is not None and not fit.bound:
+            low, high = min(low, fit.tau / 2), max(high, fit.tau * 2)
+        return float(low), float(high)
+
+    @property
+    def digest(self) -> str:
+        """What tells whether somebody else's filters are the same: SHA-256 of the weights in float64."""
+        return hashlib.sha256(np.ascontiguousarray(self.trained, "<f8").tobytes()).hexdigest()

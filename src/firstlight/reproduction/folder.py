@@ -1,0 +1,89 @@
+"""The folder of a reproduction: claims, tables, figures and the page, beside the runs that they rest on.
+
+Tables are CSV, figures SVG and PNG, byte for byte the same from the same numbers.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+from firstlight.errors import InputError, RunError
+from firstlight.experiments import Result, claims_markdown
+from firstlight.experiments.results import Reproduction
+from firstlight.figures.svg import write_figure
+from firstlight.report.reproduction_page import reproduction_page
+from firstlight.utils.whole_files import write_text
+
+CLAIMS, ABOUT = "claims.json", "reproduction.json"
+TABLES, FIGURES, RUNS, MEASUREMENTS = "tables", "figures", "runs", "measurements"
+
+
+def make_folders(out: Path) -> None:
+    """Make the folders of a reproduction, before hours of training and not after them.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be written.
+    """
+    for folder in (out, out / TABLES, out / FIGURES, out / RUNS, out / MEASUREMENTS):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise InputError(
+                f"out needs {str(folder)!r}; expected a folder that can be written ({error.strerror})"
+            ) from None
+
+
+def write_reproduction(reproduction: Reproduction, png: bool = True) -> None:
+    """Write claims, tables, figures and the page into `reproduction.out`.
+
+    Parameters
+    ----------
+    reproduction : Reproduction
+    png : bool
+        Whether figures are also written as PNG, a third of the time that all of this takes.
+
+    Raises
+    ------
+    RunError
+        The disk is full or the folder cannot be written.
+    """
+    out = reproduction.out
+    claims = {
+        "format": 1,
+        "preset": reproduction.about["preset"],
+        "data": reproduction.about["data"],
+        "claims": [claim.to_dict() for claim in reproduction.claims],
+    }
+    try:
+        write_text(out / CLAIMS, json.dumps(claims, indent=2, ensure_ascii=False) + "\n")
+        write_text(out / "claims.md", claims_markdown(reproduction.claims))
+        write_text(out / ABOUT, json.dumps(reproduction.about, indent=2, ensure_ascii=False) + "\n")
+        for result in reproduction.results:
+            _write_tables(result, out / TABLES)
+            _write_figures(result, out / FIGURES, png)
+        write_text(reproduction.report, reproduction_page(reproduction))
+    except OSError as error:
+        raise RunError(
+            f"the results cannot be written ({error}); the trained runs in {out / RUNS} are safe: mend that and run "
+            "the same command again"
+        ) from None
+
+
+def _write_tables(result: Result, folder: Path) -> None:
+    """Every table of an experiment as `folder/EXPERIMENT_TABLE.csv`; floats keep all their digits."""
+    for name, table in result.tables.items():
+        write_text(folder / f"{result.experiment}_{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+
+
+def _write_figures(result: Result, folder: Path, png: bool) -> None:
+    """Every figure of an experiment as `folder/EXPERIMENT_FIGURE.svg`, and as `.png` unless told not to."""
+    for name, entry in result.figures.items():
+        stem = folder / f"{result.experiment}_{name}"
+        if png:
+            write_figure(entry.figure, entry.svg, stem)
+        else:
+            write_text(stem.with_suffix(".svg"), entry.svg)
