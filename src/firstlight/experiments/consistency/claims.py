@@ -1,12 +1,12 @@
 """The claims of the experiment `consistency`. Their criteria were fixed before any run and are not to be tuned."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
 import pandas as pd
 
-from firstlight.experiments.claims import Claim
+from firstlight.experiments.claims import Claim, magnitude
 from firstlight.experiments.formula.claims import MODELS
 from firstlight.models import MODELS as NETWORKS
 
@@ -272,16 +272,17 @@ def precision_claim(model: str, precision: str, pairs: pd.DataFrame, over_steps:
         criterion="the mean over seeds is at least 0",
         note=missing
         or (
-            f"At step {step}, the last that both recorded: 1 - r is {number(1 - rows.correlation, '.1e')} between the "
-            f"precisions and {number(1 - seeds, '.1e')} between seeds. Weights and their updates are float32 in both."
+            f"At step {step}, the last that both recorded: 1 - r is {number(1 - rows.correlation, magnitude)} between "
+            f"the precisions and {number(1 - seeds, magnitude)} between seeds. Weights and their updates are float32 "
+            "in both."
         ),
     )
 
 
-def number(values: pd.Series, digits: str = ".3f") -> str:
+def number(values: pd.Series, show: Callable[[float], str] = "{:.3f}".format) -> str:
     """The mean of some numbers, for a note."""
     mean = values.mean(skipna=False)
-    return "undefined" if pd.isna(mean) else f"{mean:{digits}}"
+    return "undefined" if pd.isna(mean) else show(mean)
 
 
 def percent(values: pd.Series) -> str:
