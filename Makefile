@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 CONSTRAINTS ?= constraints.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS:%=-c %)
 
-.PHONY: demo test test-slow test-gpu lint types hooks docs rooms dist browser-tools browser-tests screenshots benchmarks record pictures clean
+.PHONY: demo test test-rounding test-slow test-gpu lint types hooks docs rooms dist browser-tools browser-tests screenshots benchmarks record pictures clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -20,6 +20,10 @@ demo: $(INSTALLED)
 # Two processes on two cores; more than four would not be quicker.
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+
+# Those that compare recorded texts, numbers and pictures, as a processor that rounds otherwise would compute them.
+test-rounding: $(INSTALLED)
+	$(BIN)/python -m tests.rounding -n logical --maxprocesses 4 --dist worksteal
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow

@@ -47,6 +47,7 @@ def check(name: str, folder: Path) -> None:
             )
 
 
+@pytest.mark.recorded
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", QUICK)
 def test_examples_print_what_the_page_shows(name: str, tmp_path: Path):
@@ -110,13 +111,14 @@ def test_every_public_function_and_class_has_an_example():
     assert {name for name in public if ">>>" not in (getattr(fl, name).__doc__ or "")} == set()
 
 
+@pytest.mark.recorded
 def test_figures_quoted_from_the_record_are_in_it():
     """Links of the kind [0.986 ± 0.001](reproducibility.md#formula) say what that section says."""
     sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", _read("reproducibility.md"), re.MULTILINE | re.DOTALL))
     quotes = [
         (page.name, *quote)
         for page in PAGES
-        for quote in re.findall(r"\[(\d[^\]]*)\]\(reproducibility\.md#([\w-]+)\)", page.read_text())
+        for quote in re.findall(r"\[((?:below )?\d[^\]]*)\]\(reproducibility\.md#([\w-]+)\)", page.read_text())
     ]
     assert len(quotes) >= 20
     wrong = [quote for quote in quotes if not re.search(rf"(?<![\d.]){re.escape(quote[1])}(?!\d)", sections[quote[2]])]

@@ -11,6 +11,7 @@ import firstlight
 MODULES = ["firstlight", *(module.name for module in pkgutil.walk_packages(firstlight.__path__, "firstlight."))]
 
 
+@pytest.mark.recorded
 @pytest.mark.parametrize("name", [name for name in MODULES if not name.endswith("__main__")])
 def test_docstring_examples(name: str):
     assert doctest.testmod(importlib.import_module(name)).failed == 0

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.recorded
 def test_the_example_runs(capsys):
     try:
         fl.load_images("cifar10")

@@ -56,7 +56,11 @@ def test_markdown_escapes_bars():
 @pytest.mark.parametrize(
     ("values", "shown"),
     [
-        ((9.23e-13,), "9.2e-13 (1 seed)"),
+        ((9.23e-5,), "9.2e-05 (1 seed)"),
+        ((1e-4, 1e-4), "1.0e-04 ± below 1e-9 (2 seeds)"),
+        ((1.01e-9,), "1.0e-09 (1 seed)"),
+        ((-1e-5, 1e-5), "below 1e-9 ± 1.4e-05 (2 seeds)"),
+        ((-0.1, 0.1 - 1e-16), "0.000 ± 0.141 (2 seeds)"),
         ((1.0, 1.0 + 4e-16), "1.000 ± 0.000 (2 seeds)"),
         ((0.0,), "0.000 (1 seed)"),
         ((0.9952, 0.9958), "0.996 ± 0.000 (2 seeds)"),
@@ -65,3 +69,12 @@ def test_markdown_escapes_bars():
 def test_small_values_show_their_order_of_magnitude(values, shown):
     claim = Claim.judged(values, lambda mean: True, **TEXTS)
     assert claim.measured == shown
+
+
+@pytest.mark.parametrize(("values", "shown"), [((6.2e-13,), "(1 seed)"), ((5.9e-13, -1e-16), "(2 seeds)")])
+def test_of_rounding_error_only_that_it_is_so_small_is_shown_and_stored(values, shown):
+    claim = Claim.judged(values, lambda mean: mean < 1e-14, **TEXTS)
+    assert claim.measured == f"below 1e-9 {shown}"
+    assert claim.to_dict()["values"] == [0.0] * len(values)
+    assert (claim.to_dict()["mean"], claim.to_dict()["std"]) == (0.0, 0.0 if len(values) > 1 else None)
+    assert (claim.values, claim.verdict) == (values, "not reproduced")  # the criterion is on the numbers themselves

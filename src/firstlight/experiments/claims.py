@@ -2,11 +2,19 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Verdict = Literal["reproduced", "not reproduced", "not tested"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+# What differs by less where theory says it is equal is what a machine rounds: another machine has another value.
+ROUNDING, BELOW = 1e-9, "below 1e-9"
+
+
+def magnitude(value: float, digits: str = ".1e") -> str:
+    """A small number for people; of one that is rounding error only that it is, which is the same on every machine."""
+    return BELOW if abs(value) < ROUNDING else f"{value:{digits}}"
 
 
 @dataclass(frozen=True)
@@ -28,7 +36,8 @@ class Claim:
     criterion : str
         When the claim counts as reproduced; decided before anything was run.
     values : tuple of float
-        What we measured, one value a seed; empty when not tested.
+        What we measured, one value a seed; empty when not tested. Verdicts are on these; what is shown and stored of
+        rounding error, below 1e-9, is only that it is so small.
     verdict : {"reproduced", "not reproduced", "not tested"}
     note : str
         What a reader must know to judge the verdict.
@@ -97,13 +106,15 @@ class Claim:
             return "-"
         # Three decimals, or where these would show nothing, the order of magnitude.
         largest = max(abs(value) for value in self.values)
-        digits = ".3f" if largest == 0 or largest >= 0.0005 else ".1e"
-        if len(self.values) == 1:
-            return f"{self.mean:{digits}} (1 {self.replicates})"
-        return f"{self.mean:{digits}} ± {self.std:{digits}} ({len(self.values)} {self.replicates}s)"
+        number = magnitude if 0 < largest < 0.0005 else "{:z.3f}".format
+        several = len(self.values) > 1
+        spread = f" ± {number(self.std)}" if several and number(largest) != BELOW else ""
+        return f"{number(self.mean)}{spread} ({len(self.values)} {self.replicates}{'s' if several else ''})"
 
     def to_dict(self) -> dict[str, Any]:
-        """The claim in JSON's types."""
+        """The claim in JSON's types; values that are rounding error, which differ from machine to machine, are 0."""
+        rounding = bool(self.values) and max(map(abs, self.values)) < ROUNDING
+        stored = replace(self, values=(0.0,) * len(self.values)) if rounding else self
         return {
             "name": self.name,
             "statement": self.statement,
@@ -111,9 +122,9 @@ class Claim:
             "published": self.published,
             "quantity": self.quantity,
             "criterion": self.criterion,
-            "values": list(self.values),
-            "mean": None if math.isnan(self.mean) else self.mean,
-            "std": None if math.isnan(self.std) else self.std,
+            "values": list(stored.values),
+            "mean": None if math.isnan(stored.mean) else stored.mean,
+            "std": None if math.isnan(stored.std) else stored.std,
             "verdict": self.verdict,
             "note": self.note,
             "replicates": self.replicates,

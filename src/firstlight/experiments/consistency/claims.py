@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from firstlight.experiments.claims import Claim
+from firstlight.experiments.claims import Claim, magnitude
 from firstlight.experiments.consistency.comparisons import ACROSS_WIDTHS, ARCHITECTURES, DATA, SEEDS, Comparison
 from firstlight.experiments.shared.notes import extent, number, percent
 from firstlight.experiments.shared.plans import MODELS
@@ -201,7 +201,8 @@ def precision_claim(model: str, precision: str, pairs: pd.DataFrame, over_steps:
         criterion="the mean over seeds is at least 0",
         note=missing
         or (
-            f"At step {step}, the last that both recorded: 1 - r is {number(1 - rows.correlation, '.1e')} between the "
-            f"precisions and {number(1 - seeds, '.1e')} between seeds. Weights and their updates are float32 in both."
+            f"At step {step}, the last that both recorded: 1 - r is {number(1 - rows.correlation, magnitude)} between "
+            f"the precisions and {number(1 - seeds, magnitude)} between seeds. Weights and their updates are float32 "
+            "in both."
         ),
     )

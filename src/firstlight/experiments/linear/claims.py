@@ -7,7 +7,7 @@ which eq. 3 assumes away; the notes say what is left with 100 classes, which sca
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.claims import Claim
+from firstlight.experiments.claims import Claim, magnitude
 from firstlight.profile import correlation
 from firstlight.theory.null import agreement, gaussians
 
@@ -48,7 +48,7 @@ def judge(
             quantity="largest |dW| relative to the largest |W|, trained by autograd against closed form, of all steps",
             criterion="it is below 1e-9",
             note=(
-                f"It is {trained.difference.max():.1e}, over {trained.step.max()} steps at lr K max(a) = "
+                f"It is {magnitude(trained.difference.max())}, over {trained.step.max()} steps at lr K max(a) = "
                 f"{', '.join(f'{size:g}' for size in trained.step_size.unique())}, in float64."
             ),
             replicates="network",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.claims import Claim
+from firstlight.experiments.claims import Claim, magnitude
 from firstlight.experiments.shared.notes import number, training
 from firstlight.experiments.shared.plans import MODELS
 from firstlight.experiments.shared.tables import at_last_step, where
@@ -94,9 +94,10 @@ def eigenvalue_note(table: pd.DataFrame, component: int, error: float) -> str:
     row = where(table, component=component).iloc[0]
     others = (table.loc[table.component != component].ratio - 1).abs().max()
     return (
-        f"The error is {error:.1g}. Among the components of the scaled patches it is number "
+        f"The error is {magnitude(error, '.1g')}. Among the components of the scaled patches it is number "
         f"{row.changed_component:.0f}, whose direction agrees to a cosine of {row.cosine:.6f}; no other variance "
-        f"changes by more than {others:.1g} of itself. This is a property of the data set, the same for both networks."
+        f"changes by more than {magnitude(others, '.1g')} of itself. This is a property of the data set, the same for "
+        "both networks."
     )
 
 

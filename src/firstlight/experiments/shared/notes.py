@@ -1,20 +1,22 @@
 """Numbers as the notes of claims give them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
 from firstlight.experiments.context import Context
 
 
-def number(values: pd.Series, digits: str = ".3f", undefined: str = "undefined") -> str:
+def number(values: pd.Series, show: Callable[[float], str] = "{:.3f}".format, undefined: str = "undefined") -> str:
     """The mean of some numbers."""
     mean = values.mean(skipna=False)
-    return f"{mean:{digits}}" if np.isfinite(mean) else undefined
+    return show(mean) if np.isfinite(mean) else undefined
 
 
 def percent(values: pd.Series) -> str:
     """The mean of some shares."""
-    return number(values, ".1%", "not recorded")
+    return number(values, "{:.1%}".format, "not recorded")
 
 
 def extent(values: pd.Series, digits: str) -> str:

@@ -72,7 +72,7 @@ def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
             len(file.entries),
             "the network's" if file.ordered else "no",
             len(candidates),
-            _list(likely) or "none",
+            listed(likely) or "none",
         )
         if not likely or len(likely[0].shape) != 4 or (likely[0].shape[1] != 3 and _linear_embedding(file)):
             raise SourceError(_refusal(file, candidates, likely))
