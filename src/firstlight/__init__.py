@@ -9,7 +9,11 @@
 >>> fit = fl.fit_formula(profile, basis)
 """
 
+import logging
+
 import lazy_loader
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # nothing is printed that nobody asked for
 
 # The public names stand in __init__.pyi alone: imported when first used, so that `import firstlight` stays quick.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -143,6 +143,7 @@ def test_every_command_that_tells_something_does_so_as_json_and_quietly(command,
     shown = capsys.readouterr().out
     assert "--json" in shown
     assert "--quiet" in shown
+    assert "--verbose" in shown
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0):

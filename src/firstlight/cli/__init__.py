@@ -4,7 +4,6 @@ Read first: `output.py`.
 """
 
 import io
-import logging
 import os
 import sys
 import warnings
@@ -19,8 +18,9 @@ from firstlight.cli.engine_options import HERE, Where
 from firstlight.cli.figures import figures
 from firstlight.cli.filters import compare, inspect
 from firstlight.cli.moments import moments
-from firstlight.cli.output import PLAIN, Flag, Json, Quiet, be_quiet, give_json, result_console
+from firstlight.cli.output import PLAIN, Flag, Json, give_json, result_console
 from firstlight.cli.stores import DEFAULT_OUT, DataDir, data_app, runs_app
+from firstlight.cli.verbosity import USUAL, Verbosity, log_on_stderr
 from firstlight.errors import FirstlightError, InputError
 from firstlight.utils.progress import stop_bars
 from firstlight.utils.text import one_line
@@ -61,7 +61,7 @@ def reproduce(
     recorded: Flag = False,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
     json: Json = None,
-    quiet: Quiet = False,
+    verbosity: Verbosity = USUAL,
 ) -> int:
     """Train networks, test the published claims on them, and write tables, figures and a report.
 
@@ -89,7 +89,7 @@ def reproduce(
     list_
         Show the experiments with their cost, and do nothing.
     """
-    be_quiet(quiet)
+    verbosity.apply()
     console = result_console(json)
     if list_:
         from firstlight.report.terminal import experiments_table
@@ -186,7 +186,7 @@ def theory(
     steps: Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())] = None,
     out: Path | None = None,
     json: Json = None,
-    quiet: Quiet = False,
+    verbosity: Verbosity = USUAL,
 ) -> None:
     """Print and plot eq. 3: the energy profile that a linear CNN learns, after several numbers of steps.
 
@@ -205,8 +205,8 @@ def theory(
     """
     from firstlight.report.theory_tables import show_theory
 
-    be_quiet(quiet)
-    found = show_theory(data, data_dir, kernel_size, lr, steps, out, result_console(json), hints=not quiet)
+    verbosity.apply()
+    found = show_theory(data, data_dir, kernel_size, lr, steps, out, result_console(json), hints=not verbosity.quiet)
     give_json(json, found)
 
 
@@ -221,10 +221,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without Greek letters gets question marks
     os.environ["MPLBACKEND"] = "agg"  # figures are drawn without one, and a wrong name would stop matplotlib
     warnings.filterwarnings("ignore", module="PIL")  # what is wrong with an image is said in the summary
-    logging.basicConfig(format="firstlight: %(message)s")
-    be_quiet(False)
     try:
-        result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        with log_on_stderr():
+            result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest of the buffer goes at exit
@@ -239,6 +238,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
-    finally:
-        be_quiet(False)
     return result if isinstance(result, int) else 0

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from firstlight.cli.output import PLAIN, Json, Quiet, be_quiet, give_json, hint, result_console
+from firstlight.cli.output import PLAIN, Json, give_json, hint, result_console
+from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 from firstlight.utils.text import counted
 
@@ -21,7 +22,7 @@ def figures(
     format_: Formats = ("pdf",),
     out: Path | None = None,
     json: Json = None,
-    quiet: Quiet = False,
+    verbosity: Verbosity = USUAL,
 ) -> None:
     """Draw figures for a paper or for slides, from results that are there: nothing is trained or downloaded.
 
@@ -49,7 +50,7 @@ def figures(
     from firstlight.reproduction.draw_figures import draw_figures, is_name
     from firstlight.reproduction.record import recorded_results
 
-    be_quiet(quiet)
+    verbosity.apply()
     own = Path(given[0]).expanduser() if given and not is_name(given[0]) else None
     names = given if own is None else given[1:]
     _check_names(names, own)
@@ -63,7 +64,7 @@ def figures(
     for path in paths:
         console.print(str(path), **PLAIN)
     count = counted(len(drawn), "figure")
-    hint(console, f"{count} in style {style}; --json - tells the captions", quiet)
+    hint(console, f"{count} in style {style}; --json - tells the captions", verbosity.quiet)
     result = [
         {
             "name": one.name,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from firstlight.cli.output import Flag, Json, Output, Quiet, be_quiet, give_json, hint, result_console
+from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
+from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def inspect(
     json: Json = None,
     csv: Output = None,
     html: Output = None,
-    quiet: Quiet = False,
+    verbosity: Verbosity = USUAL,
 ) -> int:
     """Say what the first layers of trained networks have learnt.
 
@@ -106,7 +107,7 @@ def inspect(
 
     if not sources:
         raise InputError("inspect was given no source; expected a file of weights, or several")
-    be_quiet(quiet)
+    verbosity.apply()
     start = None if initial is None else load_filters(initial, looking.layer)
     if start is not None and looking.fold_batch_norm:
         start = start.folded()
@@ -126,7 +127,7 @@ def inspect(
         for one in good:
             console.print(inspection_table(one))
         about = "tau = lr × steps of a linear CNN on pixels normalised as the patches were; filters are counted from 0"
-        hint(console, about, quiet)
+        hint(console, about, verbosity.quiet)
         give_json(json, [one.to_dict() for one in found])
         if csv is not None:
             write_csv(csv, [one.to_frame() for one in good])
@@ -141,7 +142,7 @@ def compare(
     json: Json = None,
     csv: Output = None,
     html: Output = None,
-    quiet: Quiet = False,
+    verbosity: Verbosity = USUAL,
 ) -> int:
     """Say how alike the first layers of several networks are: the correlation of their energy profiles, pair by pair.
 
@@ -168,7 +169,7 @@ def compare(
 
     if len(sources) < 2:
         raise InputError(f"compare was given {len(sources)} source; expected at least 2")
-    be_quiet(quiet)
+    verbosity.apply()
     loaded = load_banks(sources, looking.layer, looking.fold_batch_norm)
     failures = [one for one in loaded if isinstance(one, Failure)]
     banks = [one.ungrouped() for one in loaded if isinstance(one, FilterBank)]

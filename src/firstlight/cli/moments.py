@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.cli.engine_options import HERE, Where
 from firstlight.cli.filters import Sizes
-from firstlight.cli.output import Flag, Json, Output, Quiet, be_quiet, give_json, hint, result_console
+from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
+from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def moments(
     filters: str | None = None,
     json: Json = None,
     data_dir: Path | None = None,
-    quiet: Quiet = False,
+    verbosity: Verbosity = USUAL,
 ) -> None:
     """Sum up the patches of a data set of any size, exactly, into one small file.
 
@@ -102,6 +103,7 @@ def moments(
     from firstlight.report.moments_tables import errors_table, plan_rows, spectrum_rows, summary_table
     from firstlight.theory.sampling_error import sampling_errors
 
+    verbosity.apply()
     patches: dict[str, Any] = {"kernel_size": kernel_size, "channels": channels, "stride": stride, "dilation": dilation}
     if max_distance is not None:
         patches["max_distance"] = max_distance
@@ -111,7 +113,6 @@ def moments(
     bank = _bank(filters, stderr, blocks, patches)
     blocks = blocks if stderr else 0
     options = {"channels": channels, "split": split, "resize": _size("resize", resize), "crop": _size("crop", crop)}
-    be_quiet(quiet)
     console = result_console(json)
     if plan:
         shards = _cut(data, data_dir, _SAMPLED_SHARD, 0, options)
@@ -147,7 +148,7 @@ def moments(
         errors = sampling_errors(done.blocks, about.get("mean"), about.get("std"), bank)
         console.print(errors_table(errors))
         result["errors"] = errors.to_dict()
-    hint(console, f"firstlight inspect NETWORK --data {target}", quiet)
+    hint(console, f"firstlight inspect NETWORK --data {target}", verbosity.quiet)
     give_json(json, result)
 
 

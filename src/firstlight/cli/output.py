@@ -1,12 +1,9 @@
 """What all commands share about their output: results on standard output, the rest on standard error."""
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from cyclopts import Parameter
-
-from firstlight.utils.console import silence
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,17 +14,8 @@ Json = Annotated[
     Path | None,
     Parameter(allow_leading_hyphen=True, help="Write the results into this file; - prints them, and nothing else."),
 ]
-Quiet = Annotated[
-    bool, Parameter(name=("--quiet", "-q"), negative=(), help="No progress, notes or hints: results and errors only.")
-]
 # A line as it is, whatever brackets it has and however long it is.
 PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
-
-
-def be_quiet(quiet: bool) -> None:
-    """Tell nothing on the way from now on, or again: no progress, no notes, of the log only warnings."""
-    logging.getLogger("firstlight").setLevel(logging.WARNING if quiet else logging.INFO)
-    silence(quiet)
 
 
 def result_console(json: Path | None = None) -> "Console":

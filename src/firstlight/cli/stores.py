@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from firstlight.cli.output import PLAIN, Flag, Json, Quiet, be_quiet, give_json, result_console
+from firstlight.cli.output import PLAIN, Flag, Json, give_json, result_console
+from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 
 data_app = App(name="data", help="The data sets that firstlight knows, and where they are.")
@@ -21,12 +22,12 @@ DEFAULT_OUT = Path("firstlight-out")
 
 
 @runs_app.command(name="list")
-def list_runs(*, out: Out = DEFAULT_OUT, json: Json = None, quiet: Quiet = False) -> None:
+def list_runs(*, out: Out = DEFAULT_OUT, json: Json = None, verbosity: Verbosity = USUAL) -> None:
     """List the trained networks, and whether each is finished, unfinished, failed or damaged."""
     from firstlight.report.runs_tables import run_dict, runs_table
     from firstlight.training import stored_runs
 
-    be_quiet(quiet)
+    verbosity.apply()
     runs = stored_runs(_store(out))
     console = result_console(json)
     console.print(runs_table(runs))
@@ -38,7 +39,7 @@ def list_runs(*, out: Out = DEFAULT_OUT, json: Json = None, quiet: Quiet = False
 
 
 @runs_app.command(name="show")
-def show_run(name: str, *, out: Out = DEFAULT_OUT, json: Json = None, quiet: Quiet = False) -> None:
+def show_run(name: str, *, out: Out = DEFAULT_OUT, json: Json = None, verbosity: Verbosity = USUAL) -> None:
     """Show one run in full: what was trained, how well it learnt, on what machine.
 
     Parameters
@@ -49,7 +50,7 @@ def show_run(name: str, *, out: Out = DEFAULT_OUT, json: Json = None, quiet: Qui
     from firstlight.report.runs_tables import run_details, run_dict
     from firstlight.training import find_run
 
-    be_quiet(quiet)
+    verbosity.apply()
     run = find_run(_store(out), name)
     result_console(json).print(run_details(run))
     give_json(json, run_dict(run, full=True))
@@ -62,7 +63,7 @@ def clean_runs(
     state: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
     dry_run: Flag = False,
     json: Json = None,
-    quiet: Quiet = False,
+    verbosity: Verbosity = USUAL,
 ) -> None:
     """Remove runs: those that are named, or else those that failed or are damaged.
 
@@ -79,6 +80,7 @@ def clean_runs(
     from firstlight.training import find_run, remove_runs, stored_runs
     from firstlight.training.store import STATES
 
+    verbosity.apply()
     if names and state:
         raise InputError(f"clean was given {names[0]!r} and --state {state[0]}: expected hashes or states; drop one")
     removable = [one for one in STATES if one != "training"]
@@ -92,7 +94,7 @@ def clean_runs(
     console = result_console(json)
     for run in runs:
         console.print(f"{'would remove' if dry_run else 'removed'} {run.hash} ({run.state})", **PLAIN)
-    if not runs and not quiet:
+    if not runs and not verbosity.quiet:
         console.print(f"nothing to remove in {store}: no run is {' or '.join(wanted)}", **PLAIN)
     give_json(json, {"removed": not dry_run, "runs": [run_dict(run) for run in runs]})
 
@@ -104,14 +106,14 @@ def _store(out: Path) -> Path:
 
 
 @data_app.command(name="list")
-def list_data(*, data_dir: DataDir = None, json: Json = None, quiet: Quiet = False) -> None:
+def list_data(*, data_dir: DataDir = None, json: Json = None, verbosity: Verbosity = USUAL) -> None:
     """List the data sets, and whether they are there already."""
     from rich.markup import escape
     from rich.table import Table
 
     from firstlight.images import data_sets
 
-    be_quiet(quiet)
+    verbosity.apply()
     table = Table()
     for header in ("name", "what it is", "there?", "where"):
         table.add_column(header, overflow="fold", no_wrap=header == "name")
@@ -128,7 +130,7 @@ def list_data(*, data_dir: DataDir = None, json: Json = None, quiet: Quiet = Fal
 
 
 @data_app.command
-def fetch(name: str, *, data_dir: DataDir = None, quiet: Quiet = False) -> None:
+def fetch(name: str, *, data_dir: DataDir = None, verbosity: Verbosity = USUAL) -> None:
     """Download a data set, check it, and print the folder that it is in.
 
     Parameters
@@ -138,5 +140,5 @@ def fetch(name: str, *, data_dir: DataDir = None, quiet: Quiet = False) -> None:
     """
     from firstlight.images import fetch as run
 
-    be_quiet(quiet)
+    verbosity.apply()
     print(run(name, data_dir=data_dir))

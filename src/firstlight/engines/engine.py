@@ -4,6 +4,7 @@ An engine hands out results as they come, each exactly once, with the index of i
 depend on the order. Few tasks are under way at a time, so that memory does not grow with their number.
 """
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterable
@@ -11,6 +12,8 @@ from concurrent.futures import BrokenExecutor, CancelledError
 from typing import Any, Protocol, TypeVar
 
 from firstlight.errors import EngineError, InputError
+
+logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -97,6 +100,7 @@ class Engine:
         Exception
             What the function raised.
         """
+        logger.debug("tasks run on %s", self.describe())
         arrived: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         under_way: dict[int, Any] = {}
         numbered = enumerate(items)

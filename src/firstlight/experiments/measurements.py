@@ -13,7 +13,7 @@ from firstlight.errors import RunError
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import open_npz, write_npz
 
-logger = logging.getLogger("firstlight")
+logger = logging.getLogger(__name__)
 
 FORMAT = 1
 
@@ -62,6 +62,7 @@ class Measurements:
         path = self.folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
         self.used.add(path.name)
         if path.exists():
+            logger.debug("%s: read from %s", name, path)
             try:
                 return _read(path, text)
             except DAMAGE as error:
@@ -70,6 +71,7 @@ class Measurements:
                 logger.warning("%s is damaged (%s) and measured again", path, error)
         if self.recorded:
             raise RunError(f"the record has no {path.name}: it was made by another version; run the experiment")
+        logger.debug("%s: measured, and kept in %s", name, path)
         arrays = {part: np.asarray(array) for part, array in measure().items()}
         write_npz(path, {**arrays, "key": np.array(text), "digest": np.array(_digest(arrays))})
         return arrays

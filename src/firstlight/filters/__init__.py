@@ -3,6 +3,7 @@
 Read first: `bank.py`.
 """
 
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from firstlight.filters.bank import FilterBank
 
 if TYPE_CHECKING:
     import torch
+
+logger = logging.getLogger(__name__)
 
 __all__ = ["FilterBank", "load_filters"]
 
@@ -62,17 +65,23 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
             raise InputError(f"layer is {layer!r}, but the source is already a filter bank; expected layer=None")
         return FilterBank.of(source)
     if isinstance(source, str | Path):
-        return _load_named(source, layer, example)
+        return _told(_load_named(source, layer, example))
     torch = sys.modules.get("torch")  # a network can only be here if torch was imported
     if torch is not None and isinstance(source, torch.nn.Module):
         from firstlight.filters.networks.module import filters_from_module
         from firstlight.filters.networks.module_norm import batch_norm_behind
 
-        return batch_norm_behind(source, filters_from_module(source, layer, example))
+        return _told(batch_norm_behind(source, filters_from_module(source, layer, example)))
     raise InputError(
         f"source is of type {type(source).__name__}; expected a path, a torch.nn.Module, an array of shape "
         "(K, C, kh, kw), or a FilterBank"
     )
+
+
+def _told(bank: FilterBank) -> FilterBank:
+    others = "; ".join(bank.alternatives) or "nothing else"
+    logger.debug("took %r, stored as %s; would fit, too: %s", bank, bank.dtype or "is not known", others)
+    return bank
 
 
 def _load_named(source: str | Path, layer: str | None, example: Any) -> FilterBank:

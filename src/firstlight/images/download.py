@@ -1,5 +1,6 @@
 """Downloads with a time limit and a progress display."""
 
+import logging
 import os
 import time
 from collections.abc import Iterable
@@ -7,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from firstlight.errors import InputError, SourceError
+from firstlight.utils.addresses import bare_address
 from firstlight.utils.console import note
 from firstlight.utils.progress import Bars
 from firstlight.utils.text import duration, first_line
 
 if TYPE_CHECKING:
     from rich.progress import ProgressColumn
+
+logger = logging.getLogger(__name__)
 
 LIMIT_VARIABLE = "FIRSTLIGHT_FETCH_LIMIT"
 _CONNECTION_TIMEOUT = 10.0  # seconds without a connection, or without a byte
@@ -117,6 +121,7 @@ def download(url: str, path: Path, label: str, deadline: Deadline) -> None:
     def remember(response: Any, *_: Any, **__: Any) -> None:
         responses.append(response)
 
+    logger.debug("GET %s", bare_address(url))
     with Transfer(label, deadline) as transfer:
         timeout = min(_CONNECTION_TIMEOUT, deadline.remaining)
         fetch = pooch.HTTPDownloader(

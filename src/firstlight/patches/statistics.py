@@ -1,5 +1,6 @@
 """PatchStatistics: the patches that filters are looked at with; shipped, computed and cached by content, or given."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from firstlight.patches.told_normalisation import one_or_all, told_normalisation
 
 if TYPE_CHECKING:
     from firstlight.images.streams import ImageStream
+
+logger = logging.getLogger(__name__)
 
 
 class PatchStatistics:
@@ -186,6 +189,7 @@ class ComputedStatistics(PatchStatistics):
         missing = sorted(kind for kind in kinds if kind not in self._known and not self._cached(*kind))
         if not missing:
             return
+        logger.debug("sums the patches of %s, (kernel size, dilation): %s", self.data, missing)
         stream = self._stream
         found = {(size, dilation): PatchMoments(size, stream.channels, dilation=dilation) for size, dilation in missing}
         for stack in stream:
@@ -228,6 +232,7 @@ class ComputedStatistics(PatchStatistics):
                 return False
             if size == 1:  # one of those that every call asks for, so that it is said once
                 note(f"statistics in the cache: {moments.provenance.get('summary')}")
+        logger.debug("patches of %s: sums from the cache, %s", self.data, path)
         self._known[size, dilation] = moments
         return True
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from firstlight.images import ImageSet
     from firstlight.training.trainer import Trainer
 
-logger = logging.getLogger("firstlight")
+logger = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 10.0
 FAILED = "failed.json"
@@ -88,7 +88,9 @@ def train(
     _check_images(spec, train_set, test_set)
     folder = Path(store) / spec.hash
     with suppress(RunError):
-        return Run.load(folder)
+        run = Run.load(folder)
+        logger.debug("%s is trained already", folder)
+        return run
     from firstlight.training.machine import choose_device
     from firstlight.training.prepare import choose
 
@@ -128,6 +130,8 @@ def _train(
     threads = checkpoint.threads if checkpoint else torch.get_num_threads()
     with reproducible(device, threads):
         trainer = Trainer(spec, *prepare(spec, train_set, test_set), device, threads)
+        what = f"{spec.model} on {spec.data}, seed {spec.seed}, {spec.steps} steps"
+        logger.debug("%s: trains %s, on %s with %d threads", folder, what, describe_device(device), threads)
         if checkpoint:
             trainer.resume(checkpoint)
             logger.info("%s goes on at step %d of %d", folder, trainer.step, spec.steps)

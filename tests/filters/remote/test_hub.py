@@ -1,4 +1,5 @@
 import json
+import logging
 import re
 import shutil
 import struct
@@ -269,6 +270,20 @@ def test_the_token_goes_to_the_hub(site: Site, monkeypatch: pytest.MonkeyPatch):
     site.files = {f"{FOLDER}/x.safetensors": SMALL, "/api/models/org/net/revision/main": listing("x.safetensors")}
     read_remote("hf:org/net")
     assert site.header("Authorization") == ["Bearer older"] + [f"Bearer {TOKEN}"] * 5
+
+
+def test_the_log_tells_addresses_without_what_may_be_secret(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.DEBUG, logger="firstlight")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    site.replies[f"{FOLDER}/model.safetensors"] = redirect("/signed.safetensors?Signature=secret")
+    site.files["/signed.safetensors"] = SMALL
+    read_remote("hf:org/net")
+    assert site.header("Authorization")[0] == f"Bearer {TOKEN}"
+    assert f"GET {site.url}{FOLDER}/model.safetensors bytes=0-" in caplog.text
+    assert f"GET {site.url}/signed.safetensors bytes=0-" in caplog.text
+    assert "secret" not in caplog.text
 
 
 def test_the_token_goes_nowhere_else(site: Site, other: Site, monkeypatch: pytest.MonkeyPatch):

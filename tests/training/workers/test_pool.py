@@ -115,7 +115,7 @@ def test_a_killed_worker_goes_on_in_another_to_the_same_bits_beside_one_that_div
     first, second = make_specs(data, 2)
     diverging = replace(second, lr=1e25)
     (tmp_path / "hold").touch()
-    caplog.set_level(logging.INFO, logger="firstlight")
+    caplog.set_level(logging.DEBUG, logger="firstlight")
     killed: list[int] = []
     records = 0
 
@@ -139,6 +139,7 @@ def test_a_killed_worker_goes_on_in_another_to_the_same_bits_beside_one_that_div
     outcomes = {found.spec.hash: found for found in train_all(specs, pytest.fail, tmp_path, jobs=2, **options)}
     assert len(killed) == 1
     assert f"run {first.hash} was killed by SIGKILL, as the system does when memory runs out: it goes on" in caplog.text
+    assert f"{tmp_path / first.hash}: trains resnet20 on noise.npz" in caplog.text  # told by the first worker
     assert f"{tmp_path / first.hash} goes on at step" in caplog.text  # what the second worker told the logger
     assert outcomes[diverging.hash].run is None
     assert "the training diverged" in outcomes[diverging.hash].failure

@@ -4,6 +4,7 @@ A state dict says neither what is executed first nor what the tensors are for. S
 told, and what else would have fitted is listed. Where there is a graph or a module, nothing of this is needed.
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -25,6 +26,8 @@ from firstlight.filters.choice.candidates import (
 from firstlight.filters.choice.reparametrised import effective_entries
 from firstlight.filters.choice.scales import scaled_entries
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
+
+logger = logging.getLogger(__name__)
 
 # What containers, and wrappers around a network, put in front of its own names.
 _WRAPPING = re.compile(
@@ -63,6 +66,13 @@ def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
         chosen, others = _named(file, candidates, layer), []
     else:
         likely = likely_first(candidates, file.ordered)
+        logger.debug(
+            "of %d tensors in %s order, %d may be filters; those of a first layer, likeliest first: %s",
+            len(file.entries),
+            "the network's" if file.ordered else "no",
+            len(candidates),
+            _list(likely) or "none",
+        )
         if not likely or len(likely[0].shape) != 4 or (likely[0].shape[1] != 3 and _linear_embedding(file)):
             raise SourceError(_refusal(file, candidates, likely))
         chosen, others = likely[0], also_fit(likely[0], likely)

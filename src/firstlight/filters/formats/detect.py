@@ -1,5 +1,6 @@
 """Filters out of a file on disk, whatever it is: told apart by its first bytes, not by what it is called."""
 
+import logging
 import stat
 import zipfile
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from firstlight.filters.choice.tensors import TensorFile
 from firstlight.filters.formats.archives import open_archive
 from firstlight.filters.formats.messages import listed
 from firstlight.filters.formats.run_records import RECORDS, one_record
+
+logger = logging.getLogger(__name__)
 
 _HDF5, _NPY, _ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK"
 _FORMATS = (
@@ -48,6 +51,7 @@ def filters_from_file(path: Path, source: str, layer: str | None = None) -> Filt
             raise SourceError(f"{source} is neither a file nor a folder; expected {_FORMATS}")
         with path.open("rb") as file:
             start = file.read(512)
+        logger.debug("reads %s, whose first bytes are %r", path, start[:8])
         return _reader(path, source, start)(layer)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links, before Python 3.13
         reason = getattr(error, "strerror", None) or error
@@ -97,6 +101,7 @@ def _zip_reader(path: Path, source: str) -> Callable[[str | None], FilterBank]:
             names = archive.namelist()
     except zipfile.BadZipFile as error:
         raise SourceError(f"{source} is a damaged or incomplete archive ({error}); copy or download it again") from None
+    logger.debug("which is an archive of %s", listed(names, most=4, separator=", "))
     from firstlight.filters.formats.exported.reader import is_exported, read_exported
 
     if "config.json" in names or "model.weights.h5" in names:

@@ -1,5 +1,6 @@
 """Find the first layer of a network: the first convolution that a forward pass executes, not the first registered."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.formats.messages import first_line, listed
+
+logger = logging.getLogger(__name__)
 
 _CANDIDATES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 # What a convolution is called below autograd, and in inference mode, where it arrives undivided.
@@ -93,6 +96,7 @@ def filters_from_module(module: nn.Module, layer: str | None = None, example: to
             with _undisturbed(module), _names(modules) as stack, _FirstConvolution(stack):
                 module(tensor)
         except _Found as found:
+            logger.debug("with an input of shape %s, %s is executed first", tuple(tensor.shape), found.layer)
             return _of_found(module, modules, found)
         except (Exception, SystemExit) as error:  # whatever somebody's forward() raises on input that it does not like
             # The first input has the network's own channels: what it says about that one helps most.

@@ -1,5 +1,6 @@
 """Requests to web servers within a time limit, which give a token to one host only."""
 
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -12,6 +13,9 @@ import urllib3
 
 from firstlight.errors import SourceError
 from firstlight.images.download import Deadline
+from firstlight.utils.addresses import bare_address
+
+logger = logging.getLogger(__name__)
 
 _SILENCE = 10.0  # seconds without a connection, or without a byte
 _MOST_REDIRECTS = 10
@@ -74,6 +78,7 @@ class Web:
         at_home = bool(self._token)
         for _ in range(_MOST_REDIRECTS + 1):
             request = self._request(url, headers)
+            logger.debug("GET %s %s", bare_address(url), headers.get("Range", ""))
             # The address is judged as it is sent, so that no two readings of it can differ.
             at_home = at_home and may_carry_token(request.url or "", self.home)
             if at_home:

@@ -1,6 +1,7 @@
 """CIFAR from the cache, from a folder of the user's, or fetched: whichever is there first, always checked."""
 
 import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from firstlight.images.cifar.mirrors import sources
 from firstlight.images.cifar.original import read_folder
 from firstlight.utils.console import note
 from firstlight.utils.whole_files import atomic_write, write_text
+
+logger = logging.getLogger(__name__)
 
 _SPLITS = ("train", "test")
 _PROVENANCE = "provenance.json"
@@ -114,6 +117,7 @@ def _find(definition: CifarDefinition, split: str, root: Path) -> tuple[tuple[Pa
             note(f"{definition.title} in {folder} is not used: {error}")
             continue
         if pixels is not None:
+            logger.debug("%s, %s: read from %s", definition.title, split, folder)
             return (folder, pixels), failures
     return None, failures
 

@@ -17,6 +17,7 @@ three give the same integers.
 """
 
 import functools
+import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -27,6 +28,8 @@ from firstlight.patches.kernels.dots import dot
 from firstlight.patches.kernels.single_image import add_single
 from firstlight.patches.kernels.unfolded import is_quicker_unfolded, unfolded_sums
 from firstlight.utils.cores import cores
+
+logger = logging.getLogger(__name__)
 
 # The pixels of a block of images (or of a band of one large image) stay in a core's second-level cache.
 _BLOCK_BYTES = 1 << 20
@@ -161,6 +164,7 @@ def patch_sums(images: np.ndarray, geometry: PatchGeometry) -> tuple[np.ndarray,
         Number of patches.
     """
     if images.dtype == np.uint8 and is_quicker_unfolded(geometry):
+        logger.debug("%d images %s: long patches, multiplied as matrices", len(images), images.shape[1:])
         return unfolded_sums(images, geometry)
     extent, stride, size = geometry.extent, geometry.stride, geometry.size
     windows_y, windows_x = geometry.windows(*images.shape[2:])
@@ -170,6 +174,8 @@ def patch_sums(images: np.ndarray, geometry: PatchGeometry) -> tuple[np.ndarray,
     row_bytes = geometry.channels * stride * (windows_x + (extent - 1) // stride) * np.dtype(pixel).itemsize
     blocks = list(_blocks(len(images), windows_y, geometry, row_bytes, 1 if alone else _BLOCK_IMAGES))
     lanes = min(_LANES, len(blocks))
+    way = "one by one" if alone else f"in blocks of {_BLOCK_IMAGES}, transposed"
+    logger.debug("%d images %s, %s: summed by lags, %s", len(images), images.shape[1:], images.dtype, way)
     quick = images.size * size + 64 * len(images) * size**2 < _QUICK
     # Few blocks are shared out once more, by lag: no entry belongs to two, so no bit depends on the number.
     parts = 1 if quick or not alone else -(-cores() // lanes)

@@ -20,6 +20,7 @@ Floats are multiplied and added in float64. An entry is a plain sum of n product
 
 import functools
 import itertools
+import logging
 import math
 from collections.abc import Iterator
 
@@ -27,6 +28,8 @@ import numpy as np
 import torch
 
 from firstlight.patches.geometry import PatchGeometry
+
+logger = logging.getLogger(__name__)
 
 # Products of two bytes, less 128 each, of which float32 holds every sum: 2^14 * 1024 = 2^24.
 _EXACT = 1024
@@ -48,6 +51,7 @@ def tensor_sums(images: torch.Tensor, geometry: PatchGeometry) -> tuple[np.ndarr
     side = _tile_side(count, windows, geometry)
     dtype = np.int64 if images.dtype == torch.uint8 else np.float64
     second, first = np.zeros((size, size), dtype), np.zeros(size, dtype)
+    logger.debug("%d images %s, %s: summed on %s", len(images), tuple(images.shape[1:]), images.dtype, images.device)
     # Autocast would round the products to half precision.
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         for runs in itertools.product(*(_runs(number, side) for number in windows)):

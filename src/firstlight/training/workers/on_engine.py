@@ -16,7 +16,7 @@ from firstlight.training.spec import RunSpec
 from firstlight.training.workers.engine_task import Ended, Task, appears, train_task
 from firstlight.utils.locks import hold_if_free
 
-logger = logging.getLogger("firstlight")
+logger = logging.getLogger(__name__)
 
 # After so long a network file system shows what another machine has written, if it ever does.
 SECONDS_TO_APPEAR = 90.0

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from firstlight.engines import Engine
     from firstlight.images import ImageSet
 
-logger = logging.getLogger("firstlight")
+logger = logging.getLogger(__name__)
 
 Load = Callable[[str], "tuple[ImageSet, ImageSet]"]
 
@@ -107,6 +107,7 @@ def _train_all(
     found = {spec.hash: outcome for spec in specs if (outcome := _stored(spec, store))}
     if found:
         console.print(f"{len(found)} of {len(specs)} runs are there already", highlight=False)
+        logger.debug("trained already: %s", ", ".join(found))
     yield from found.values()
     missing = [spec for spec in specs if spec.hash not in found]
     if not missing:

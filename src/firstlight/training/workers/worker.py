@@ -39,7 +39,7 @@ def main(store: str, device: str, threads: str) -> None:
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(tasks,), daemon=True).start()
     messages = _Messages()
-    logging.getLogger("firstlight").setLevel(logging.INFO)
+    logging.getLogger("firstlight").setLevel(logging.DEBUG)  # the parent decides what of it is shown
     logging.getLogger("firstlight").addHandler(messages)
     import torch
 
