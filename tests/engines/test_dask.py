@@ -14,13 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.dask_cluster import SECONDS, Cluster, kill, wait_for
+from tests.training.dask_cluster import SECONDS, TESTS, Cluster, kill, wait_for
 
 from firstlight.images.shards.cut import shards_of
 from firstlight.patches import PatchMoments
 from firstlight.patches.out_of_core.accumulate import accumulate
-
-HERE = Path(__file__).parents[1]
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
@@ -46,7 +44,7 @@ def done(folder: Path) -> int:
 
 def command(folder: Path, engine: str, **options: object) -> list[str]:
     given = [f"{name}={value}" for name, value in options.items()]
-    return [sys.executable, str(HERE / "accumulate_child.py"), str(folder), engine, *given]
+    return [sys.executable, str(TESTS / "accumulate_child.py"), str(folder), engine, *given]
 
 
 def start(folder: Path, engine: str, **options: object) -> "subprocess.Popen[str]":

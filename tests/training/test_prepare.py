@@ -16,7 +16,7 @@ from firstlight.images import ImageSet
 from firstlight.patches import patch_basis
 from firstlight.training import RunSpec, prepare
 from firstlight.training.batches import DeviceImages
-from firstlight.training.prepare import choose, patch_energy
+from firstlight.training.prepare import chosen_images, patch_energy
 from firstlight.training.prepare import prepare as prepared
 
 
@@ -302,7 +302,7 @@ def test_classes_labels_and_scaling_go_together(labels):
     train, test = images(count=120, size=(10, 9)), images("test", 50, size=(10, 9))
     changes = {"only": ("d", "a"), "train_images": 45, "labels": labels}
     spec = spec_of(train, test, stride=3, scaled_component=6, scale=3.0, **changes)
-    kept = choose(spec, train, test)
+    kept = chosen_images(spec, train, test)
     assert [len(part) for part in kept] == [45, 25]
     changed = prepared(spec, train, test)
     # Principal components of the images that are kept, in every respect.

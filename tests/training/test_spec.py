@@ -15,7 +15,8 @@ from firstlight.errors import InputError
 from firstlight.images import SetFacts
 from firstlight.models import MODELS
 from firstlight.training import RunSpec, record_steps
-from firstlight.training.spec import LATER, label_component
+from firstlight.training.spec import LATER
+from firstlight.training.spec_values import label_component
 
 VALUES: dict[str, Any] = {
     "model": "vgg11",

@@ -18,7 +18,7 @@ from tests.training.sets import TEST, TRAIN, make_spec
 from firstlight.errors import InputError
 from firstlight.training import RunSpec, StoredRun, find_run, record_steps, remove_runs, stored_runs, train
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint, Tally
-from firstlight.training.loop import FAILED
+from firstlight.training.failure import FAILED
 from firstlight.training.run import COLUMNS, write_run, write_spec
 from firstlight.utils.locks import LOCK
 from firstlight.utils.whole_files import PARTIAL

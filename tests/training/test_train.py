@@ -21,7 +21,7 @@ from firstlight.errors import InputError, RunError
 from firstlight.training import Progress, Run, RunSpec, loop, record_steps, train
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
 from firstlight.training.run_files import read_tensors, write_tensors
-from firstlight.training.trainer import is_test_step
+from firstlight.training.steps import is_test_step
 
 RESULTS = ("filters.safetensors", "metrics.csv")
 

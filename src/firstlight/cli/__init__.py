@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from firstlight.cli import completion
-from firstlight.cli.engine_options import HERE, Where
+from firstlight.cli.engine_options import LOCAL, EngineOptions
 from firstlight.cli.figures import figures
 from firstlight.cli.filters import compare, inspect
 from firstlight.cli.moments import moments
@@ -56,7 +56,7 @@ def reproduce(
     data_dir: DataDir = None,
     device: str = "auto",
     jobs: int = 1,
-    where: Where = HERE,
+    engine_options: EngineOptions = LOCAL,
     out: Path | None = None,
     recorded: Flag = False,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
@@ -101,12 +101,12 @@ def reproduce(
         give_json(json, [{key: getattr(one, key) for key in keys} for one in chosen])
         return 0
     if recorded:
-        found = _rebuilt(experiments, preset, data, device, jobs, where, out)
+        found = _rebuilt(experiments, preset, data, device, jobs, engine_options, out)
     else:
         from firstlight.reproduction.reproduction import reproduce as run
 
         out = out or DEFAULT_OUT
-        with where.open_elsewhere() as engine:
+        with engine_options.open_cluster() as engine:
             found = run(
                 experiments,
                 preset=preset,
@@ -124,7 +124,13 @@ def reproduce(
 
 
 def _rebuilt(
-    experiments: Sequence[str], preset: str, data: str | None, device: str, jobs: int, where: Where, out: Path | None
+    experiments: Sequence[str],
+    preset: str,
+    data: str | None,
+    device: str,
+    jobs: int,
+    engine_options: EngineOptions,
+    out: Path | None,
 ) -> "Reproduction":
     """The recorded reproduction, written like one that was just made."""
     from dataclasses import replace
@@ -137,7 +143,7 @@ def _rebuilt(
         "data": data,
         "device": device != "auto",
         "jobs": jobs != 1,
-        "engine": where != HERE,
+        "engine": engine_options != LOCAL,
     }
     if ignored := [name for name, value in given.items() if value]:
         raise InputError(f"--recorded was given with --{ignored[0]}: expected it alone, a record has its own; drop one")

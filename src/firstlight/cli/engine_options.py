@@ -9,14 +9,14 @@ from cyclopts import Parameter
 from firstlight.errors import InputError
 
 if TYPE_CHECKING:
-    from firstlight.engines.engine import Engine
+    from firstlight.engines import Engine
 
 Words = Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Where:
+class EngineOptions:
     """Where tasks run.
 
     Parameters
@@ -54,7 +54,7 @@ class Where:
             self.engine, scheduler=self.scheduler, workers=self.workers, resources=self._resources() or None
         )
 
-    def open_elsewhere(self) -> "AbstractContextManager[Engine | None]":
+    def open_cluster(self) -> "AbstractContextManager[Engine | None]":
         """As `open`, for commands that have a way of their own to work on this machine, and jobs for workers."""
         from contextlib import nullcontext
 
@@ -80,4 +80,4 @@ class Where:
         return found
 
 
-HERE = Where()
+LOCAL = EngineOptions()

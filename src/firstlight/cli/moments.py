@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstlight.cli.engine_options import HERE, Where
+from firstlight.cli.engine_options import LOCAL, EngineOptions
 from firstlight.cli.filters import Sizes
 from firstlight.cli.output import Flag, Json, Output, Quiet, be_quiet, give_json, hint, result_console
 from firstlight.errors import InputError
@@ -40,7 +40,7 @@ def moments(
     crop: Sizes = None,
     split: str | None = None,
     strict: Flag = False,
-    where: Where = HERE,
+    engine_options: EngineOptions = LOCAL,
     images_per_shard: int | None = None,
     plan: Flag = False,
     stderr: Flag = False,
@@ -107,7 +107,7 @@ def moments(
         patches["max_distance"] = max_distance
     # Which refuses what cannot be, before anything is read.
     SumsKind(PatchGeometry(kernel_size, channels, stride, dilation), max_distance).empty()
-    where.check()
+    engine_options.check()
     bank = _bank(filters, stderr, blocks, patches)
     blocks = blocks if stderr else 0
     options = {"channels": channels, "split": split, "resize": _size("resize", resize), "crop": _size("crop", crop)}
@@ -115,7 +115,7 @@ def moments(
     console = result_console(json)
     if plan:
         shards = _cut(data, data_dir, _SAMPLED_SHARD, 0, options)
-        width, place = _workers(where)
+        width, place = _workers(engine_options)
         found = make_plan(shards, **patches, workers=width, blocks=blocks)
         console.print(summary_table(plan_rows(found, place), f"plan for {data}"))
         give_json(json, {"data": data, **patches, **found.to_dict()})
@@ -124,7 +124,7 @@ def moments(
     target = _target(out)
     shards = _cut(data, data_dir, images_per_shard, blocks, options)
     state = target.with_name(f"{target.name}.part")
-    with where.open() as running:
+    with engine_options.open() as running:
         done = accumulate(shards, **patches, engine=running, state=state, blocks=blocks, strict=strict)
     about = _about(data, done)
     recorded = {name: value if isinstance(value, str) else json_.dumps(value) for name, value in about.items()}
@@ -151,14 +151,14 @@ def moments(
     give_json(json, result)
 
 
-def _workers(where: Where) -> tuple[int, str]:
+def _workers(engine_options: EngineOptions) -> tuple[int, str]:
     """How many will work at once, and where; a cluster that would be started for the purpose is not."""
-    if where.scheduler is not None:
-        with where.open() as running:
+    if engine_options.scheduler is not None:
+        with engine_options.open() as running:
             return max(1, running.workers), running.describe()
-    with Where(workers=where.workers).open() as running:
-        width = where.workers or running.workers
-    return width, f"{where.engine}, {width} at once, cores and disks like those of this machine"
+    with EngineOptions(workers=engine_options.workers).open() as running:
+        width = engine_options.workers or running.workers
+    return width, f"{engine_options.engine}, {width} at once, cores and disks like those of this machine"
 
 
 def _size(name: str, sizes: list[int] | None) -> int | tuple[int, ...] | None:

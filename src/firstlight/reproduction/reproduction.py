@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 from rich.console import Console
 
-from firstlight.engines.engine import Engine
+from firstlight.engines import Engine
 from firstlight.errors import InputError, RunError, SourceError
 from firstlight.experiments import EXPERIMENTS, Context, Experiment, Preset, Result, claims_markdown
 from firstlight.experiments.context import Sets

@@ -9,7 +9,8 @@ from firstlight.training.outcome import Outcome
 from firstlight.training.progress.display import TrainingProgress
 from firstlight.training.progress.state import Progress
 from firstlight.training.run import Run
-from firstlight.training.spec import RunSpec, record_steps
+from firstlight.training.spec import RunSpec
+from firstlight.training.steps import record_steps
 from firstlight.training.store import StoredRun, find_run, remove_runs, stored_runs
 from firstlight.training.workers.pool import train_all
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from firstlight.errors import RunError
 from firstlight.training.run_files import read_tensors, write_tensors
-from firstlight.training.spec import RunSpec, record_steps
+from firstlight.training.spec import RunSpec
+from firstlight.training.steps import record_steps
 
 CHECKPOINT = "checkpoint.safetensors"
 _MODEL = "model."

@@ -1,7 +1,8 @@
 """A spec in words: the title of a training, wherever one is shown."""
 
 from firstlight.models import MODELS
-from firstlight.training.spec import RunSpec, label_component
+from firstlight.training.spec import RunSpec
+from firstlight.training.spec_values import label_component
 
 STANDARD_DATA, STANDARD_LR, STANDARD_BATCH_SIZE = "cifar10", 0.01, 256
 

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firstlight.errors import InputError, RunError
+from firstlight.errors import RunError
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
+from firstlight.training.failure import FAILED, diverged, stored_failure
+from firstlight.training.image_checks import check_images
 from firstlight.training.progress.state import Progress
 from firstlight.training.run import SEAL, SPEC, Run, read_spec, write_run, write_spec
-from firstlight.training.run_files import read_json, write_json
+from firstlight.training.run_files import write_json
 from firstlight.training.spec import RunSpec
 from firstlight.utils.locks import hold
 from firstlight.utils.whole_files import remove_partials
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("firstlight")
 
 CHECKPOINT_SECONDS = 10.0
-FAILED = "failed.json"
 
 
 def train(
@@ -85,16 +86,16 @@ def train(
     >>> run.filters.shape  # doctest: +SKIP
     (3, 64, 3, 3, 3)
     """
-    _check_images(spec, train_set, test_set)
+    check_images(spec, train_set, test_set)
     folder = Path(store) / spec.hash
     with suppress(RunError):
         return Run.load(folder)
     from firstlight.training.machine import choose_device
-    from firstlight.training.prepare import choose
+    from firstlight.training.prepare import chosen_images
 
     # Bad input is refused before anything is written.
     torch_device = choose_device(device)
-    choose(spec, train_set, test_set)
+    chosen_images(spec, train_set, test_set)
     folder.mkdir(parents=True, exist_ok=True)
     with hold(folder, "trains", logger.info):
         # Again: another process may have trained it while this one waited.
@@ -213,34 +214,6 @@ def _checkpoint(folder: Path, spec: RunSpec, machine: str) -> Checkpoint | None:
     return checkpoint
 
 
-def stored_failure(folder: Path) -> dict[str, Any] | None:
-    """What the training in a folder failed of: `step` and `last_finite_loss`; None where none failed.
-
-    Raises
-    ------
-    RunError
-        The note of the failure is damaged.
-    """
-    path = folder / FAILED
-    if not path.exists():
-        return None
-    failed = read_json(path)
-    loss = failed.get("last_finite_loss", "")
-    known = failed.get("hash") == folder.name and isinstance(failed.get("step"), int)
-    if not known or not (loss is None or isinstance(loss, (int, float))):
-        raise RunError(f"{path} is damaged: expected the hash {folder.name}, a step and a loss")
-    return failed
-
-
-def diverged(failed: dict[str, Any], folder: Path, spec: RunSpec) -> RunError:
-    """The error of a failure that `stored_failure` returned."""
-    return RunError(
-        f"the training diverged: loss or weights were no longer finite after step {failed['step']} "
-        f"of {spec.steps} (last finite loss {failed['last_finite_loss']}); "
-        f"lower lr={spec.lr}, or delete {folder} to try again"
-    )
-
-
 def _failure(folder: Path, spec: RunSpec) -> RunError | None:
     """What an earlier training failed of; None where none failed."""
     try:
@@ -250,38 +223,3 @@ def _failure(folder: Path, spec: RunSpec) -> RunError | None:
         (folder / FAILED).unlink(missing_ok=True)
         return None
     return diverged(failed, folder, spec) if failed else None
-
-
-def _check_images(spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet") -> None:
-    for part, image_set, expected in (
-        ("train", train_set, spec.data_fingerprint),
-        ("test", test_set, spec.test_fingerprint),
-    ):
-        if image_set.fingerprint != expected:
-            raise InputError(
-                f"the {part} set {image_set.name!r} has the fingerprint {image_set.fingerprint[:16]}...: "
-                f"expected {expected[:16]}..., that of {spec.data!r} in the spec; make a new spec"
-            )
-    wanted = {"train": spec.train_images or spec.batch_size, "test": spec.test_images}
-    for part, image_set in (("train", train_set), ("test", test_set)):
-        if len(image_set) < wanted[part]:
-            raise InputError(
-                f"the {part} set {image_set.name!r} has {len(image_set)} images: "
-                f"expected at least {wanted[part]}; lower {part}_images or batch_size"
-            )
-        if image_set.channels != spec.channels:
-            raise InputError(
-                f"the {part} set {image_set.name!r} has {image_set.channels} channels: "
-                f"expected {spec.channels}, as in the spec"
-            )
-        if image_set.labels is None:
-            raise InputError(f"the {part} set {image_set.name!r} has no labels: expected a class for each image")
-        low, high = int(image_set.labels.min()), int(image_set.labels.max())
-        classes = len(image_set.classes) if spec.only else spec.classes
-        # Other labels take the place of these, but classes are kept or left out by them.
-        matter = spec.labels == "true" or spec.only is not None
-        if low < 0 or (high >= classes and matter):
-            raise InputError(
-                f"the {part} set {image_set.name!r} has labels {low} to {high}: "
-                f"expected 0 to {classes - 1}, as in the spec"
-            )

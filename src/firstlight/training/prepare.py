@@ -8,7 +8,8 @@ from firstlight.errors import InputError
 from firstlight.images import ImageSet
 from firstlight.patches import PatchMoments, patch_basis
 from firstlight.training.batches import LABELS, seed_sequence
-from firstlight.training.spec import KERNEL_SIZE, RunSpec, label_component
+from firstlight.training.spec import KERNEL_SIZE, RunSpec
+from firstlight.training.spec_values import label_component
 
 _BLOCK = 1000  # images at a time, so that no float64 copy of a data set is held
 
@@ -30,7 +31,7 @@ def prepare(spec: RunSpec, train_set: ImageSet, test_set: ImageSet) -> tuple[Ima
     InputError
         A class that the spec keeps is not there, or too few images are left.
     """
-    sets = choose(spec, train_set, test_set)
+    sets = chosen_images(spec, train_set, test_set)
     if spec.labels == "random":
         sets = [_randomly_labelled(spec, images, part) for part, images in enumerate(sets)]
     elif component := label_component(spec.labels):
@@ -42,7 +43,7 @@ def prepare(spec: RunSpec, train_set: ImageSet, test_set: ImageSet) -> tuple[Ima
     return sets[0], sets[1]
 
 
-def choose(spec: RunSpec, train_set: ImageSet, test_set: ImageSet) -> list[ImageSet]:
+def chosen_images(spec: RunSpec, train_set: ImageSet, test_set: ImageSet) -> list[ImageSet]:
     """The images of the classes that a spec keeps, as many as it uses, train and test, with its normalisation.
 
     Raises

@@ -12,7 +12,8 @@ import pandas as pd
 
 from firstlight.errors import InputError, RunError
 from firstlight.training.run_files import file_digest, read_json, read_tensors, write_json, write_tensors
-from firstlight.training.spec import RunSpec, record_steps
+from firstlight.training.spec import RunSpec
+from firstlight.training.steps import record_steps
 from firstlight.utils.whole_files import write_text
 
 SPEC, FILTERS, METRICS, SEAL = "spec.json", "filters.safetensors", "metrics.csv", "run.json"

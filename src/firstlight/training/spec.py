@@ -1,15 +1,13 @@
-"""What decides the result of a training run, and at which steps its first layer is recorded."""
+"""What decides the result of a training run."""
 
 import hashlib
 import json
-import math
-import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from firstlight.errors import InputError
 from firstlight.models import known_model
+from firstlight.training.spec_values import LABELS, PRECISIONS, finite_number, items, label_component
 from firstlight.utils.checks import whole_number
 
 if TYPE_CHECKING:
@@ -30,11 +28,6 @@ LATER: dict[str, Any] = {
     "scale": 1.0,
     "precision": "float32",
 }
-LABELS = ("true", "random", "energy:N")
-# One spelling a number, so that equal labels are equal text.
-ENERGY_LABELS = re.compile("energy:([1-9][0-9]{0,8})")
-PRECISIONS = ("float32", "bfloat16")
-RECORDS_PER_DECADE = 8
 KERNEL_SIZE = 3  # of every network's first layer
 
 
@@ -137,12 +130,12 @@ class RunSpec:
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole_number(name, getattr(self, name)))
         for name in ("lr", "scale"):
-            object.__setattr__(self, name, _number(name, getattr(self, name)))
+            object.__setattr__(self, name, finite_number(name, getattr(self, name)))
         if self.only is not None:
-            object.__setattr__(self, "only", _items("only", self.only))
+            object.__setattr__(self, "only", items("only", self.only))
         for name in ("mean", "std"):
-            values = _items(name, getattr(self, name))
-            object.__setattr__(self, name, tuple(_number(name, value) for value in values))
+            values = items(name, getattr(self, name))
+            object.__setattr__(self, name, tuple(finite_number(name, value) for value in values))
         self._validate()
 
     def _validate(self) -> None:
@@ -287,46 +280,6 @@ def hash_of(values: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def label_component(labels: str) -> int | None:
-    """The component N, from 1, of labels `"energy:N"`; None of any others."""
-    match = ENERGY_LABELS.fullmatch(labels) if isinstance(labels, str) else None
-    return int(match[1]) if match else None
-
-
-def record_steps(steps: int) -> list[int]:
-    """Steps after which the first layer is recorded: 0, about eight a decade on a log scale, and the last.
-
-    Shorter runs record at the same steps as longer ones, up to their own last.
-
-    Parameters
-    ----------
-    steps : number of updates of the run, at least 1.
-
-    Returns
-    -------
-    Strictly increasing steps; after step `s` means after `s` updates, so 0 is the initialisation.
-    """
-    decades = range(math.ceil(RECORDS_PER_DECADE * math.log10(steps)) + 1)
-    spaced = {round(10 ** (index / RECORDS_PER_DECADE)) for index in decades}
-    return sorted({0, steps} | {step for step in spaced if step < steps})
-
-
 def _check_format(version: Any) -> None:
     if version != FORMAT or isinstance(version, bool):
         raise InputError(f"spec format {version!r} is not known: expected {FORMAT}; update firstlight")
-
-
-def _items(name: str, value: Any) -> tuple[Any, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InputError(f"{name}={value!r}: expected a list")
-    return tuple(value)
-
-
-def _number(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{name}={value!r}: expected a number") from None
-    if not math.isfinite(number):
-        raise InputError(f"{name}={value!r}: expected a finite number")
-    return number + 0.0  # -0.0 becomes 0.0, which it equals

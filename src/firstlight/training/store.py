@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from firstlight.errors import InputError, RunError
 from firstlight.training.checkpoint import CHECKPOINT
 from firstlight.training.describe import describe
-from firstlight.training.loop import FAILED, stored_failure
+from firstlight.training.failure import FAILED, stored_failure
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC, Run, read_spec
 from firstlight.training.run_files import read_json, read_tensors
 from firstlight.training.spec import RunSpec, hash_of

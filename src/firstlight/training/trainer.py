@@ -16,7 +16,8 @@ from firstlight.training.batches import INITIALISATION, STEP, DeviceImages, epoc
 from firstlight.training.checkpoint import Checkpoint, Tally
 from firstlight.training.machine import describe_device
 from firstlight.training.progress.state import Progress
-from firstlight.training.spec import RunSpec, record_steps
+from firstlight.training.spec import RunSpec
+from firstlight.training.steps import is_test_step, record_steps
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
@@ -228,13 +229,3 @@ class Trainer:
 def first_layer(model: nn.Module) -> nn.Conv2d:
     """The first convolution of one of our models, in which modules are in order of execution."""
     return next(module for module in model.modules() if isinstance(module, nn.Conv2d))
-
-
-def is_test_step(step: int, steps: int) -> bool:
-    """Whether the test images are looked at after `step` updates: at 10, 100, 1000, ... and at the last step.
-
-    1,000 images forward cost about as much as one and a half updates, so a run of 200 steps or more spends
-    less than 3% of its time on them.
-    """
-    decade = step >= 10 and 10 ** round(math.log10(step)) == step
-    return decade or step == steps

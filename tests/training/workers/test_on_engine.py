@@ -25,13 +25,12 @@ from firstlight.errors import EngineError, FirstlightError, InputError, RunError
 from firstlight.images import load_images
 from firstlight.training import Run, RunSpec, train, train_all
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
-from firstlight.training.workers import on_engine as elsewhere
-from firstlight.training.workers import processes
+from firstlight.training.workers import on_engine, processes
 
 pytest.importorskip("distributed")
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
 
-HERE = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1]
 QUIET = Console(quiet=True)
 HELD_STEP = 9  # of the checkpoint when `pool_child.py` waits, at the report of the step after it
 
@@ -53,15 +52,15 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     """Workers that tests tell apart by resources: two that hold, one as users have it, one out of date, one bare."""
     with contextlib.ExitStack() as stack:
         cluster = Cluster(tmp_path_factory.mktemp("cluster"), stack)
-        cluster.start_workers(1, "--resources", "old=1", "--preload", str(HERE / "preload_old.py"), wait=False)
-        cluster.start_workers(1, "--resources", "bare=1", "--preload", str(HERE / "preload_bare.py"), wait=False)
+        cluster.start_workers(1, "--resources", "old=1", "--preload", str(TESTS / "preload_old.py"), wait=False)
+        cluster.start_workers(1, "--resources", "bare=1", "--preload", str(TESTS / "preload_bare.py"), wait=False)
         cluster.start_workers(1, "--resources", "plain=1", wait=False)
         start_held(cluster, 2)
         yield cluster
 
 
 def start_held(cluster: Cluster, count: int) -> None:
-    cluster.start_workers(count, "--resources", "held=1", "--preload", str(HERE / "preload_held.py"))
+    cluster.start_workers(count, "--resources", "held=1", "--preload", str(TESTS / "preload_held.py"))
 
 
 def on(cluster: Cluster, resource: str) -> contextlib.AbstractContextManager[Engine]:
@@ -173,7 +172,7 @@ def test_what_nobody_waits_for_is_given_up(cluster, tmp_path):
 
 
 def start(cluster: Cluster, store: Path, data: Path, seeds: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(HERE / "engine_child.py"), cluster.address, str(store), str(data), str(seeds)]
+    command = [sys.executable, str(TESTS / "engine_child.py"), cluster.address, str(store), str(data), str(seeds)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
@@ -254,7 +253,7 @@ def test_resources_that_no_worker_has_are_told_and_awaited(cluster, capsys):
     kill(cluster.workers[0])
 
 
-class Here:
+class InThisThread:
     """An executor that does it at once, so that a test decides what a worker finds."""
 
     def __init__(self, before: Callable[[], object] = lambda: None) -> None:
@@ -283,11 +282,11 @@ sys.stdin.readline()
 
 def test_a_process_that_dies_is_started_once_more(data, tmp_path, monkeypatch, caplog):
     stub("os.kill(os.getpid(), signal.SIGKILL)", monkeypatch)
-    said = refused(RunError, make_specs(data, 1), data, tmp_path, engine_of(Here(), width=1))
+    said = refused(RunError, make_specs(data, 1), data, tmp_path, engine_of(InThisThread(), width=1))
     assert re.search(r"trained run [0-9a-f]{16} \(ResNet20, .*\) was killed by SIGKILL, .*, twice: expected it", said)
     assert (tmp_path / "tries").read_text() == "xx"
     stub("if tries.read_text() == 'xxx': sys.exit('so it is')\nsay('failed', text='at last')", monkeypatch)
-    (outcome,) = trained(make_specs(data, 1), data, tmp_path, engine_of(Here(), width=1))
+    (outcome,) = trained(make_specs(data, 1), data, tmp_path, engine_of(InThisThread(), width=1))
     assert outcome.failure == "at last"
     assert "ended with exit code 1 (so it is)" in caplog.text
 
@@ -295,36 +294,36 @@ def test_a_process_that_dies_is_started_once_more(data, tmp_path, monkeypatch, c
 def test_an_interrupt_that_comes_to_the_process_first_is_one_here(data, tmp_path, monkeypatch):
     stub("signal.signal(signal.SIGINT, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGINT)", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        list(trained(make_specs(data, 1), data, tmp_path, engine_of(Here(), width=1)))
+        list(trained(make_specs(data, 1), data, tmp_path, engine_of(InThisThread(), width=1)))
 
 
 def test_a_run_that_is_said_to_be_finished_and_is_not_there(data, tmp_path, monkeypatch):
-    monkeypatch.setattr(elsewhere, "SECONDS_TO_APPEAR", 0.3)
+    monkeypatch.setattr(on_engine, "SECONDS_TO_APPEAR", 0.3)
     stub("say('finished')", monkeypatch)
-    said = refused(EngineError, make_specs(data, 1), data, tmp_path, engine_of(Here(), width=1))
+    said = refused(EngineError, make_specs(data, 1), data, tmp_path, engine_of(InThisThread(), width=1))
     assert "wrote what is not seen here into" in said
 
 
 def test_a_full_disk_of_a_worker_is_told_with_its_name(data, tmp_path, monkeypatch):
     stub("say('broken', args=[28, 'No space left on device', None])", monkeypatch)
     with pytest.raises(OSError, match=rf"\[Errno 28\] worker .*: No space left on device: '{tmp_path}/[0-9a-f]{{16}}'"):
-        list(trained(make_specs(data, 1), data, tmp_path, engine_of(Here(), width=1)))
+        list(trained(make_specs(data, 1), data, tmp_path, engine_of(InThisThread(), width=1)))
 
 
 def test_locks_that_do_not_hold_are_told_once(data, tmp_path, monkeypatch, caplog):
     stub("say('failed', text='so')", monkeypatch)
     # As on a file system without locks: the lock of the sender is none for the worker.
-    gone = Here(lambda: (tmp_path / ".lock").unlink(missing_ok=True))
+    gone = InThisThread(lambda: (tmp_path / ".lock").unlink(missing_ok=True))
     assert len(list(trained(make_specs(data, 3), data, tmp_path, engine_of(gone, width=1)))) == 3
     assert caplog.text.count(f"a lock on {tmp_path} does not hold on worker") == 1
     caplog.clear()
-    assert len(list(trained(make_specs(data, 3), data, tmp_path, engine_of(Here(), width=1)))) == 3
+    assert len(list(trained(make_specs(data, 3), data, tmp_path, engine_of(InThisThread(), width=1)))) == 3
     assert not caplog.text
 
 
 def test_jobs_are_not_for_an_engine(data, tmp_path):
     with pytest.raises(InputError, match="jobs=2: the engine's workers decide"):
-        train_all(make_specs(data, 1), pytest.fail, tmp_path, jobs=2, engine=engine_of(Here(), width=1))
+        train_all(make_specs(data, 1), pytest.fail, tmp_path, jobs=2, engine=engine_of(InThisThread(), width=1))
 
 
 @pytest.mark.slow

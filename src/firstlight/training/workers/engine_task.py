@@ -43,12 +43,12 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Ended:
+class TaskResult:
     """How a training ended.
 
     Attributes
     ----------
-    message : the last one of `worker`; or `apart`: the store is another folder than the
+    message : the last one of `worker`; or `not shared`: the store is another folder than the
         sender's; `died`: the process died twice, with the `text` how; `interrupted`.
     worker : who it was.
     log : levels and texts for the logger "firstlight".
@@ -61,20 +61,20 @@ class Ended:
     locks_hold: bool = True
 
 
-def train_task(task: Task, stopping: threading.Event | None = None) -> Ended:
+def train_task(task: Task, stopping: threading.Event | None = None) -> TaskResult:
     """Train in a process of its own, so that neither torch's threads nor its memory stay with the worker.
 
     A process that dies is started once more, and goes on from its checkpoint.
     """
     store, who = Path(task.store), worker_name()
-    if not appears(store / task.hash / SPEC, SECONDS_TO_APPEAR):
-        return Ended({"event": "apart"}, who)
+    if not wait_for_file(store / task.hash / SPEC, SECONDS_TO_APPEAR):
+        return TaskResult({"event": "not shared"}, who)
     locks_hold = not task.locked or is_held(store)
     log: list[tuple[int, str]] = []
     message = _train(task, log, stopping)
     if message["event"] == "died":
         message = _train(task, log, stopping)
-    return Ended(message, who, log, locks_hold)
+    return TaskResult(message, who, log, locks_hold)
 
 
 def _train(task: Task, log: list[tuple[int, str]], stopping: threading.Event | None) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _last(events: Events, log: list[tuple[int, str]], stopping: threading.Event 
                 return {"event": "interrupted"}
 
 
-def appears(path: Path, seconds: float) -> bool:
+def wait_for_file(path: Path, seconds: float) -> bool:
     """Whether a file is there, or comes within some seconds."""
     deadline = time.monotonic() + seconds
     while not path.exists():

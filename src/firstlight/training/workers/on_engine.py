@@ -13,7 +13,7 @@ from firstlight.training.outcome import DataPlaces, Outcome, outcome_of
 from firstlight.training.progress.engine_display import EngineDisplay
 from firstlight.training.run import SEAL, SPEC, write_spec
 from firstlight.training.spec import RunSpec
-from firstlight.training.workers.engine_task import Ended, Task, appears, train_task
+from firstlight.training.workers.engine_task import Task, TaskResult, train_task, wait_for_file
 from firstlight.utils.locks import hold_if_free
 
 logger = logging.getLogger("firstlight")
@@ -22,7 +22,7 @@ logger = logging.getLogger("firstlight")
 SECONDS_TO_APPEAR = 90.0
 
 
-def by_engine(
+def train_on_engine(
     specs: list[RunSpec], data: DataPlaces, store: Path, device: str, engine: Engine, display: EngineDisplay
 ) -> Iterator[Outcome]:
     """Train on an engine; as `train_all`."""
@@ -34,19 +34,19 @@ def by_engine(
         tasks = (_task(spec, data, store, locked, device) for spec in specs)
         try:
             with closing(engine.run(partial(train_task, stopping=engine.stopping), tasks, queued=1)) as results:
-                for index, ended in results:
-                    for level, text in ended.log:
-                        logger.log(level, "worker %s: %s", ended.worker, text)
-                    if not ended.locks_hold and not warned:
+                for index, result in results:
+                    for level, text in result.log:
+                        logger.log(level, "worker %s: %s", result.worker, text)
+                    if not result.locks_hold and not warned:
                         warned = True
                         logger.warning(
                             "a lock on %s does not hold on worker %s: no two commands should train into this folder at "
                             "a time; mount it so that locks work (flock)",
                             store,
-                            ended.worker,
+                            result.worker,
                         )
-                    outcome = _outcome(ended, specs[index], store)
-                    display.show(outcome.spec, outcome.run, ended.worker)
+                    outcome = _outcome(result, specs[index], store)
+                    display.show(outcome.spec, outcome.run, result.worker)
                     yield outcome
         except EngineError as error:
             raise EngineError(f"{error}; {store} keeps what was trained") from None
@@ -61,20 +61,22 @@ def _task(spec: RunSpec, data: DataPlaces, store: Path, locked: bool, device: st
     return Task(data.task(spec), spec.hash, str(store), locked, device)
 
 
-def _outcome(ended: Ended, spec: RunSpec, store: Path) -> Outcome:
+def _outcome(result: TaskResult, spec: RunSpec, store: Path) -> Outcome:
     """The outcome that a worker tells of; raises what ends all of them."""
-    by, event = f"worker {ended.worker}: ", ended.message["event"]
+    by, event = f"worker {result.worker}: ", result.message["event"]
     if event == "interrupted":
         raise KeyboardInterrupt  # Ctrl-C came to that process first
     if event == "died":
         raise RunError(
-            f"{by}the process that trained run {spec.hash} ({describe(spec)}) {ended.message['text']}, twice: expected "
-            f"it to live; give workers more memory and then the same command again, {store} keeps what was trained"
+            f"{by}the process that trained run {spec.hash} ({describe(spec)}) {result.message['text']}, twice: "
+            "expected it to live; give workers more memory and then the same command again, "
+            f"{store} keeps what was trained"
         )
-    if event == "apart" or (event == "finished" and not appears(store / spec.hash / SEAL, SECONDS_TO_APPEAR)):
-        what = "does not see what is written here" if event == "apart" else "wrote what is not seen here"
+    seal = store / spec.hash / SEAL
+    if event == "not shared" or (event == "finished" and not wait_for_file(seal, SECONDS_TO_APPEAR)):
+        what = "does not see what is written here" if event == "not shared" else "wrote what is not seen here"
         raise EngineError(
             f"{by}{what} into {store / spec.hash}; expected a folder for the results that all machines share, under "
             "the same path"
         )
-    return outcome_of(ended.message, spec, store, by)
+    return outcome_of(result.message, spec, store, by)

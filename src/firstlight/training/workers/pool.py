@@ -15,14 +15,15 @@ from rich.console import Console
 
 from firstlight.errors import InputError, RunError
 from firstlight.training.describe import describe
-from firstlight.training.loop import diverged, stored_failure, train
+from firstlight.training.failure import diverged, stored_failure
+from firstlight.training.loop import train
 from firstlight.training.outcome import DataPlaces, Outcome, named_error, outcome_of
 from firstlight.training.progress.display import Score, TrainingProgress, TrainingsDisplay
 from firstlight.training.progress.engine_display import EngineDisplay
 from firstlight.training.progress.state import Progress
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
-from firstlight.training.workers.on_engine import by_engine
+from firstlight.training.workers.on_engine import train_on_engine
 from firstlight.training.workers.processes import Events, WorkerProcess, stop
 from firstlight.utils.checks import whole_number
 from firstlight.utils.console import progress_console
@@ -112,13 +113,15 @@ def _train_all(
     if not missing:
         return
     if engine:
-        yield from by_engine(missing, data, store, device, engine, EngineDisplay(console, len(found), missing, engine))
+        yield from train_on_engine(
+            missing, data, store, device, engine, EngineDisplay(console, len(found), missing, engine)
+        )
         return
     with TrainingsDisplay(console, len(found), len(specs), score, several=jobs > 1) as display:
         if jobs == 1:
-            yield from _here(missing, load, store, device, display)
+            yield from _train_in_this_process(missing, load, store, device, display)
         else:
-            yield from _by_workers(missing, data, store, device, jobs, display)
+            yield from _train_in_processes(missing, data, store, device, jobs, display)
 
 
 def _stored(spec: RunSpec, store: Path) -> Outcome | None:
@@ -132,7 +135,9 @@ def _stored(spec: RunSpec, store: Path) -> Outcome | None:
     return None
 
 
-def _here(specs: list[RunSpec], load: Load, store: Path, device: str, display: TrainingsDisplay) -> Iterator[Outcome]:
+def _train_in_this_process(
+    specs: list[RunSpec], load: Load, store: Path, device: str, display: TrainingsDisplay
+) -> Iterator[Outcome]:
     for spec in specs:
         sets = load(spec.data)
         with display.add(spec) as line:
@@ -162,13 +167,13 @@ class _Job:
         self.line.update(Progress(**{**values, "initial": self.initial, "filters": filters}))
 
 
-def _by_workers(
+def _train_in_processes(
     specs: list[RunSpec], data: DataPlaces, store: Path, device: str, jobs: int, display: TrainingsDisplay
 ) -> Iterator[Outcome]:
     import torch
 
     threads = max(1, torch.get_num_threads() // jobs)
-    pending, again = deque(specs), set[str]()
+    pending, died = deque(specs), set[str]()
     events: Events = SimpleQueue()
     work: dict[WorkerProcess, _Job | None] = {}
 
@@ -192,7 +197,7 @@ def _by_workers(
                 code, how = worker.end()
                 if job:
                     job.line.end()
-                    _excuse(code, how, job.spec, jobs, again)
+                    _allow_one_death(code, how, job.spec, jobs, died)
                     pending.appendleft(job.spec)
             elif message["event"] == "log":
                 logger.log(message["level"], "%s", message["text"])
@@ -207,14 +212,14 @@ def _by_workers(
         stop(work)
 
 
-def _excuse(code: int, how: str, spec: RunSpec, jobs: int, again: set[str]) -> None:
-    """Let the death of a worker pass once for each spec; `again` holds those for which one has died."""
+def _allow_one_death(code: int, how: str, spec: RunSpec, jobs: int, died: set[str]) -> None:
+    """Let the death of a worker pass once for each spec; `died` holds those for which one has died."""
     if code == -signal.SIGINT:
         raise KeyboardInterrupt  # Ctrl-C came to the worker first
-    if spec.hash in again:
+    if spec.hash in died:
         raise RunError(
             f"the process that trained run {spec.hash} ({describe(spec)}) {how}, twice: expected it to live; "
             f"give the same command again with fewer jobs than {jobs}, what was trained is kept"
         )
-    again.add(spec.hash)
+    died.add(spec.hash)
     logger.warning("the process that trained run %s %s: it goes on in another", spec.hash, how)
