@@ -7,8 +7,7 @@ from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import LUMA, PatchMoments
-from firstlight.patches.normalise import Normalisation
-from firstlight.patches.told_normalisation import one_or_all
+from firstlight.patches.normalise import Normalisation, one_or_all
 
 
 class PatchStatistics:

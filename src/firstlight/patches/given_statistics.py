@@ -8,9 +8,8 @@ from firstlight.patches.bank_statistics import PatchStatistics, dilation_of, wit
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.normalise import Normalisation
-from firstlight.patches.pixel_statistics import pixel_statistics
+from firstlight.patches.pixel_statistics import pixel_statistics, told_normalisation
 from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_normalisation, shipped_size
-from firstlight.patches.told_normalisation import told_normalisation
 
 
 class ShippedStatistics(PatchStatistics):

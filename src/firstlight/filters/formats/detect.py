@@ -16,8 +16,6 @@ from firstlight.utils.text import listed
 
 logger = logging.getLogger(__name__)
 
-logger = logging.getLogger(__name__)
-
 _HDF5, _NPY, _ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK"
 _FORMATS = (
     "PyTorch (.pt .pth .th .bin .ckpt, TorchScript, .pt2), .safetensors (or its .index.json), .onnx, Keras (.keras "

@@ -17,8 +17,6 @@ from firstlight.utils.text import first_line, listed
 
 logger = logging.getLogger(__name__)
 
-logger = logging.getLogger(__name__)
-
 _CANDIDATES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 # What a convolution is called below autograd, and in inference mode, where it arrives undivided.
 _OPERATIONS = {"convolution", "_convolution", "convolution_overrideable"}
