@@ -10,7 +10,7 @@ from firstlight.experiments import Claim, claims_markdown
 TEXTS = {
     "name": "formula/x/y",
     "statement": "a | b",
-    "source": "seed sec. 3",
+    "source": "note sec. 3",
     "published": "≥ 0.8",
     "quantity": "correlation",
     "criterion": "the mean is at least 0.8",
@@ -49,7 +49,7 @@ def test_json_knows_no_nan(values):
 def test_markdown_escapes_bars():
     text = claims_markdown([Claim.judged([0.9], lambda mean: True, **TEXTS, note="But only just.")])
     row = text.splitlines()[2]
-    assert row.startswith("| **reproduced** | a \\| b (seed sec. 3) | ≥ 0.8 | correlation: 0.900 (1 seed); ")
+    assert row.startswith("| **reproduced** | a \\| b (note sec. 3) | ≥ 0.8 | correlation: 0.900 (1 seed); ")
     assert text.endswith("|\n\n- `formula/x/y`: But only just.\n")
 
 

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from tests.experiments.made import Filters, finish, small_context
 
 from firstlight.experiments import Claim, Context, Result, consistency
-from firstlight.experiments.consistency import Network, Trained, beyond, last_common_step
-from firstlight.experiments.consistency.claims import ARCHITECTURES, SEEDS, comparison_claim, initial_claim, peak_claim
+from firstlight.experiments.consistency import Network, Trained
+from firstlight.experiments.consistency.claims import comparison_claim, initial_claim, peak_claim
+from firstlight.experiments.consistency.comparisons import ARCHITECTURES, SEEDS
 from firstlight.experiments.consistency.figures import matrix
+from firstlight.experiments.consistency.similarity import beyond, last_common_step
 from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation, energy_profile

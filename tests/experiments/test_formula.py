@@ -8,10 +8,13 @@ from tests.experiments.made import finish, small_context
 from firstlight.experiments import formula
 from firstlight.experiments.formula.claims import judge
 from firstlight.experiments.schedule import SCHEDULES
-from firstlight.models import MODELS
+from firstlight.experiments.shared.fits import fit_table
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
 from firstlight.theory import linear_cnn_profile
 from firstlight.training import RunSpec
+from firstlight.whitening import whitening_spread
 
 VARIANCE = np.geomspace(20, 0.003, 27)
 
@@ -43,12 +46,12 @@ class FakeRun:
 
 @pytest.fixture(scope="module")
 def runs(basis) -> list:
-    return [FakeRun(model, seed, basis, [0.1, 1.0, 10.0]) for model in formula.MODELS for seed in (0, 1)]
+    return [FakeRun(model, seed, basis, [0.1, 1.0, 10.0]) for model in MODELS for seed in (0, 1)]
 
 
 @pytest.fixture(scope="module")
 def fits(runs, basis) -> pd.DataFrame:
-    return formula.fit_table(runs, basis)
+    return fit_table(runs, basis)
 
 
 def test_the_fit_at_every_step_finds_the_time_that_was_put_in(fits):
@@ -62,13 +65,13 @@ def test_whitening_distance_falls_with_time_and_is_zero_at_whitening(fits, basis
     first = fits.query("model == 'vgg11' and seed == 0")
     assert first.whitening_distance.is_monotonic_decreasing
     assert first.whitening_distance.to_numpy() == pytest.approx(first.predicted_whitening_distance.to_numpy(), abs=1e-6)
-    assert formula.whitening_distance(1 / np.sqrt(basis.variance), basis) == pytest.approx(0, abs=1e-12)
+    assert whitening_spread(1 / np.sqrt(basis.variance), basis.variance) == pytest.approx(0, abs=1e-12)
 
 
 def learning() -> pd.DataFrame:
     rows = [
         {"model": model, "seed": seed, "step": step, "train_loss": 2.0 + seed, "test_accuracy": 0.25}
-        for model in formula.MODELS
+        for model in MODELS
         for seed in (0, 1)
         for step in (10, 100)
     ]
@@ -88,7 +91,7 @@ def verdicts(fits: pd.DataFrame, basis: PatchBasis) -> dict[str, str]:
 
 def test_verdicts_on_networks_that_follow_the_formula_exactly(fits, basis):
     found = verdicts(fits, basis)
-    for model in formula.MODELS:
+    for model in MODELS:
         assert found[f"formula/{model}/correlation"] == "reproduced"
         assert found[f"formula/{model}/energy-rises"] == "reproduced"
         assert found[f"formula/{model}/approaches-whitening"] == "reproduced"
@@ -100,7 +103,7 @@ def test_verdicts_on_networks_that_do_not(fits, basis):
         correlation=0.79, total_energy=-fits.step, whitening_distance=fits.step.astype(float), least_residual=0.3
     )
     found = verdicts(other, basis)
-    for model in formula.MODELS:
+    for model in MODELS:
         assert found[f"formula/{model}/correlation"] == "not reproduced"
         assert found[f"formula/{model}/energy-rises"] == "not reproduced"
         assert found[f"formula/{model}/approaches-whitening"] == "not reproduced"
@@ -109,7 +112,7 @@ def test_verdicts_on_networks_that_do_not(fits, basis):
 
 def test_random_banks_are_the_null_that_no_training_made(basis):
     table = formula.random_table(basis)
-    assert table.model.tolist() == list(formula.MODELS)
+    assert table.model.tolist() == list(MODELS)
     assert (table["mean"] < table.percentile_95).all()
     assert table["mean"].to_numpy() == pytest.approx(0.27, abs=0.06)
 
@@ -132,7 +135,7 @@ def test_the_note_gives_both_nulls(fits, basis):
 def test_every_preset_trains_both_networks_with_several_seeds():
     assert set(SCHEDULES) == {"quick", "standard", "full"} == set(formula.EXPERIMENT.costs) == set(formula.PAIR_STEPS)
     for schedule in SCHEDULES.values():
-        assert set(schedule.steps) == set(formula.MODELS)
+        assert set(schedule.steps) == set(MODELS)
         assert len(schedule.seeds) >= 2
     assert SCHEDULES["full"].steps["vgg11"] == 30 * (50_000 // 256)
 
@@ -142,7 +145,7 @@ def following(tau: float):
 
     def filters(spec: RunSpec, step: int) -> np.ndarray:
         rng = np.random.default_rng(spec.seed)
-        width = MODELS[spec.model].filters
+        width = NETWORKS[spec.model].filters
         initial = rng.standard_normal((width, 3, 3, 3))
         basis = BASES[spec.only]
         amplitudes = linear_cnn_profile(basis.variance, tau * max(step, 1))

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from tests.experiments.made import Filters, finish, small_context
 
 from firstlight.experiments import Context, Result, labels
+from firstlight.experiments.shared.label_pairs import common_steps, partial_correlation, random_agreement
+from firstlight.experiments.shared.plans import RANDOM_STEPS, label_specs
 from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation, energy_profile
@@ -73,9 +75,9 @@ def same(empty, basis) -> Result:
 def test_random_labels_are_all_that_differs_but_for_the_steps(tmp_path, preset):
     context = small_context(tmp_path, preset, names=("cifar10",))
     for model in ("vgg11", "resnet20"):
-        groups = labels.label_specs(context, model)
+        groups = label_specs(context, model)
         assert groups["true"] == [context.spec(model, seed=seed) for seed in context.schedule.seeds]
-        steps = labels.RANDOM_STEPS[preset][model]
+        steps = RANDOM_STEPS[preset][model]
         assert [replace(spec, labels="random", steps=steps) for spec in groups["true"]] == groups["random"]
     assert len({spec.hash for spec in labels.plan(context)}) == 4 * len(context.schedule.seeds)
 
@@ -85,8 +87,8 @@ def test_the_last_common_step_is_late_in_every_preset(tmp_path, preset):
     context = small_context(tmp_path, preset, names=("cifar10",))
     done = finish(context, labels.plan(context), lambda spec, step: np.ones((2, 3, 3, 3)))
     for model in ("vgg11", "resnet20"):
-        groups = labels.label_specs(context, model).values()
-        step = labels.common_steps([run for group in groups for run in done.complete(group)])[-1]
+        groups = label_specs(context, model).values()
+        step = common_steps([run for group in groups for run in done.complete(group)])[-1]
         assert step >= 0.7 * min(group[0].steps for group in groups)
 
 
@@ -203,7 +205,7 @@ def test_the_change_is_compared_with_the_initialisation_of_its_own_seed(same, em
 
 def without(context: Context, model: str, kind: str) -> Context:
     """The context after the training of one of the seeds failed."""
-    spec = labels.label_specs(context, model)[kind][1]
+    spec = label_specs(context, model)[kind][1]
     del context.finished[spec.hash]
     context.failures[spec.hash] = "the training diverged after step 3"
     return context
@@ -244,12 +246,12 @@ def test_the_partial_correlation_is_that_of_what_regressions_leave(seed, size):
     a, b, c = np.random.default_rng(seed).standard_normal((3, size))
     design = np.stack([np.ones(size), c], axis=1)
     rest = [x - design @ np.linalg.lstsq(design, x, rcond=None)[0] for x in (a, b)]
-    found = labels.partial_correlation(correlation(a, b), correlation(a, c), correlation(b, c))
+    found = partial_correlation(correlation(a, b), correlation(a, c), correlation(b, c))
     assert found == pytest.approx(correlation(*rest), abs=1e-6)
 
 
 def test_random_banks_agree_by_chance_only():
     for model in ("vgg11", "resnet20"):
-        null = labels.random_agreement(model, 27)
+        null = random_agreement(model, 27)
         assert null["mean"] == pytest.approx(0, abs=0.03)
         assert null["percentile_95"] == pytest.approx(0.32, abs=0.04)  # of 27 independent pairs of numbers

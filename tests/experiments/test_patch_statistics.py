@@ -253,6 +253,6 @@ def test_a_component_without_variance_has_no_eigenvalue_to_change(follows):
 
 def test_random_banks_are_fitted_with_the_same_freedom(bases, monkeypatch):
     monkeypatch.setattr(patch_statistics, "RANDOM_BANKS", 20)
-    row = patch_statistics.random_fits("resnet20", 15, bases)
+    row = patch_statistics.random_row("resnet20", 15, bases)
     assert 0 < row["mean"] < row["percentile_95"] < 0.8
     assert row["banks"] == 20

@@ -7,8 +7,8 @@ import pytest
 from tests.experiments.made import finish, small_context
 
 from firstlight.experiments import Context, trajectory
-from firstlight.experiments.formula import network_specs
 from firstlight.experiments.results import Result
+from firstlight.experiments.shared.plans import network_specs
 from firstlight.experiments.trajectory.claims import LEAST_FITS, judge
 from firstlight.theory import linear_cnn_profile
 from firstlight.training import RunSpec

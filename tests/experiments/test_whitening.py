@@ -8,7 +8,7 @@ import pytest
 from tests.experiments.made import Filters, finish, small_context, small_sets
 
 from firstlight.experiments import Context, whitening
-from firstlight.experiments.formula import network_specs
+from firstlight.experiments.shared.plans import network_specs
 from firstlight.experiments.whitening.claims import judge, reference_claims, whitening_claims
 from firstlight.training import RunSpec
 from firstlight.whitening import autocorrelation, whitening_bank

@@ -1,4 +1,4 @@
-"""Measures of banks with known answers: rank, dead, equal and noisy filters, distance from whitening."""
+"""Measures of banks with known answers: rank, dead, equal and noisy filters."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from firstlight.inspection.measures import (
     effective_rank,
     filter_faults,
     participation,
-    whitening_distance,
 )
 from firstlight.patches.shipped import shipped_moments
 
@@ -82,23 +81,6 @@ def test_effective_rank_of_orthonormal_filters_is_their_number(count: int):
 def test_effective_rank_at_its_ends():
     assert effective_rank(np.zeros((3, 1, 2, 2))) == 0
     assert effective_rank(np.ones((5, 3, 3, 3))) == pytest.approx(1)
-
-
-def test_distance_from_whitening():
-    variance = np.array([9.0, 4.0, 1.0, 0.25])
-    assert whitening_distance(1 / np.sqrt(variance), variance) == pytest.approx(0, abs=1e-15)
-    assert whitening_distance(7 * np.ones(4), variance) == pytest.approx(1)
-    assert whitening_distance(np.sqrt(variance), variance) == pytest.approx(2)
-
-
-@pytest.mark.parametrize("energy", [[0, 0, 0], [1, 0, 0]])
-def test_distance_from_whitening_needs_two_components(energy: list[float]):
-    assert np.isnan(whitening_distance(np.array(energy), np.array([3.0, 2.0, 1.0])))
-
-
-def test_components_without_variance_or_energy_do_not_count():
-    variance, energy = np.array([9.0, 4.0, 1.0, 0.0]), np.array([1 / 3, 1 / 2, 0.0, 5.0])
-    assert whitening_distance(energy, variance) == pytest.approx(0, abs=1e-15)
 
 
 def test_participation():

@@ -9,7 +9,16 @@ from firstlight.errors import InputError
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import energy_profile
 from firstlight.theory import fit_formula
-from firstlight.theory.null import percentile, random_banks, spread
+from firstlight.theory.null import (
+    agreement,
+    fit_correlations,
+    gaussian_profiles,
+    gaussians,
+    orthonormal_bases,
+    percentile,
+    random_banks,
+    spread,
+)
 
 BASIS = shipped_moments(3).basis((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
 
@@ -28,6 +37,35 @@ def test_drawn_banks_are_distributed_as_real_random_filters_fitted_one_by_one():
     # Five hundredths of a thousand banks lie beyond the 95th percentile: of 300 others, 15 +- 4 do.
     assert 2 <= np.sum(np.array(fits) > percentile(null.correlations)) <= 30
     assert 2 <= np.sum(np.array(spreads) > percentile(null.spreads)) <= 30
+
+
+def test_banks_are_the_same_drawn_at_once_or_one_by_one():
+    rng = np.random.default_rng(3)
+    one_by_one = [rng.standard_normal((4, 3, 3, 3)) for _ in range(5)]
+    np.testing.assert_array_equal(gaussians(5, 4, 3, 3, 3, seed=3), one_by_one)
+
+
+def test_profiles_drawn_without_filters_are_distributed_as_those_of_filters():
+    drawn = gaussian_profiles(8, (4000,), np.random.default_rng(1))
+    filtered = np.sqrt(np.mean(gaussians(4000, 8) ** 2, axis=1))
+    quantiles = [0.1, 0.5, 0.9]
+    np.testing.assert_allclose(np.quantile(drawn, quantiles), np.quantile(filtered, quantiles), atol=0.03)
+
+
+def test_random_bases_are_orthonormal_and_differ():
+    first, second = orthonormal_bases(2, 27)
+    for basis in (first, second):
+        np.testing.assert_allclose(basis @ basis.T, np.eye(27), atol=1e-12)
+    assert np.abs(first - second).max() > 0.1
+
+
+def test_each_bank_is_fitted_and_each_pair_correlated_for_itself():
+    banks = gaussians(3, 8, *BASIS.shape)
+    profiles = [energy_profile(bank, BASIS) for bank in banks]
+    assert fit_correlations(banks, BASIS).tolist() == [fit_formula(each, BASIS).correlation for each in profiles]
+    energies = np.array([each.energy for each in profiles])
+    found = agreement(energies, energies[[0, 2, 1]])
+    assert found == pytest.approx([1, profiles[1].correlation(profiles[2]), profiles[2].correlation(profiles[1])])
 
 
 def test_the_null_is_that_of_the_theory_notes():

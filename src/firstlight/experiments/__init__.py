@@ -22,7 +22,7 @@ from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.results import FigureEntry, Result
 from firstlight.experiments.schedule import Preset
 
-# In the order of the seed and of the paper.
+# In the order of the note and of the paper.
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (

@@ -19,7 +19,7 @@ class Claim:
     statement : str
         What is claimed, in one sentence.
     source : str
-        Where: seed or paper, section, figure or table.
+        Where: note or paper, section, figure or table.
     published : str
         The published value, as published; "-" where only words are.
     quantity : str

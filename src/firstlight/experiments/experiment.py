@@ -23,7 +23,7 @@ class Experiment:
     name : str
     question : str
     answers : str
-        The sections, figures and tables of the seed and the paper that it tests.
+        The sections, figures and tables of the note and the paper that it tests.
     costs : mapping of preset to str
         What is trained, and how long that takes.
     other_data : mapping of preset to tuple of str

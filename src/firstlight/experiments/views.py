@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.network_view import NetworkView, Snapshot
+from firstlight.experiments.shared.fits import changes
 from firstlight.patches import PatchBasis
-from firstlight.profile import energy_profile
 from firstlight.training import Run, describe
 
 LEARNING = ("step", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -16,10 +16,7 @@ LEARNING = ("step", "train_loss", "train_accuracy", "test_loss", "test_accuracy"
 
 def run_view(run: Run, basis: PatchBasis, decorrelation: Mapping[str, np.ndarray] | None = None) -> NetworkView:
     """A run: the profile of w(t) - w(0) at every recorded step but the first, its filters and its learning curve."""
-    snapshots = [
-        Snapshot.of(energy_profile(filters, basis, initial=run.initial), basis, int(step))
-        for step, filters in zip(run.steps[1:], run.filters[1:], strict=True)
-    ]
+    snapshots = [Snapshot.of(profile, basis, step) for step, profile in changes(run, basis)]
     return NetworkView(
         name=describe(run.spec),
         basis=basis,

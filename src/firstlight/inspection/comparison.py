@@ -10,6 +10,7 @@ from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, correlation, energy_profile
+from firstlight.theory.null import agreement, gaussian_profiles, percentile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -252,10 +253,7 @@ def _correlation(a: EnergyProfile, b: EnergyProfile) -> float:
 def _chance(size: int, first: int, second: int) -> float:
     """95th percentile of the correlation of the profiles of two random banks, with so many filters each."""
     rng = np.random.default_rng(0)
-    profiles = [np.sqrt(rng.chisquare(filters, (DRAWS, size))) for filters in (first, second)]
-    a, b = (profile - profile.mean(axis=1, keepdims=True) for profile in profiles)
-    r = np.sum(a * b, axis=1) / np.sqrt(np.sum(a**2, axis=1) * np.sum(b**2, axis=1))
-    return float(np.percentile(r, 95))
+    return percentile(agreement(*(gaussian_profiles(filters, (DRAWS, size), rng) for filters in (first, second))))
 
 
 def _short(labels: Sequence[str]) -> list[str]:

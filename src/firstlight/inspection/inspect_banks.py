@@ -10,13 +10,14 @@ from firstlight.filters import load_filters
 from firstlight.filters.bank import FilterBank
 from firstlight.inspection.findings import explain
 from firstlight.inspection.inspection import Failure, Inspection
-from firstlight.inspection.measures import effective_rank, filter_faults, whitening_distance
+from firstlight.inspection.measures import effective_rank, filter_faults
 from firstlight.patches.spectra import frequencies
 from firstlight.patches.statistics import PatchStatistics, patch_statistics
 from firstlight.profile import energy_profile
 from firstlight.theory.fit import fit_formula
 from firstlight.theory.null import random_banks
 from firstlight.utils.text import one_line
+from firstlight.whitening.distance import whitening_distance
 
 
 def inspect(

@@ -1,4 +1,4 @@
-"""What a bank and its single filters look like: rank, dead, equal and noisy filters, distance from whitening."""
+"""What a bank and its single filters look like: rank, dead, equal and noisy filters."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from firstlight.patches.basis import PatchBasis
+from firstlight.theory.null import gaussians
 
 # A filter is dead when its norm is at most this share of the bank's median norm.
 DEAD = 0.01
@@ -79,27 +80,6 @@ def effective_rank(weight: np.ndarray) -> float:
     return float(np.exp(-np.sum(share * np.log(share))))
 
 
-def whitening_distance(energy: np.ndarray, variance: np.ndarray) -> float:
-    """How far a profile is from a whitening one, for which e_i is proportional to 1 / lambda_i.
-
-    Parameters
-    ----------
-    energy, variance : ndarray, shape (D,)
-        The profile e_i and the variances lambda_i^2.
-
-    Returns
-    -------
-    float
-        The standard deviation of log(e_i lambda_i) over that of log(lambda_i): 0 for a whitening bank, 1 for one with
-        equal energy in all components, as at random. NaN where fewer than two components have energy and variance.
-    """
-    used = (energy > 0) & (variance > 0)
-    deviation = 0.5 * np.log(variance[used])
-    if used.sum() < 2 or np.ptp(deviation) == 0:
-        return float("nan")
-    return float(np.std(np.log(energy[used]) + deviation) / np.std(deviation))
-
-
 def _numbers(mask: np.ndarray) -> tuple[int, ...]:
     return tuple(np.flatnonzero(mask).tolist())
 
@@ -133,5 +113,4 @@ def participation(coefficients: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=16)
 def _random_participation(size: int) -> float:
     """The participation that all but the share NOISE of random directions reach."""
-    directions = np.random.default_rng(0).standard_normal((2000, size))
-    return float(np.quantile(participation(directions), NOISE))
+    return float(np.quantile(participation(gaussians(2000, size)), NOISE))

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from firstlight.experiments.results import Reproduction
 
 BEGIN, END = "<!-- recorded claims: begin -->", "<!-- recorded claims: end -->"
+SOURCES = (
+    "In brackets, where it is claimed: the paper, Chowers and Weiss, ICML 2023, or the note, Chadha and Sahu's on it."
+)
 VERDICTS = ("reproduced", "not reproduced", "not tested")
 
 
@@ -30,7 +33,7 @@ def claims_table_markdown(reproduction: "Reproduction") -> str:
     total = [sum(claim.verdict == verdict for claim in reproduction.claims) for verdict in VERDICTS]
     lines += [f"| **all** | | **{total[0]}** | **{total[1]}** | **{total[2]}** |", ""]
     lines += [f"<details><summary>All {len(reproduction.claims)} claims, published and measured</summary>", ""]
-    lines += ["| verdict | claim | published | measured |", "|---|---|---|---|"]
+    lines += [SOURCES, "", "| verdict | claim | published | measured |", "|---|---|---|---|"]
     lines += [
         f"| {_verdict(claim)} | {_cell(claim.statement)} ({_cell(claim.source)}) | {_cell(claim.published)} | "
         f"{claim.measured} |"
@@ -49,9 +52,9 @@ def reproducibility_page(reproduction: "Reproduction") -> str:
         f"{reproduction.summary}. {measured_on(reproduction)}",
         "",
         "Criteria were fixed before the first run. A claim counts by the mean over what it was measured on; ± is the",
-        "sample standard deviation. A claim that does not reproduce is a result: the note under its table says what",
-        "was measured about it. A correlation must be read against its nulls, which the notes give: random filters,",
-        "and λ itself, the limit of eq. 3 for small t.",
+        "sample standard deviation. A claim that does not reproduce is a result: what was measured about it stands",
+        "under its table. A correlation must be read against its nulls, which stand there too: random filters, and λ",
+        f"itself, the limit of eq. 3 for small t. {SOURCES}",
         "",
     ]
     for result in reproduction.results:

@@ -1,5 +1,10 @@
-"""What chance gives: eq. 3 fitted to random filter banks, and how uneven their profiles are."""
+"""What chance gives: random filters, bases and profiles, how eq. 3 fits them, and how alike any two are.
 
+Every null of the package is drawn here. The coefficients of Gaussian filters on any orthonormal basis are Gaussian
+again, and so one draw of numbers serves for filters and for their coefficients.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,11 +12,41 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from firstlight.errors import InputError
-from firstlight.theory.fit import scan, shape_scores
+from firstlight.patches.basis import PatchBasis
+from firstlight.profile import correlation, energy_profile
+from firstlight.theory.fit import fit_formula, scan, shape_scores
 from firstlight.theory.formula import checked_variance
 
 # Random banks to draw: the 95th percentile is then known to about two hundredths of a correlation.
 DRAWS = 1000
+
+
+def gaussians(*shape: int, seed: int = 0) -> np.ndarray:
+    """Independent normal numbers of deviation 1: random filters, directions, or their coefficients in any basis."""
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def gaussian_profiles(filters: int, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Energies e_i of random Gaussian banks, float64 of any shape; the number K of filters is that of each bank.
+
+    No filter is drawn: e_i^2 is a chi-squared variable with K degrees of freedom over K.
+    """
+    return np.sqrt(rng.chisquare(filters, shape) / filters)
+
+
+def orthonormal_bases(draws: int, size: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Random orthonormal bases, each of shape (size, size)."""
+    return (np.linalg.qr(numbers).Q for numbers in gaussians(draws, size, size, seed=seed))
+
+
+def fit_correlations(banks: np.ndarray, basis: PatchBasis) -> np.ndarray:
+    """Correlation of the best fit of eq. 3 to the profile of each bank (N, K, C, k, k), shape (N,)."""
+    return np.array([fit_formula(energy_profile(bank, basis), basis).correlation for bank in banks])
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Correlation of profiles (N, D) with other ones, pair by pair, shape (N,)."""
+    return np.array([correlation(a, b) for a, b in zip(first, second, strict=True)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +98,7 @@ def spread(energy: np.ndarray) -> float:
 def random_banks(variance: ArrayLike, filters: int, draws: int = DRAWS, seed: int = 0) -> RandomBanks:
     """Fit eq. 3 to random banks, for a null distribution of the correlation.
 
-    The coefficients of Gaussian filters on any orthonormal basis are Gaussian again, so that e_i^2 is drawn at once: a
-    chi-squared variable with K degrees of freedom over K.
+    All at once, at the times of the scan only: a thousand fits by `fit_formula` would take a second.
 
     Parameters
     ----------
@@ -90,7 +124,7 @@ def random_banks(variance: ArrayLike, filters: int, draws: int = DRAWS, seed: in
     if len(set(variance[variance > 0].tolist())) < 3:
         raise InputError("the variances have fewer than 3 different positive values; expected some to fit eq. 3 to")
     rng = np.random.default_rng(seed)
-    energy = np.sqrt(rng.chisquare(filters, (len(variance), draws)) / filters)
+    energy = gaussian_profiles(filters, (len(variance), draws), rng)
     mean = energy.mean(axis=0)
     centred = energy - mean
     length = np.linalg.norm(centred, axis=0)

@@ -5,7 +5,16 @@ Read first: `banks.py`.
 
 from firstlight.whitening.banks import pixel_bank, whitening_bank
 from firstlight.whitening.curve import AutocorrelationCurve
+from firstlight.whitening.distance import whitening_distance, whitening_spread
 from firstlight.whitening.lag_moments import LagMoments
 from firstlight.whitening.measure import autocorrelation
 
-__all__ = ["AutocorrelationCurve", "LagMoments", "autocorrelation", "pixel_bank", "whitening_bank"]
+__all__ = [
+    "AutocorrelationCurve",
+    "LagMoments",
+    "autocorrelation",
+    "pixel_bank",
+    "whitening_bank",
+    "whitening_distance",
+    "whitening_spread",
+]

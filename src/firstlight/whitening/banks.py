@@ -30,7 +30,7 @@ def whitening_bank(basis: PatchBasis) -> FilterBank:
 
     References
     ----------
-    Chowers and Weiss, ICML 2023, Theorem 4.3; seed sec. 2.3.
+    Chowers and Weiss, ICML 2023, Theorem 4.3; note sec. 2.3.
 
     Examples
     --------

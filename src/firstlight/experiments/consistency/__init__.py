@@ -13,18 +13,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from firstlight.errors import InputError
-from firstlight.experiments.consistency.claims import OTHER_DATA, WIDTHS, judge
+from firstlight.experiments.consistency.claims import judge
+from firstlight.experiments.consistency.comparisons import OTHER_DATA, WIDTHS
 from firstlight.experiments.consistency.figures import draw
+from firstlight.experiments.consistency.similarity import COMPARISON, compare, last_common_step, similarity
 from firstlight.experiments.consistency.trained import Network, Trained
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
-from firstlight.experiments.formula.claims import MODELS
 from firstlight.experiments.results import Result
 from firstlight.experiments.schedule import EPOCH
+from firstlight.experiments.shared.plans import MODELS, missing_reason
+from firstlight.experiments.shared.tables import stacked
 from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
-from firstlight.profile import correlation, energy_profile, standardized
+from firstlight.profile import energy_profile
+from firstlight.theory.null import agreement, gaussian_profiles, percentile
 from firstlight.training import RunSpec
 
 # Of the variants; the base runs, VGG11 and ResNet20 as all experiments share them, are longer.
@@ -39,7 +42,6 @@ ARCHITECTURES = ("vgg13", "vgg16", "resnet18", "resnet32")  # beside the base ru
 NOT_IN_QUICK = ("cifar100",)
 RANDOM_PAIRS = 500
 PAIR = ("network_a", "seed_a", "network_b", "seed_b", "step")
-COMPARISON = ("correlation", "lambda_a", "lambda_b", "beyond_lambda")
 ENDS = ("correlation_at_ends", "between_lambdas", "accuracy_a", "accuracy_b")
 RUN = ("network", "title", "seed", "filters", "steps", "peak_component", "total_energy", "initial_energy")
 RUN += ("against_lambda", "against_initial", "whole_against_initial", "train_loss", "train_accuracy", "test_accuracy")
@@ -99,7 +101,7 @@ def run(context: Context) -> Result:
     ]
     missing = {data: absence(context, data) for data in OTHER_DATA}
     reasons = {f"vgg11-{data}": reason for data, reason in missing.items() if reason} | {
-        network.name: f"Not all of {network.title} was trained: {context.failure(network.specs) or 'a run is missing'}."
+        network.name: missing_reason(context, network.specs, f"of {network.title} was")
         for network in wanted
         if not context.complete(network.specs)
     }
@@ -117,51 +119,6 @@ def run(context: Context) -> Result:
         figures=draw(trained, pairs, over_steps),
         runs=tuple(one.run for one in trained),
     )
-
-
-def last_common_step(a: Trained, b: Trained) -> int:
-    """The last step that both recorded; there is one, because every run records its first."""
-    return max(a.energies.keys() & b.energies.keys())
-
-
-def similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two profiles; NaN where one is constant, as that of a layer that has not moved."""
-    try:
-        return correlation(a, b)
-    except InputError:
-        return float("nan")
-
-
-def beyond(a: np.ndarray, known_a: np.ndarray, b: np.ndarray, known_b: np.ndarray) -> float:
-    """Correlation of what is left of two profiles when each one's best line through a known one is taken off.
-
-    Parameters
-    ----------
-    a, b : ndarray, shape (D,)
-    known_a, known_b : ndarray, shape (D,)
-        λ of the patches that each was trained on. Where it is the same one, this is the partial correlation.
-
-    Returns
-    -------
-    float
-        NaN where the known one leaves nothing.
-    """
-    if np.isnan(similarity(a, b)):
-        return float("nan")
-    left = []
-    for profile, known in ((standardized(a), standardized(known_a)), (standardized(b), standardized(known_b))):
-        rest = profile - (profile @ known) * known
-        if np.linalg.norm(rest) < 1e-6:  # rounding is all that is left
-            return float("nan")
-        left.append(rest)
-    return similarity(*left)
-
-
-def compare(a: Trained, b: Trained, step: int) -> dict[str, float]:
-    """The profiles of two runs at one step, beside λ."""
-    one, other = a.energies[step], b.energies[step]
-    values = similarity(one, other), similarity(one, a.deviation), similarity(other, b.deviation)
-    return dict(zip(COMPARISON, (*values, beyond(one, a.deviation, other, b.deviation)), strict=True))
 
 
 def names(a: Trained, b: Trained, step: int) -> dict[str, str | int]:
@@ -215,10 +172,8 @@ def bank_table(basis: PatchBasis) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = []
     for widths in combinations_with_replacement((16, 64, 128), 2):
-        # A Gaussian filter's coefficients in orthonormal components are Gaussian themselves: a bank need not be drawn.
-        one, other = (np.sqrt(rng.chisquare(width, (RANDOM_PAIRS, basis.size)) / width) for width in widths)
-        scores = [correlation(a, b) for a, b in zip(one, other, strict=True)]
-        rows.append((*widths, RANDOM_PAIRS, np.mean(scores), np.percentile(scores, 95)))
+        scores = agreement(*(gaussian_profiles(width, (RANDOM_PAIRS, basis.size), rng) for width in widths))
+        rows.append((*widths, RANDOM_PAIRS, np.mean(scores), percentile(scores)))
     return pd.DataFrame(rows, columns=["filters_a", "filters_b", "pairs", "mean", "percentile_95"])
 
 
@@ -239,13 +194,13 @@ def profile_table(trained: Sequence[Trained]) -> pd.DataFrame:
         )
         for one in trained
     ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return stacked(tables, columns)
 
 
 EXPERIMENT = Experiment(
     name="consistency",
     question="Do networks learn the same first layer, whatever their seed, width, depth, data and precision?",
-    answers="seed sec. 2.1 and 3; paper Table 1, Fig. 1, 9-13 and 19",
+    answers="note sec. 2.1 and 3; paper Table 1, Fig. 1, 9-13 and 19",
     costs={
         "quick": (
             "2 seeds of VGG11 in 2 more widths, VGG13, VGG16, ResNet18, ResNet32, and of VGG11 and ResNet20 on "

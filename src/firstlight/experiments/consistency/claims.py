@@ -1,84 +1,13 @@
 """The claims of the experiment `consistency`. Their criteria were fixed before any run and are not to be tuned."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import combinations
 
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.formula.claims import MODELS
-from firstlight.models import MODELS as NETWORKS
-
-WIDTHS = (16, 128)  # of VGG11's first layer, beside its own 64
-OTHER_DATA = {"photos": "The set of photographs", "cifar100": "CIFAR-100"}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A claim that profiles correlate at least so much, on average over all runs of these pairs of networks."""
-
-    name: str
-    statement: str
-    source: str
-    published: str
-    least: float
-    pairs: tuple[tuple[str, str], ...]
-
-    @property
-    def networks(self) -> list[str]:
-        """All networks that it needs."""
-        return list(dict.fromkeys(name for pair in self.pairs for name in pair))
-
-
-SEEDS = (
-    Comparison(
-        "vgg11/across-seeds",
-        "VGG11 learns the same profile from every seed",
-        "seed sec. 2.1 and 3; paper Table 1",
-        "0.99 (Table 1, CIFAR-10)",
-        0.9,
-        (("vgg11", "vgg11"),),
-    ),
-    Comparison(
-        "resnet20/across-seeds",
-        "ResNet20 learns the same profile from every seed",
-        "seed sec. 2.1 and 3",
-        "≥ 0.8 (seed sec. 3)",
-        0.8,
-        (("resnet20", "resnet20"),),
-    ),
-)
-ACROSS_WIDTHS = Comparison(
-    "vgg11/across-widths",
-    f"VGG11 learns the same profile with {WIDTHS[0]}, 64 and {WIDTHS[1]} first-layer filters",
-    "seed sec. 2.1; paper Table 1",
-    "0.98 (Table 1, CIFAR-10)",
-    0.9,
-    tuple(combinations(("vgg11", *(f"vgg11-width{width}" for width in WIDTHS)), 2)),
-)
-ARCHITECTURES = tuple(
-    Comparison(
-        f"architectures/vgg11-{model}",
-        f"VGG11 and {NETWORKS[model].title} learn the same profile",
-        "seed sec. 2.1; paper Table 1" if model == "resnet18" else "seed sec. 2.1; paper Fig. 9-13",
-        "0.87 (Table 1, CIFAR-10)" if model == "resnet18" else "-",
-        0.8,
-        (("vgg11", model),),
-    )
-    for model in ("resnet18", "vgg13", "vgg16", "resnet20", "resnet32")
-)
-DATA = tuple(
-    Comparison(
-        f"data/{data}",
-        f"VGG11 learns the same profile from another data set, {data}",
-        "seed sec. 2.1; paper Fig. 1",
-        "-",
-        0.8,
-        (("vgg11", f"vgg11-{data}"),),
-    )
-    for data in OTHER_DATA
-)
+from firstlight.experiments.consistency.comparisons import ACROSS_WIDTHS, ARCHITECTURES, DATA, SEEDS, Comparison
+from firstlight.experiments.shared.notes import extent, number, percent
+from firstlight.experiments.shared.plans import MODELS
 
 
 def judge(
@@ -163,8 +92,8 @@ def comparison_note(comparison: Comparison, rows: pd.DataFrame, runs: pd.DataFra
     )
     sizes = {tuple(sorted((about.filters[a], about.filters[b]))) for a, b in comparison.pairs}
     return (
-        f"At step {spread(rows.step)}{ends(rows, runs)}. Correlation with λ alone: {alone}. Profiles near λ, as early "
-        f"ones are, are near each other; what λ leaves unexplained correlates {number(rows.beyond_lambda)}. "
+        f"At step {extent(rows.step, ',')}{ends(rows, runs)}. Correlation with λ alone: {alone}. Profiles near λ, as "
+        f"early ones are, are near each other; what λ leaves unexplained correlates {number(rows.beyond_lambda)}. "
         f"{by_chance(banks, sizes)} Training accuracy at that step: {reached}.{same_seed(rows)}"
     )
 
@@ -199,7 +128,7 @@ def data_note(comparison: Comparison, rows: pd.DataFrame, pairs: pd.DataFrame) -
     """How data sets are compared, how alike their patches are, and ResNet20."""
     name = comparison.networks[1].replace("vgg11", "resnet20")
     others = between(pairs, (("resnet20", name),))
-    resnet = f"{number(others.correlation)} at step {spread(others.step)}" if len(others) else "no runs"
+    resnet = f"{number(others.correlation)} at step {extent(others.step, ',')}" if len(others) else "no runs"
     return (
         " Each profile is in the components of its own data set's patches; they are compared component by component, "
         f"as in the paper. λ of the two correlates {number(rows.between_lambdas)}. ResNet20: {resnet}."
@@ -222,7 +151,7 @@ def initial_claim(model: str, runs: pd.DataFrame, banks: pd.DataFrame, missing: 
         name=f"consistency/{model}/against-init",
         figure="correlations",
         statement=f"a trained profile of {MODELS[model]} is unlike the initialisation's",
-        source="seed sec. 2.1" + ("; paper Table 1" if model == "vgg11" else ""),
+        source="note sec. 2.1" + ("; paper Table 1" if model == "vgg11" else ""),
         published="-0.13 ± 0.18 (Table 1, CIFAR-10)" if model == "vgg11" else "far from the initialisation",
         quantity="correlation of the profile of w(t) - w(0) with that of w(0), last step",
         criterion="the mean over seeds is at most 0.23, VGG11's published mean and two standard deviations",
@@ -240,7 +169,7 @@ def peak_claim(model: str, runs: pd.DataFrame, components: int, missing: str) ->
         name=f"consistency/{model}/peak",
         figure="profiles_architectures",
         statement=f"the sensitivity of {MODELS[model]}'s first layer peaks at intermediate components",
-        source="seed sec. 2.1; paper Fig. 1",
+        source="note sec. 2.1; paper Fig. 1",
         published="intermediate frequencies",
         quantity=f"component, 1 to {components}, with the largest energy of w(t) - w(0), last step",
         criterion=f"the mean over seeds lies between 1.5 and {high}",
@@ -276,21 +205,3 @@ def precision_claim(model: str, precision: str, pairs: pd.DataFrame, over_steps:
             f"precisions and {number(1 - seeds, '.1e')} between seeds. Weights and their updates are float32 in both."
         ),
     )
-
-
-def number(values: pd.Series, digits: str = ".3f") -> str:
-    """The mean of some numbers, for a note."""
-    mean = values.mean(skipna=False)
-    return "undefined" if pd.isna(mean) else f"{mean:{digits}}"
-
-
-def percent(values: pd.Series) -> str:
-    """The mean of some shares, for a note."""
-    mean = values.mean(skipna=False)
-    return "not recorded" if pd.isna(mean) else f"{mean:.1%}"
-
-
-def spread(steps: pd.Series) -> str:
-    """The smallest and the largest of some steps, for a note."""
-    low, high = f"{steps.min():,}", f"{steps.max():,}"
-    return low if low == high else f"{low} to {high}"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.consistency.claims import OTHER_DATA, WIDTHS
-from firstlight.experiments.formula.claims import MODELS
-from firstlight.experiments.formula.figures import filters
+from firstlight.experiments.consistency.comparisons import OTHER_DATA, WIDTHS
 from firstlight.experiments.results import FigureEntry
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.shared.plots import filters, plot_table
 from firstlight.figures.axes import legend, new_figure, points, text
 from firstlight.figures.colours import REFERENCE
 from firstlight.figures.pictures import cells
@@ -164,7 +164,7 @@ def seeds_over_steps(pairs: pd.DataFrame) -> "Figure":
         own = pairs[pairs.network_a == model]
         for index, (label, column) in enumerate(lines.items()):
             table = own.pivot(index=["seed_a", "seed_b"], columns="step", values=column)
-            plot_seeds(ax, table.columns.to_numpy(), table.to_numpy(), label, index)
+            plot_table(ax, table, label, index)
         ax.set(title=MODELS[model], xscale="log", xlabel="step")
         ax.set_ylim(top=1.02)
     axes[0].set_ylabel("correlation")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstlight.experiments.formula import changes
+from firstlight.experiments.shared.fits import changes
 from firstlight.patches import PatchBasis
 from firstlight.profile import energy_profile
 from firstlight.training import Run, RunSpec

@@ -13,13 +13,19 @@ import pandas as pd
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.formula import figures
-from firstlight.experiments.formula.claims import MODELS, RANDOM_BANKS, judge, judge_pairs
+from firstlight.experiments.formula.claims import judge, judge_pairs
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.shared.fits import FIT_COLUMNS, RANDOM_BANKS, changes, fit_row, fit_table, random_fits
+from firstlight.experiments.shared.notes import tau_units
+from firstlight.experiments.shared.plans import MODELS, flat, missing_networks, network_specs
+from firstlight.experiments.shared.plots import filters
+from firstlight.experiments.shared.tables import stacked
 from firstlight.experiments.views import run_view
 from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
-from firstlight.profile import EnergyProfile, correlation, energy_profile
+from firstlight.profile import EnergyProfile, energy_profile
 from firstlight.theory import FormulaFit, fit_formula
+from firstlight.theory.null import percentile
 from firstlight.training import Run, RunSpec
 from firstlight.training.run import COLUMNS
 
@@ -31,29 +37,8 @@ PAIRS = {
     ("bird", "airplane"): "0.96 ± 0.005",
     ("ship", "airplane"): "0.96 ± 0.01",
 }
-FIT_COLUMNS = (
-    "lr_times_steps",
-    "tau",
-    "bound",
-    "tau_low",
-    "tau_high",
-    "correlation",
-    "correlation_early",
-    "log_r2",
-    "residual",
-    "least_residual",
-    "total_energy",
-    "peak_component",
-    "whitening_distance",
-    "predicted_whitening_distance",
-)
 # Of VGG11 on a pair; an epoch of its 10,000 images is 39 steps.
 PAIR_STEPS = {"quick": 6, "standard": 39, "full": 30 * 39}
-
-
-def network_specs(context: Context) -> list[RunSpec]:
-    """VGG11 and ResNet20 on all classes, every seed: the runs that most experiments share."""
-    return [context.spec(model, seed=seed) for model in MODELS for seed in context.schedule.seeds]
 
 
 def pair_specs(context: Context) -> dict[tuple[str, str], list[RunSpec]]:
@@ -71,22 +56,19 @@ def pair_specs(context: Context) -> dict[tuple[str, str], list[RunSpec]]:
 
 def plan(context: Context) -> list[RunSpec]:
     """Both networks on all classes, and VGG11 on each pair."""
-    return network_specs(context) + [spec for specs in pair_specs(context).values() for spec in specs]
+    return network_specs(context) + flat(pair_specs(context))
 
 
 def run(context: Context) -> Result:
     """Fit eq. 3 at every recorded step of both networks, and at the end of those on two classes; judge the claims."""
     basis = context.basis()
-    failures = {
-        model: reason
-        for model in MODELS
-        if (reason := context.failure(spec for spec in network_specs(context) if spec.model == model))
-    }
+    failures = {model: reason for model, reason in missing_networks(context).items() if reason}
     runs = [run for run in context.runs(network_specs(context)) if run.spec.model not in failures]
     fits = fit_table(runs, basis)
     random_banks = random_table(basis)
     learning = learning_table(runs)
-    pairs = pair_table(context)
+    pair_runs = context.runs(flat(pair_specs(context)))
+    pairs = pair_table(context, pair_runs)
     reasons = {pair: context.failure(specs) for pair, specs in pair_specs(context).items()}
     reasons |= {pair: f"{context.data} has no such classes." for pair in PAIRS if pair not in reasons}
     claims = judge(fits, random_banks, learning, failures) + judge_pairs(
@@ -95,7 +77,6 @@ def run(context: Context) -> Result:
         float(random_banks.query("model == 'vgg11'")["mean"].iloc[0]),
         {pair: reason for pair, reason in reasons.items() if reason},
     )
-    train, _ = context.facts()
     return Result(
         experiment="formula",
         claims=tuple(claims),
@@ -107,103 +88,40 @@ def run(context: Context) -> Result:
             "learning": learning,
         },
         figures=draw(runs, basis, fits, pairs),
-        runs=tuple(runs + [run for specs in pair_specs(context).values() for run in context.runs(specs)]),
-        units=(
-            f"τ = lr × steps of the linear CNN, on patches normalised per channel with mean {list(train.mean)} and std "
-            f"{list(train.std)}; λ² is the variance of such a patch in a component, not centred (eq. 2)"
-        ),
-        networks=tuple(
-            [run_view(run, basis) for run in runs]
-            + [
-                run_view(run, context.basis(run.spec))
-                for specs in pair_specs(context).values()
-                for run in context.runs(specs)
-            ]
+        runs=(*runs, *pair_runs),
+        units=f"{tau_units(context)}; λ² is the variance of such a patch in a component, not centred (eq. 2)",
+        networks=(
+            *(run_view(run, basis) for run in runs),
+            *(run_view(run, context.basis(run.spec)) for run in pair_runs),
         ),
     )
 
 
-def changes(run: Run, basis: PatchBasis) -> list[tuple[int, EnergyProfile]]:
-    """The profile of w(t) - w(0) at every recorded step but the first."""
-    return [
-        (int(step), energy_profile(filters, basis, initial=run.initial))
-        for step, filters in zip(run.steps[1:], run.filters[1:], strict=True)
-    ]
-
-
-def fit_table(runs: list[Run], basis: PatchBasis) -> pd.DataFrame:
-    """A row a run and recorded step: the fit of eq. 3 to the profile of the change, and that profile's size."""
-    rows = []
-    for run in runs:
-        for step, profile in changes(run, basis):
-            rows.append(
-                {"model": run.spec.model, "seed": run.spec.seed, "step": step, **fit_row(run, step, basis, profile)}
-            )
-    return pd.DataFrame(rows, columns=["model", "seed", "step", *FIT_COLUMNS])
-
-
-def fit_row(run: Run, step: int, basis: PatchBasis, profile: EnergyProfile) -> dict[str, float | str | None]:
-    """The fit of eq. 3 to one profile, and that profile's size."""
-    fit = fit_formula(profile, basis)
-    values = (
-        step * run.spec.lr,
-        fit.tau,
-        fit.bound,
-        *fit.tau_range,
-        fit.correlation,
-        correlation(profile.energy, np.sqrt(basis.variance)),
-        fit.log_r2,
-        fit.residual,
-        fit.least_residual,
-        profile.total,
-        profile.peak + 1,
-        whitening_distance(profile.energy, basis),
-        whitening_distance(fit.prediction, basis),
-    )
-    return dict(zip(FIT_COLUMNS, values, strict=True))
-
-
-def pair_table(context: Context) -> pd.DataFrame:
+def pair_table(context: Context, runs: list[Run]) -> pd.DataFrame:
     """A row a run on two classes: the fit of eq. 3 to its last profile, in the patches of these classes."""
     rows = []
-    for pair, specs in pair_specs(context).items():
-        for run in context.runs(specs):
-            basis = context.basis(run.spec)
-            step, profile = changes(run, basis)[-1]
-            accuracy = run.metrics.train_accuracy.iloc[-1]
-            names = {"pair": "/".join(pair), "seed": run.spec.seed, "step": step, "train_accuracy": accuracy}
-            rows.append({**names, **fit_row(run, step, basis, profile)})
+    for run in runs:
+        basis = context.basis(run.spec)
+        step, profile = changes(run, basis)[-1]
+        accuracy = run.metrics.train_accuracy.iloc[-1]
+        names = {"pair": "/".join(run.spec.only or ()), "seed": run.spec.seed, "step": step, "train_accuracy": accuracy}
+        rows.append({**names, **fit_row(run, step, basis, profile)})
     return pd.DataFrame(rows, columns=["pair", "seed", "step", "train_accuracy", *FIT_COLUMNS])
 
 
-def whitening_distance(energy: np.ndarray, basis: PatchBasis) -> float:
-    """Standard deviation over components of log(e_i lambda_i): 0 for a whitening bank, where e_i = c / lambda_i.
-
-    Components without variance cannot be whitened and are left out; NaN where another has no energy.
-    """
-    whitened = (energy * np.sqrt(basis.variance))[basis.variance > 0]
-    return float(np.std(np.log(whitened))) if (whitened > 0).all() else float("nan")
-
-
 def random_table(basis: PatchBasis) -> pd.DataFrame:
-    """A row a network: eq. 3 fitted to random Gaussian banks of its shape, which no training has touched.
-
-    The best of all t is taken, so the correlation is biased upwards: what a trained network's must be seen against.
-    """
+    """A row a network: eq. 3 fitted to random Gaussian banks of its shape, which no training has touched."""
     rows = []
     for model in MODELS:
-        filters = NETWORKS[model].filters
-        rng = np.random.default_rng(0)
-        banks = rng.standard_normal((RANDOM_BANKS, filters, basis.channels, basis.kernel_size, basis.kernel_size))
-        scores = [fit_formula(energy_profile(bank, basis), basis).correlation for bank in banks]
+        (scores,) = random_fits(model, basis)
         rows.append(
             {
                 "model": model,
-                "filters": filters,
+                "filters": NETWORKS[model].filters,
                 "banks": RANDOM_BANKS,
                 "mean": np.mean(scores),
                 "std": np.std(scores, ddof=1),
-                "percentile_95": np.percentile(scores, 95),
+                "percentile_95": percentile(scores),
             }
         )
     return pd.DataFrame(rows)
@@ -211,13 +129,12 @@ def random_table(basis: PatchBasis) -> pd.DataFrame:
 
 def learning_table(runs: list[Run]) -> pd.DataFrame:
     """Loss and accuracy of every run, as recorded."""
-    columns = ["model", "seed", *COLUMNS]
     tables = [run.metrics.assign(model=run.spec.model, seed=run.spec.seed) for run in runs]
-    return pd.concat([pd.DataFrame(columns=columns) if not tables else tables[0], *tables[1:]]).reindex(columns=columns)
+    return stacked(tables, ["model", "seed", *COLUMNS])
 
 
 def draw(runs: list[Run], basis: PatchBasis, fits: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, FigureEntry]:
-    """The figures of the seed, and those that say how far they reach."""
+    """The figures of the note, and those that say how far they reach."""
     finals: dict[str, list[tuple[EnergyProfile, FormulaFit]]] = {}
     for run in runs:
         profile = energy_profile(run.final, basis, initial=run.initial)
@@ -247,7 +164,7 @@ def draw(runs: list[Run], basis: PatchBasis, fits: pd.DataFrame, pairs: pd.DataF
     return {
         "profile_against_formula": FigureEntry(
             figures.profiles(finals, basis),
-            "Figure 1 of the seed: measured energy profile against eq. 3",
+            "Figure 1 of the note: measured energy profile against eq. 3",
             "Energy of w(t) - w(0) at the last step, relative to its peak: mean and range over seeds, and eq. 3 at the "
             "best t of each seed, averaged. The correlation is the mean over seeds.",
         ),
@@ -264,7 +181,7 @@ def draw(runs: list[Run], basis: PatchBasis, fits: pd.DataFrame, pairs: pd.DataF
         ),
         **entries,
         "filters": FigureEntry(
-            figures.filters({name: (run.initial, run.final) for name, run in sorted(first_runs.items())}),
+            filters({name: (run.initial, run.final) for name, run in sorted(first_runs.items())}),
             "The filters, initial and trained",
             f"First layer of seed {runs[0].spec.seed}: before training, after it, and the change. Each filter is "
             "scaled by its own largest weight; gray is zero.",
@@ -275,7 +192,7 @@ def draw(runs: list[Run], basis: PatchBasis, fits: pd.DataFrame, pairs: pd.DataF
 EXPERIMENT = Experiment(
     name="formula",
     question="Does eq. 3, derived for a linear CNN, fit the first layers of VGG11 and ResNet20?",
-    answers="seed sec. 3 and Fig. 1; paper Table 3 and Fig. 7",
+    answers="note sec. 3 and Fig. 1; paper Table 3 and Fig. 7",
     costs={
         "quick": "2 seeds of VGG11 (20 steps), ResNet20 (64), VGG11 on 5 pairs of classes (6): 3 minutes on 2 cores",
         "standard": "3 seeds, 2 epochs of VGG11, 5 of ResNet20, 1 of VGG11 on 5 pairs: an hour on 2 cores",

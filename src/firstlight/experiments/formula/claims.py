@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
+from firstlight.experiments.shared.fits import RANDOM_BANKS
+from firstlight.experiments.shared.notes import extent, number
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.shared.tables import spearman
 
-MODELS = {"vgg11": "VGG11", "resnet20": "ResNet20"}
-RANDOM_BANKS = 200
-
-
+UNDEFINED = "undefined (a component has no energy)"
 # A criterion: what the mean over seeds must satisfy.
 Holds = Callable[[float], bool]
 
@@ -23,7 +23,7 @@ def judge(
     Parameters
     ----------
     fits : DataFrame
-        A row a run and recorded step, as `formula.fit_table` makes it.
+        A row a run and recorded step, as `shared.fits.fit_table` makes it.
     random_banks : DataFrame
         A row a network, as `formula.random_table` makes it.
     learning : DataFrame
@@ -55,7 +55,8 @@ def judge(
             ),
             (
                 ends.least_residual.tolist(),
-                f"R² of log energy at the t of the highest correlation: {number(ends.log_r2)} (1 would be exact).",
+                f"R² of log energy at the t of the highest correlation: {number(ends.log_r2, undefined=UNDEFINED)} (1 "
+                "would be exact).",
             ),
         ]
         claims += [
@@ -74,8 +75,8 @@ def network_texts(model: str, title: str) -> list[tuple[Holds, dict[str, str]]]:
                 "name": f"formula/{model}/correlation",
                 "figure": "profile_against_formula",
                 "statement": f"{title}'s energy profile follows eq. 3 at the best t",
-                "source": "seed sec. 3, Fig. 1" + ("; paper Table 3" if model == "vgg11" else ""),
-                "published": {"vgg11": "≥ 0.8 (seed); 0.94 ± 0.01 (Table 3)", "resnet20": "≥ 0.8"}[model],
+                "source": "note sec. 3, Fig. 1" + ("; paper Table 3" if model == "vgg11" else ""),
+                "published": {"vgg11": "≥ 0.8 (note); 0.94 ± 0.01 (Table 3)", "resnet20": "≥ 0.8"}[model],
                 "quantity": "correlation at the last step",
                 "criterion": "the mean over seeds is at least 0.8",
             },
@@ -86,7 +87,7 @@ def network_texts(model: str, title: str) -> list[tuple[Holds, dict[str, str]]]:
                 "name": f"formula/{model}/energy-rises",
                 "figure": "energy_over_steps",
                 "statement": f"the energy of {title}'s first layer rises with the iterations",
-                "source": "seed sec. 3",
+                "source": "note sec. 3",
                 "published": "rises",
                 "quantity": "rank correlation of total energy with the step",
                 "criterion": "the mean over seeds is at least 0.9",
@@ -98,7 +99,7 @@ def network_texts(model: str, title: str) -> list[tuple[Holds, dict[str, str]]]:
                 "name": f"formula/{model}/approaches-whitening",
                 "figure": "profile_against_formula",
                 "statement": f"with more iterations {title}'s first layer comes closer to whitening",
-                "source": "seed sec. 3",
+                "source": "note sec. 3",
                 "published": "approaches whitening",
                 "quantity": "spread of log(e λ) at the last step relative to the first (0 is whitening)",
                 "criterion": "the mean over seeds is below 1",
@@ -110,7 +111,7 @@ def network_texts(model: str, title: str) -> list[tuple[Holds, dict[str, str]]]:
                 "name": f"formula/{model}/no-exact-match",
                 "figure": "fit_over_steps",
                 "statement": f"no single t matches {title}'s profile exactly; only the shape correlates",
-                "source": "seed sec. 3",
+                "source": "note sec. 3",
                 "published": "no exact match",
                 "quantity": "smallest relative residual |e - c·ê| / |e| over all t, last step",
                 "criterion": "the mean over seeds is above 0.05",
@@ -178,11 +179,6 @@ def judge_pairs(
     return claims
 
 
-def spearman(x: pd.Series, y: pd.Series) -> float:
-    """Rank correlation of two columns; NaN for fewer than three rows."""
-    return float(x.rank().corr(y.rank())) if len(x) >= 3 else float("nan")
-
-
 def fit_note(rows: pd.DataFrame, ends: pd.DataFrame, null: pd.Series, trained: pd.DataFrame) -> str:
     """What a reader must know beside the correlation: its range and null, how sharp t is, how far the training got."""
     taus = ends.tau.where(ends.bound != "early", 0.0)
@@ -194,25 +190,13 @@ def fit_note(rows: pd.DataFrame, ends: pd.DataFrame, null: pd.Series, trained: p
         f"Random banks of this shape reach {null['mean']:.2f} ± {null['std']:.2f}, 95th percentile "
         f"{null.percentile_95:.2f}, with the same freedom to choose t; and λ itself, the limit of small t, correlates "
         f"{number(ends.correlation_early)} with the profile: eq. 3 must be read against both. "
-        f"The best τ is {spread(taus)}; {flat} "
+        f"The best τ is {extent(taus, '.2g')}; {flat} "
         f"After step {trained.step.iloc[0]}, the last, the training loss is {trained.train_loss.mean():.3f} "
         f"and the test accuracy {trained.test_accuracy.mean():.1%}."
     )
 
 
-def spread(values: pd.Series) -> str:
-    """The smallest and the largest of some times, for a note."""
-    low, high = f"{values.min():.2g}", f"{values.max():.2g}"
-    return low if low == high else f"{low} to {high}"
-
-
 def at_ends(seeds: list[pd.DataFrame], column: str) -> str:
     """Mean over seeds of a column at the first and the last recorded step, for a note."""
     first, last = (pd.Series([group[column].iloc[row] for group in seeds]) for row in (0, -1))
-    return f"{number(first)} to {number(last)}"
-
-
-def number(values: pd.Series) -> str:
-    """The mean of some numbers, for a note."""
-    mean = values.mean(skipna=False)
-    return f"{mean:.3f}" if np.isfinite(mean) else "undefined (a component has no energy)"
+    return " to ".join(number(values, undefined=UNDEFINED) for values in (first, last))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.figures.axes import legend, new_figure, points, room_above, text
+from firstlight.figures.axes import legend, new_figure, points, room_above
 from firstlight.figures.colours import MEASURED, PREDICTED
 from firstlight.figures.pictures import show_tiles
 from firstlight.figures.profiles import component_axis, plot_over_time
@@ -114,19 +114,4 @@ def components(basis: PatchBasis) -> "Figure":
     """The patch components as a picture."""
     fig, (ax,) = new_figure(width=6.0, height=2.4)
     show_tiles(ax, basis.images, columns=9 if basis.size == 27 else None)
-    return fig
-
-
-def filters(banks: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> "Figure":
-    """A row a network: initial filters, trained filters, and their difference."""
-    fig, axes = new_figure(rows=len(banks), columns=3, width=3.6, height=1.5)
-    for row, (name, (initial, trained)) in enumerate(banks.items()):
-        for ax, title, weight in zip(
-            axes[3 * row : 3 * row + 3],
-            (f"{name}, initial", "trained", "change"),
-            (initial, trained, trained - initial),
-            strict=True,
-        ):
-            show_tiles(ax, weight, columns=2 * round(len(weight) ** 0.5))
-            ax.set_title(title, fontsize=text(9))
     return fig

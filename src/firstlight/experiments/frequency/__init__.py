@@ -1,6 +1,6 @@
 """`frequency`: are the patch components localised in frequency, and where does the first layer's sensitivity peak?
 
-The seed describes filters by their energy in the patch components because those are "highly localized in frequency",
+The note describes filters by their energy in the patch components because those are "highly localized in frequency",
 and reports that the sensitivity of first layers peaks at intermediate spatial frequencies. Both are measured here in
 cycles/pixel: on the components against random orthonormal bases, and on the first layers of VGG11 and ResNet20.
 
@@ -15,14 +15,15 @@ import pandas as pd
 
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
-from firstlight.experiments.formula import network_specs
-from firstlight.experiments.formula.claims import MODELS
 from firstlight.experiments.frequency import figures
 from firstlight.experiments.frequency.claims import BANDS, DRAWS, judge
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.shared.plans import MODELS, NO_COSTS, missing_networks, network_specs
+from firstlight.experiments.shared.tables import stacked
 from firstlight.patches import PatchBasis
 from firstlight.patches.spectra import RADIUS, mean_frequency, spectra
 from firstlight.profile import energy_profile
+from firstlight.theory.null import orthonormal_bases
 from firstlight.training import Run
 
 # Rings over which spectra are averaged, and their middles, in cycles/pixel: up to the diagonal Nyquist frequency.
@@ -34,17 +35,14 @@ BANKS = {"change": "w(t) - w(0)", "trained": "trained", "initial": "initial"}
 def run(context: Context) -> Result:
     """Measure the spectra of the components, of random bases and of both networks' filters; judge the claims."""
     basis = context.basis()
-    specs = network_specs(context)
-    runs = context.runs(specs)
+    runs = context.runs(network_specs(context))
     components = component_table(basis)
     random_bases = random_table(basis)
     networks = network_table(runs, basis, components)
     responses = response_table(runs)
-    groups = {model: [spec for spec in specs if spec.model == model] for model in MODELS}
-    failures = {model: context.failure(group) for model, group in groups.items() if not context.complete(group)}
     return Result(
         experiment="frequency",
-        claims=tuple(judge(components, random_bases, networks, failures)),
+        claims=tuple(judge(components, random_bases, networks, missing_networks(context))),
         tables={
             "components": components,
             "random_bases": random_bases,
@@ -104,10 +102,8 @@ def component_table(basis: PatchBasis) -> pd.DataFrame:
 
 def random_table(basis: PatchBasis) -> pd.DataFrame:
     """A row a random orthonormal basis of the same patches: the mean over its vectors of the best cell's share."""
-    rng = np.random.default_rng(0)
     rows = []
-    for draw in range(1, DRAWS + 1):
-        vectors, _ = np.linalg.qr(rng.standard_normal((basis.size, basis.size)))
+    for draw, vectors in enumerate(orthonormal_bases(DRAWS, basis.size), start=1):
         shares = cell_shares(vectors.reshape(basis.images.shape))
         rows.append({"draw": draw, "share": shares.max(axis=(1, 2)).mean()})
     return pd.DataFrame(rows)
@@ -154,8 +150,7 @@ def response_table(runs: list[Run]) -> pd.DataFrame:
         for run in runs
         for bank, filters in banks(run).items()
     ]
-    columns = ["model", "seed", "bank", "frequency", "response"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return stacked(tables, ["model", "seed", "bank", "frequency", "response"])
 
 
 def banks(run: Run) -> dict[str, np.ndarray]:
@@ -206,12 +201,8 @@ def draw(
 EXPERIMENT = Experiment(
     name="frequency",
     question="Are the patch components localised in frequency, and where does the first layer's sensitivity peak?",
-    answers="seed sec. 2.1",
-    costs={
-        "quick": "nothing of its own: the runs of VGG11 and ResNet20 that `formula` trains",
-        "standard": "nothing of its own: the runs of VGG11 and ResNet20 that `formula` trains",
-        "full": "nothing of its own: the runs of VGG11 and ResNet20 that `formula` trains, for one GPU",
-    },
+    answers="note sec. 2.1",
+    costs=NO_COSTS,
     plan=network_specs,
     run=run,
 )

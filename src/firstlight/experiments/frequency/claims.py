@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.formula.claims import MODELS
+from firstlight.experiments.shared.plans import MODELS
 
 BANDS = 3  # an axis of the frequency plane, as many as a filter has taps
 DRAWS = 100  # of random orthonormal bases
@@ -38,7 +38,7 @@ def judge(
             name="frequency/components/localised",
             figure="spectra",
             statement="the principal components of the patches are localised in frequency",
-            source="seed sec. 2.1",
+            source="note sec. 2.1",
             published="highly localized",
             quantity="mean over components of the share of power in the best cell of the frequency plane",
             criterion=f"it is above the 95th percentile of {DRAWS} random orthonormal bases",
@@ -62,7 +62,7 @@ def judge(
                 name=f"frequency/{model}/peak",
                 figure="profiles",
                 statement=f"the sensitivity of {title}'s first layer peaks at intermediate spatial frequencies",
-                source="seed sec. 2.1",
+                source="note sec. 2.1",
                 published="intermediate",
                 quantity=(
                     "rank by mean frequency, 0 the lowest to 1 the highest, of the component where the profile of "

@@ -18,6 +18,8 @@ from firstlight.experiments.frozen import figures
 from firstlight.experiments.frozen.claims import judge
 from firstlight.experiments.results import FigureEntry, Result
 from firstlight.experiments.schedule import EPOCH
+from firstlight.experiments.shared.plans import flat
+from firstlight.experiments.shared.tables import stacked
 from firstlight.training import Run, RunSpec
 from firstlight.training.run import COLUMNS
 
@@ -45,7 +47,7 @@ def network_specs(context: Context) -> dict[str, list[RunSpec]]:
 
 def plan(context: Context) -> list[RunSpec]:
     """All depths, every seed, with and without."""
-    return [spec for specs in network_specs(context).values() for spec in specs]
+    return flat(network_specs(context))
 
 
 def run(context: Context) -> Result:
@@ -83,8 +85,7 @@ def outcome_table(runs: list[Run]) -> pd.DataFrame:
 def learning_table(runs: list[Run]) -> pd.DataFrame:
     """Loss and accuracy of every run at every recorded step but the first, at which nothing was measured."""
     tables = [run.metrics.iloc[1:].assign(**identity(run)) for run in runs]
-    columns = ["model", "seed", "frozen", *COLUMNS]
-    return pd.concat([pd.DataFrame(columns=columns) if not tables else tables[0], *tables[1:]]).reindex(columns=columns)
+    return stacked(tables, ["model", "seed", "frozen", *COLUMNS])
 
 
 def draw(runs: list[Run], outcomes: pd.DataFrame, classes: int) -> dict[str, FigureEntry]:
@@ -107,7 +108,7 @@ def draw(runs: list[Run], outcomes: pd.DataFrame, classes: int) -> dict[str, Fig
 EXPERIMENT = Experiment(
     name="frozen",
     question="Does a network lose anything when its first layer stays as it was initialised?",
-    answers="seed sec. 2.2; paper Fig. 2 and 20",
+    answers="note sec. 2.2; paper Fig. 2 and 20",
     costs={
         "quick": "2 seeds of VGG5 (60 steps) and VGG8 (40), with and without: 4 minutes on 2 CPU cores",
         "standard": "3 seeds of VGG5 and VGG8 (100 steps) and VGG11 (75), with and without: 20 minutes on 2 CPU cores",

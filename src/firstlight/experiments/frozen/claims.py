@@ -88,7 +88,7 @@ def shared_text(model: str) -> dict[str, str]:
     depth = MODELS[model].depth
     shallow = depth is not None and depth < DEEP
     return {
-        "source": "seed sec. 2.2; paper Fig. 2, 20",
+        "source": "note sec. 2.2; paper Fig. 2, 20",
         "published": "no visible difference for deep networks" + (" (this one is shallow)" if shallow else ""),
     }
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from firstlight.experiments.shared.plots import dotted, plot_table
 from firstlight.figures.axes import legend, new_figure, points
-from firstlight.figures.colours import REFERENCE, SERIES
-from firstlight.figures.profiles import plot_seeds
+from firstlight.figures.colours import SERIES
 from firstlight.models import MODELS
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 KINDS = ((False, "trained first layer"), (True, "frozen first layer"))
@@ -30,9 +29,9 @@ def learning(rows: pd.DataFrame, classes: int) -> "Figure":
                 continue
             for ax, quantity in ((upper, "train_loss"), (lower, "train_accuracy")):
                 table = of_kind.pivot(index="seed", columns="step", values=quantity)
-                plot_seeds(ax, table.columns.to_numpy(), table.to_numpy(), label, index)
-        chance(upper, math.log(classes))
-        chance(lower, 1 / classes)
+                plot_table(ax, table, label, index)
+        dotted(upper, math.log(classes))
+        dotted(lower, 1 / classes)
         upper.set(title=MODELS[model].title, xscale="log")
         lower.set(xlabel="step", xscale="log", ylim=(0, None))
     axes[0].set_ylabel("training loss (nats)")
@@ -59,13 +58,8 @@ def final_accuracy(outcomes: pd.DataFrame, classes: int) -> "Figure":
                 x, values.mean(), spread, fmt=marker, ms=points(6), capsize=points(3), color=colour, label=label
             )
             label = None  # one legend entry for all depths
-    chance(ax, 1 / classes)
+    dotted(ax, 1 / classes)
     ax.set(xticks=range(len(models)), xticklabels=[MODELS[model].title for model in models])
     ax.set(xlim=(-0.5, len(models) - 0.5), ylim=(0, None), ylabel="test accuracy")
     legend(ax, loc="lower right")
     return fig
-
-
-def chance(ax: "Axes", value: float) -> None:
-    """A dotted line at what guessing reaches."""
-    ax.axhline(value, color=REFERENCE, lw=points(0.8), ls=":")

@@ -4,8 +4,6 @@ import pandas as pd
 
 from firstlight.experiments.claims import Claim
 
-SOURCE = "paper Fig. 5; assumption of Theorem 4.2"
-
 
 def judge(energy: pd.DataFrame, coefficients: pd.DataFrame, permuted: pd.DataFrame, images: int) -> list[Claim]:
     """Judge every claim.
@@ -20,9 +18,13 @@ def judge(energy: pd.DataFrame, coefficients: pd.DataFrame, permuted: pd.DataFra
         Number of images that were correlated.
     """
     size = energy.correlation.abs()
-    note = f"Over {images:,} training images. " + (
-        notes(energy, coefficients, permuted) if len(energy) else "No component and class has a defined correlation."
-    )
+    note = notes(energy, coefficients, permuted) if len(energy) else "No component and class has a defined correlation."
+    texts = {
+        "source": "paper Fig. 5; assumption of Theorem 4.2",
+        "published": "about 0 for all",
+        "note": f"Over {images:,} training images. {note}",
+        "replicates": "data set",
+    }
     return [
         Claim.judged(
             [size.mean()],
@@ -30,12 +32,9 @@ def judge(energy: pd.DataFrame, coefficients: pd.DataFrame, permuted: pd.DataFra
             name="label-correlation/energy/about-zero",
             figure="sizes",
             statement="a component's patch energy is uncorrelated with each label",
-            source=SOURCE,
-            published="about 0 for all",
             quantity="mean |r| over components and one-vs-all labels",
             criterion="it is below 0.1",
-            note=note,
-            replicates="data set",
+            **texts,
         ),
         Claim.judged(
             [size.max()],
@@ -43,12 +42,9 @@ def judge(energy: pd.DataFrame, coefficients: pd.DataFrame, permuted: pd.DataFra
             name="label-correlation/energy/all-small",
             figure="correlations",
             statement="no component's patch energy is correlated with any label",
-            source=SOURCE,
-            published="about 0 for all",
             quantity="largest |r| over components and one-vs-all labels",
             criterion="it is below 0.2",
-            note=note,
-            replicates="data set",
+            **texts,
         ),
     ]
 

@@ -16,18 +16,18 @@ from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.label_energy import figures
 from firstlight.experiments.label_energy.claims import judge
-from firstlight.experiments.labels import (
-    change_at,
+from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.schedule import EPOCH
+from firstlight.experiments.shared.fits import change_at
+from firstlight.experiments.shared.label_pairs import (
+    PAIR_COLUMNS,
     common_steps,
-    label_specs,
-    missing_reason,
     network_table,
     pair_table,
     random_agreement,
-    stacked,
 )
-from firstlight.experiments.results import FigureEntry, Result
-from firstlight.experiments.schedule import EPOCH
+from firstlight.experiments.shared.plans import complete_groups, flat, label_specs
+from firstlight.experiments.shared.tables import stacked
 from firstlight.patches import PatchBasis
 from firstlight.training import Run, RunSpec
 
@@ -64,30 +64,28 @@ def all_specs(context: Context) -> dict[tuple[str, str], list[RunSpec]]:
 
 def plan(context: Context) -> list[RunSpec]:
     """The networks on true, on random, and on each component's labels."""
-    return [spec for specs in all_specs(context).values() for spec in specs]
+    return flat(all_specs(context))
 
 
 def run(context: Context) -> Result:
     """Compare the networks on each component's labels, and those on true labels, with those on random labels."""
     basis = context.basis()
-    specs = all_specs(context)
-    groups = {key: context.complete(group) for key, group in specs.items()}
-    missing = {key: missing_reason(context, group) for key, group in specs.items() if not groups[key]}
+    groups, missing = complete_groups(context, all_specs(context))
     trained = {
         model: {kind: group for (name, kind), group in groups.items() if name == model and group}
         for model in STEPS[context.preset]
     }
     compared = [key for key in groups if key[1] != "random"]
-    pairs = stacked([pair_table(groups[key], groups[key[0], "random"], basis) for key in compared])
+    pairs = stacked([pair_table(groups[key], groups[key[0], "random"], basis) for key in compared], PAIR_COLUMNS)
     networks = network_table([run for group in groups.values() for run in group], basis)
     random_banks = pd.DataFrame([{"model": model, **random_agreement(model, basis.size)} for model in trained])
-    energies = stacked([energy_table(kinds, basis) for kinds in trained.values()])
+    energies = stacked([energy_table(kinds, basis) for kinds in trained.values()], ENERGY_COLUMNS)
     return Result(
         experiment="label-energy",
         claims=tuple(judge(COMPONENTS, CLASSES, pairs, networks, random_banks, energies, missing)),
         tables={"networks": networks, "pairs": pairs, "energies": energies, "random_banks": random_banks},
         figures=draw(trained, pairs, energies, basis),
-        runs=tuple(run for group in specs.values() for run in context.runs(group)),
+        runs=tuple(context.runs(plan(context))),
     )
 
 

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.formula.claims import MODELS
-from firstlight.experiments.labels.claims import agreement_note, at_last_common_step, average, where
+from firstlight.experiments.shared.label_pairs import agreement_note, at_last_common_step
+from firstlight.experiments.shared.notes import number
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.shared.tables import where
 
 # Networks that are not this many times better than guessing did not learn the labels.
 LEARNT = 1.5
@@ -30,9 +32,9 @@ def judge(
     classes : int
         Number of labels, equally frequent.
     pairs, networks : DataFrame
-        As `labels.pair_table` and `labels.network_table` make them; the pairs are with networks on random labels.
+        As `pair_table` and `network_table` of `shared.label_pairs` make them; pairs are with those on random labels.
     random_banks : DataFrame
-        A row a network, as `labels.random_agreement` makes it.
+        A row a network, as `shared.label_pairs.random_agreement` makes it.
     energies : DataFrame
         As `label_energy.energy_table` makes it.
     missing : mapping of (model, labels) to str
@@ -130,6 +132,6 @@ def true_note(pairs: pd.DataFrame, usual: pd.DataFrame) -> str:
     """Both correlations of the difference, for a note."""
     rows = at_last_common_step(pairs)
     return (
-        f"At step {rows.step.iloc[0]} the correlation with random labels is {average(rows.correlation)}; that of true "
-        f"with random labels is {average(at_same_step(rows, usual).correlation)}."
+        f"At step {rows.step.iloc[0]} the correlation with random labels is {number(rows.correlation)}; that of true "
+        f"with random labels is {number(at_same_step(rows, usual).correlation)}."
     )

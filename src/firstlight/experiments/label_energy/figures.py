@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.formula.claims import MODELS
-from firstlight.experiments.labels.claims import where, words
+from firstlight.experiments.shared.label_pairs import words
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.shared.plots import dotted, plot_table
+from firstlight.experiments.shared.tables import where
 from firstlight.figures.axes import legend, new_figure, points, room_above
 from firstlight.figures.colours import REFERENCE, SERIES
 from firstlight.figures.profiles import component_axis, plot_seeds
@@ -45,8 +47,8 @@ def correlations(pairs: pd.DataFrame, models: Sequence[str]) -> "Figure":
             if kind == "random":
                 continue
             values = where(rows, labels=kind).pivot(index=["seed", "other_seed"], columns="step", values="correlation")
-            plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), words(kind), index)
-        ax.axhline(0.3, color=REFERENCE, lw=points(0.8), ls=":")
+            plot_table(ax, values, words(kind), index)
+        dotted(ax, 0.3)
         ax.set(xscale="log", title=MODELS[model], xlabel="step", ylabel="correlation with random labels")
         ax.set_ylim(min(-0.8, ax.get_ylim()[0]), 1.05)
         legend(ax, loc="lower left")
@@ -61,9 +63,9 @@ def extra_energy(energies: pd.DataFrame, models: Sequence[str], basis: PatchBasi
         made = [kind for kind in dict.fromkeys(rows.labels) if kind not in _SERIES]
         for index, kind in enumerate(made, start=len(_SERIES)):
             values = where(rows, labels=kind).pivot(index="seed", columns="component", values="relative")
-            plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), words(kind), index)
+            plot_table(ax, values, words(kind), index)
             ax.axvline(int(kind.split(":")[1]), color=SERIES[index][0], lw=points(0.8))
-        ax.axhline(1, color=REFERENCE, lw=points(0.8), ls=":")
+        dotted(ax, 1)
         component_axis(ax, basis.size, basis.images)
         ax.set(yscale="log", title=MODELS[model], ylabel="share of energy, relative to true labels")
         low, high = np.log(ax.get_ylim())

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.formula.claims import MODELS
-from firstlight.experiments.labels.claims import where, words
+from firstlight.experiments.shared.label_pairs import words
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.shared.plots import dotted, plot_table
+from firstlight.experiments.shared.tables import where
 from firstlight.figures.axes import legend, new_figure, points, room_above
 from firstlight.figures.colours import REFERENCE
 from firstlight.figures.profiles import component_axis, plot_seeds
@@ -50,10 +52,9 @@ def correlations(
             "random labels with w(0)": own.pivot(index="seed", columns="step", values="correlation_initial"),
         }
         for index, (label, values) in enumerate(lines.items()):
-            values = values.dropna(axis="columns")  # steps that only some recorded
-            plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), label, index)
+            plot_table(ax, values.dropna(axis="columns"), label, index)  # without steps that only some recorded
         for level in (0.8, where(random_banks, model=model).percentile_95.iloc[0]):
-            ax.axhline(level, color=REFERENCE, lw=points(0.8), ls=":")
+            dotted(ax, level)
         _finish(ax, MODELS[model], "correlation")
         ax.set_ylim(min(-0.8, ax.get_ylim()[0]), 1.05)
         legend(ax, loc="lower left")
@@ -69,8 +70,8 @@ def losses(networks: pd.DataFrame, classes: int) -> "Figure":
             rows = where(networks, model=model, labels=kind)
             values = rows.pivot(index="seed", columns="step", values="train_loss").dropna(axis="columns")
             if len(values):
-                plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), words(kind), index)
-        ax.axhline(np.log(classes), color=REFERENCE, lw=points(0.8), ls=":")
+                plot_table(ax, values, words(kind), index)
+        dotted(ax, np.log(classes))
         _finish(ax, MODELS[model], "training loss, nats")
         legend(ax, loc="lower left")
     return fig

@@ -1,7 +1,7 @@
 """`linear`: is eq. 3 what gradient descent does to the linear CNN that it was derived for?
 
 No network needs to be trained for it: with A = E[pbar pbar^T] and b = E[(y - ybar) pbar], moments of the images' mean
-patches, gradient descent on a linear CNN has a closed form (`firstlight.theory.linear_cnn`), which `linear_descent`
+patches, gradient descent on a linear CNN has a closed form (`firstlight.theory.linear_cnn`), which `descent`
 checks against autograd. Eq. 3 follows from it if two assumptions hold. Patches of an image are uncorrelated, so that
 A = diag(lambda^2) / J in the patches' components, with J patches an image; and labels are uncorrelated with the
 patches, so that |b_i| is proportional to lambda_i. Each is measured, by itself and in what it does to eq. 3.
@@ -211,7 +211,7 @@ def draw(
 EXPERIMENT = Experiment(
     name="linear",
     question="Is eq. 3 what gradient descent does to the linear CNN that it was derived for?",
-    answers="seed sec. 2.3; paper sec. 4, Theorem 4.2 and Fig. 4",
+    answers="note sec. 2.3; paper sec. 4, Theorem 4.2 and Fig. 4",
     costs={
         "quick": "a linear CNN, 500 steps at 3 step sizes on 64 images, and exact dynamics: a minute on 2 CPU cores",
         "standard": "as quick, on 200 images: 2 minutes on 2 CPU cores",

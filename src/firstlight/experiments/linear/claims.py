@@ -9,9 +9,10 @@ import pandas as pd
 
 from firstlight.experiments.claims import Claim
 from firstlight.profile import correlation
+from firstlight.theory.null import agreement, gaussians
 
 FEW = ", 10 classes"  # ends the kind of labels whose classes were merged to as many
-DERIVATION = "seed sec. 2.3; paper sec. 4, Theorem 4.2"
+DERIVATION = "note sec. 2.3; paper sec. 4, Theorem 4.2"
 NULL_DRAWS = 2000
 
 
@@ -28,7 +29,7 @@ def judge(
     Parameters
     ----------
     descent, regimes : DataFrame
-        As `linear_descent.descent_table` and `linear_descent.regime_table` make them.
+        As `linear.descent.descent_table` and `linear.descent.regime_table` make them.
     agreement, components, classes : DataFrame
         As `linear.agreement_table`, `linear.component_table` and `linear.class_table` make them.
     largest_correlation : float
@@ -59,7 +60,7 @@ def judge(
             name="linear/eq3/true-labels",
             figure="agreement",
             statement="eq. 3 describes a linear CNN on real images",
-            source="seed sec. 2.3; paper Theorem 4.2, Fig. 4",
+            source="note sec. 2.3; paper Theorem 4.2, Fig. 4",
             replicates="data set",
             more=(
                 f" Class by class, the mean over classes and t is {classes.same_eta.mean():.3f}."
@@ -73,7 +74,7 @@ def judge(
             name="linear/eq3/random-labels",
             figure="agreement",
             statement="eq. 3 describes a linear CNN on real images with random labels",
-            source="seed sec. 2.3; paper Theorem 4.2",
+            source="note sec. 2.3; paper Theorem 4.2",
             replicates="seed",
             more=_many_classes(agreement, "random labels"),
         ),
@@ -186,8 +187,8 @@ def _ideal(agreement: pd.DataFrame) -> Claim:
 
 def _labels_note(components: pd.DataFrame, classes: pd.DataFrame) -> str:
     deviation, labels = np.sqrt(components.variance.to_numpy()), components.labels.to_numpy()
-    ideal = np.abs(np.random.default_rng(0).standard_normal((NULL_DRAWS, len(deviation)))) * deviation
-    null = np.mean([correlation(draw, deviation) for draw in ideal])
+    ideal = np.abs(gaussians(NULL_DRAWS, len(deviation))) * deviation
+    null = np.mean(agreement(ideal, np.broadcast_to(deviation, ideal.shape)))
     logs = correlation(np.log(labels), np.log(deviation))
     return (
         f"On log axes the mean is {classes.log_correlation.mean():.2f}. Of the root mean square of b_i over classes it "

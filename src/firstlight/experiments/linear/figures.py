@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from firstlight.experiments.shared.plots import dotted, plot_table
 from firstlight.figures.axes import legend, new_figure, points, text
 from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE
 from firstlight.figures.profiles import component_axis, plot_seeds
@@ -45,8 +46,8 @@ def agreement(table: pd.DataFrame, kinds: tuple[str, ...]) -> "Figure":
         for number, kind in enumerate(kinds):
             rows = table[table.kind == kind].pivot(index="seed", columns="t", values=column)
             if rows.notna().all(axis=None):
-                plot_seeds(ax, rows.columns.to_numpy(), rows.to_numpy(), kind, (0, 2, 3, 4)[number])
-        ax.axhline(0.8, color=REFERENCE, lw=points(0.8), ls=":")
+                plot_table(ax, rows, kind, (0, 2, 3, 4)[number])
+        dotted(ax, 0.8)
         ax.set(xscale="log", xlabel="step t", ylabel="correlation of exact profile and eq. 3", title=title)
         ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.02)
     legend(axes[1], loc="lower left")

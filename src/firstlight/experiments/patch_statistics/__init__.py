@@ -16,16 +16,17 @@ import pandas as pd
 
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
-from firstlight.experiments.formula.claims import MODELS, RANDOM_BANKS
 from firstlight.experiments.patch_statistics import figures
 from firstlight.experiments.patch_statistics.claims import judge
 from firstlight.experiments.results import FigureEntry, Result
 from firstlight.experiments.schedule import EPOCH
+from firstlight.experiments.shared.fits import RANDOM_BANKS, random_fits
+from firstlight.experiments.shared.plans import MODELS, complete_groups, flat
 from firstlight.experiments.views import run_view
-from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation, energy_profile
 from firstlight.theory import FormulaFit, fit_formula
+from firstlight.theory.null import percentile
 from firstlight.training import Run, RunSpec
 from firstlight.training.run import COLUMNS
 
@@ -62,19 +63,14 @@ def all_specs(context: Context) -> dict[tuple[str, int], list[RunSpec]]:
 
 def plan(context: Context) -> list[RunSpec]:
     """Both networks on patches as they are, and with each component scaled."""
-    return [spec for specs in all_specs(context).values() for spec in specs]
+    return flat(all_specs(context))
 
 
 def run(context: Context) -> Result:
     """Measure the eigenvalues; fit eq. 3 with them and with those before to the networks on scaled patches; judge."""
     specs = all_specs(context)
     bases = {component: context.basis(specs[model, component][0]) for model, component in specs}
-    groups = {key: context.complete(group) for key, group in specs.items()}
-    missing = {
-        key: f"Not all networks were trained: {context.failure(specs[key]) or 'a run is missing'}."
-        for key, group in groups.items()
-        if not group
-    }
+    groups, missing = complete_groups(context, specs)
     eigenvalues = pd.concat(
         [eigenvalue_table(bases[UNSCALED], bases[component], component) for component in COMPONENTS], ignore_index=True
     )
@@ -82,7 +78,7 @@ def run(context: Context) -> Result:
     networks = network_table([run for group in groups.values() for run in group])
 
     def fit_random_banks(*images: object) -> dict[str, np.ndarray]:
-        rows = [random_fits(model, component, bases) for model in MODELS for component in COMPONENTS]
+        rows = [random_row(model, component, bases) for model in MODELS for component in COMPONENTS]
         return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
     # Kept beside the bases that they follow from: 1,600 fits take longer than all the rest.
@@ -93,7 +89,7 @@ def run(context: Context) -> Result:
         claims=tuple(judge(SCALE, eigenvalues, fits, networks, random_banks, missing)),
         tables={"eigenvalues": eigenvalues, "fits": fits, "networks": networks, "random_banks": random_banks},
         figures=draw(groups, bases, eigenvalues, fits),
-        runs=tuple(run for group in specs.values() for run in context.runs(group)),
+        runs=tuple(context.runs(plan(context))),
         units="τ = lr × steps of the linear CNN, on normalised patches read with stride 3",
         networks=tuple(run_view(run, bases[component]) for (_, component), group in groups.items() for run in group),
     )
@@ -175,22 +171,16 @@ def network_table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "scaled_component", "seed", "classes", *COLUMNS])
 
 
-def random_fits(model: str, component: int, bases: Mapping[int, PatchBasis]) -> dict[str, Any]:
+def random_row(model: str, component: int, bases: Mapping[int, PatchBasis]) -> dict[str, Any]:
     """Eq. 3, own and unchanged eigenvalues, fitted to random Gaussian banks of a network's shape: what chance makes."""
-    basis, before = bases[component], bases[UNSCALED]
-    shape = (RANDOM_BANKS, NETWORKS[model].filters, basis.channels, basis.kernel_size, basis.kernel_size)
-    banks = np.random.default_rng(0).standard_normal(shape)
-    own, unchanged = (
-        np.array([fit_formula(energy_profile(bank, side), side).correlation for bank in banks])
-        for side in (basis, before)
-    )
+    own, unchanged = random_fits(model, bases[component], bases[UNSCALED], draws=RANDOM_BANKS)
     return {
         "model": model,
         "scaled_component": component,
         "banks": RANDOM_BANKS,
         "mean": own.mean(),
-        "percentile_95": float(np.percentile(own, 95)),
-        "difference_percentile_95": float(np.percentile(own - unchanged, 95)),
+        "percentile_95": percentile(own),
+        "difference_percentile_95": percentile(own - unchanged),
     }
 
 

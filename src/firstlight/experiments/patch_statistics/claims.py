@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.formula.claims import MODELS
-from firstlight.experiments.labels.claims import average, training, where
+from firstlight.experiments.shared.notes import number, training
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.shared.tables import at_last_step, where
 
 
 def judge(
@@ -27,7 +28,7 @@ def judge(
     eigenvalues, fits, networks : DataFrame
         As `patch_statistics.eigenvalue_table`, `fit_table` and `network_table` make them.
     random_banks : DataFrame
-        A row a network and scaled component, as `patch_statistics.random_fits` makes it.
+        A row a network and scaled component, as `patch_statistics.random_row` makes it.
     missing : mapping of (model, scaled component) to str
         Why networks are not there; component 0 is none scaled.
     """
@@ -86,11 +87,6 @@ def judge(
     return claims
 
 
-def at_last_step(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the last recorded step."""
-    return where(table, step=table.step.max())
-
-
 def eigenvalue_note(table: pd.DataFrame, component: int, error: float) -> str:
     """The error, how the order changes, and that the rest does not."""
     if not np.isfinite(error):
@@ -108,17 +104,17 @@ def fit_note(own: pd.DataFrame, last: pd.DataFrame, networks: pd.DataFrame, null
     """What the correlation must be read against: training so far, λ, chance, the networks on unscaled patches."""
     plain = where(last, scaled_component=0)
     reached, reached_plain = (
-        where(at_last_step(networks), scaled_component=number) for number in (int(null.scaled_component), 0)
+        where(at_last_step(networks), scaled_component=scaled) for scaled in (int(null.scaled_component), 0)
     )
     beside = (
-        f" On unscaled patches eq. 3 fits to {average(plain.correlation)} and λ alone to "
-        f"{average(plain.correlation_lambda)} ({training(reached_plain)})."
+        f" On unscaled patches eq. 3 fits to {number(plain.correlation)} and λ alone to "
+        f"{number(plain.correlation_lambda)} ({training(reached_plain)})."
         if len(plain)
         else ""
     )
     return (
         f"After step {own.step.iloc[0]}, the last: {training(reached)}. The changed λ alone, the limit of small t, "
-        f"correlates {average(own.correlation_lambda)}; random banks of this shape {null['mean']:.2f} on average, 95th "
+        f"correlates {number(own.correlation_lambda)}; random banks of this shape {null['mean']:.2f} on average, 95th "
         f"percentile {null.percentile_95:.2f}, with the same freedom to choose t.{beside}"
     )
 
@@ -128,8 +124,8 @@ def difference_note(own: pd.DataFrame, unchanged: pd.DataFrame, null: pd.Series)
     component = int(null.scaled_component)
     changed, before = (factor(side.relative_energy) for side in (own, unchanged))
     return (
-        f"{average(own.correlation)} with the changed and {average(unchanged.correlation)} with the unchanged "
-        f"eigenvalues; for λ alone {average(own.correlation_lambda)} and {average(unchanged.correlation_lambda)}. For "
+        f"{number(own.correlation)} with the changed and {number(unchanged.correlation)} with the unchanged "
+        f"eigenvalues; for λ alone {number(own.correlation_lambda)} and {number(unchanged.correlation_lambda)}. For "
         f"random banks the 95th percentile of the difference is {null.difference_percentile_95:.2f}. The energy in "
         f"component {component} itself is {changed} what eq. 3 predicts with the changed eigenvalue, and {before} what "
         "it predicts with the unchanged one."

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.formula.claims import MODELS
-from firstlight.experiments.labels.claims import where
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.shared.plots import dotted, plot_table
+from firstlight.experiments.shared.tables import where
 from firstlight.figures.axes import legend, new_figure, points, room_above
 from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE, SERIES
 from firstlight.figures.profiles import component_axis, plot_seeds
@@ -64,8 +65,8 @@ def fits(table: pd.DataFrame, panels: Sequence[tuple[str, int]]) -> "Figure":
         rows = where(table, model=model, scaled_component=component)
         for index, (side, label) in enumerate((("own", "changed"), ("unchanged", "unchanged")), start=1):
             values = where(rows, eigenvalues=side).pivot(index="seed", columns="step", values="correlation")
-            plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), f"{label} eigenvalue", index)
-        ax.axhline(0.8, color=REFERENCE, lw=points(0.8), ls=":")
+            plot_table(ax, values, f"{label} eigenvalue", index)
+        dotted(ax, 0.8)
         ax.set(
             xscale="log", xlabel="step", ylabel="correlation", title=f"{MODELS[model]}, component {component} scaled"
         )

@@ -12,9 +12,10 @@ import pandas as pd
 
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
-from firstlight.experiments.formula import changes, fit_table, network_specs
-from firstlight.experiments.formula.claims import MODELS
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.shared.fits import changes, fit_table
+from firstlight.experiments.shared.plans import MODELS, NO_COSTS, missing_networks, network_specs
+from firstlight.experiments.shared.tables import stacked
 from firstlight.experiments.trajectory import figures
 from firstlight.experiments.trajectory.claims import judge
 from firstlight.patches import PatchBasis
@@ -22,7 +23,7 @@ from firstlight.profile import correlation
 from firstlight.theory import fit_formula, linear_cnn_profile
 from firstlight.training import Run
 
-# Of the fit at every step, which `formula` makes: what is needed here.
+# Of the fit at every step: what is needed here.
 RUN_AND_STEP = ["model", "seed", "step"]
 MEASURED = ["lr_times_steps", "tau", "bound", "correlation", "correlation_early", "total_energy", "peak_component"]
 PREDICTED = [
@@ -37,15 +38,12 @@ PREDICTED = [
 def run(context: Context) -> Result:
     """Set every recorded step of both networks beside eq. 3 at that step; judge the claims."""
     basis = context.basis()
-    specs = network_specs(context)
-    runs = context.runs(specs)
+    runs = context.runs(network_specs(context))
     steps = step_table(runs, basis)
     profiles = profile_table(runs, basis)
-    groups = {model: [spec for spec in specs if spec.model == model] for model in MODELS}
-    failures = {model: context.failure(group) for model, group in groups.items() if not context.complete(group)}
     return Result(
         experiment="trajectory",
-        claims=tuple(judge(steps, failures)),
+        claims=tuple(judge(steps, missing_networks(context))),
         tables={"steps": steps, "profiles": profiles},
         figures=draw(basis, steps, profiles) if runs else {},
         runs=tuple(runs),
@@ -99,8 +97,7 @@ def profile_table(runs: list[Run], basis: PatchBasis) -> pd.DataFrame:
         for run in runs
         for energy, (step, profile) in zip(predictions(run, basis), changes(run, basis), strict=True)
     ]
-    columns = ["model", "seed", "step", "component", "energy", "predicted"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+    return stacked(tables, ["model", "seed", "step", "component", "energy", "predicted"])
 
 
 def predictions(run: Run, basis: PatchBasis) -> np.ndarray:
@@ -136,12 +133,8 @@ def draw(basis: PatchBasis, steps: pd.DataFrame, profiles: pd.DataFrame) -> dict
 EXPERIMENT = Experiment(
     name="trajectory",
     question="Do the energy, the peak and the fitted time follow eq. 3 step by step, at the training's own lr?",
-    answers="seed sec. 3; paper sec. 4 and Fig. 4",
-    costs={
-        "quick": "nothing of its own: the runs of VGG11 and ResNet20 that `formula` trains",
-        "standard": "nothing of its own: the runs of VGG11 and ResNet20 that `formula` trains",
-        "full": "nothing of its own: the runs of VGG11 and ResNet20 that `formula` trains, for one GPU",
-    },
+    answers="note sec. 3; paper sec. 4 and Fig. 4",
+    costs=NO_COSTS,
     plan=network_specs,
     run=run,
 )

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.formula.claims import MODELS, spearman
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.shared.tables import spearman
 
 LEAST_FITS = 5  # steps with a fitted tau that a slope needs
 # A criterion and the texts of a claim; what it measured of every seed, and its note.
@@ -67,7 +68,7 @@ def claim_texts(model: str, title: str) -> list[Texts]:
                 "name": f"trajectory/{model}/same-step",
                 "figure": "profiles",
                 "statement": f"eq. 3 at the training's lr and steps, not fitted, has the shape of {title}'s profile",
-                "source": "eq. 3; seed sec. 3",
+                "source": "eq. 3; note sec. 3",
                 "published": "-",
                 "quantity": "correlation at the last step",
                 "criterion": "the mean over seeds is at least 0.8",

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from firstlight.experiments.shared.plots import plot_table
 from firstlight.figures.axes import legend, new_figure, points, tick_labels
 from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE
 from firstlight.figures.pictures import cells
-from firstlight.figures.profiles import component_axis, plot_seeds
+from firstlight.figures.profiles import component_axis
 from firstlight.patches import PatchBasis
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def energy_and_peak(steps: pd.DataFrame, names: Mapping[str, str]) -> "Figure":
             rows = steps[steps.model == model]
             for index, (values, series) in enumerate(zip(columns, ("network", "eq. 3 at the same steps"), strict=True)):
                 seeds = rows.pivot(index="seed", columns="step", values=values)
-                plot_seeds(ax, seeds.columns.to_numpy(), seeds.to_numpy(), series, index)
+                plot_table(ax, seeds, series, index)
             ax.set(xscale="log", xlabel="step", ylabel=label)
             if row == 1:
                 ax.yaxis.set_major_locator(MaxNLocator(integer=True))

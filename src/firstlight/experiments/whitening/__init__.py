@@ -15,9 +15,9 @@ import pandas as pd
 
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
-from firstlight.experiments.formula import network_specs
-from firstlight.experiments.formula.claims import MODELS
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.shared.notes import tau_units
+from firstlight.experiments.shared.plans import missing_networks, network_specs
 from firstlight.experiments.views import decorrelation_curves, run_view
 from firstlight.experiments.whitening import figures
 from firstlight.experiments.whitening.claims import MAX_DISTANCE, RANDOM_BANKS, judge
@@ -25,6 +25,7 @@ from firstlight.filters import FilterBank
 from firstlight.images import ImageSet
 from firstlight.patches import PatchBasis
 from firstlight.theory import PEAK, linear_cnn_profile
+from firstlight.theory.null import gaussians
 from firstlight.training import Run
 from firstlight.whitening import LagMoments, pixel_bank, whitening_bank
 
@@ -37,25 +38,20 @@ def run(context: Context) -> Result:
     """Measure the curves of all banks and judge the claims."""
     basis = context.basis()
     lags = lag_moments(context, basis.kernel_size)
-    specs = {model: [spec for spec in network_specs(context) if spec.model == model] for model in MODELS}
-    failures = {model: reason for model in MODELS if (reason := context.failure(specs[model]))}
-    runs = [run for model in MODELS for run in context.complete(specs[model])]
+    missing = missing_networks(context)
+    runs = [run for run in context.runs(network_specs(context)) if run.spec.model not in missing]
     pixels = lag_moments(context, 1), lag_moments(context, 1, normalised=False)
     curves = pd.concat([*reference_curves(lags, *pixels, basis), *network_curves(runs, lags)], ignore_index=True)
     limit = limit_table(lags, basis)
     components = component_table(lags, basis)
     networks = network_table(runs, lags)
-    train, _ = context.facts()
     return Result(
         experiment="whitening",
-        claims=tuple(judge(curves, limit, networks, failures)),
+        claims=tuple(judge(curves, limit, networks, missing)),
         tables={"curves": curves, "eq3_over_time": limit, "components": components, "networks": networks},
         figures=draw(curves, limit, components, networks, basis),
         runs=tuple(runs),
-        units=(
-            f"τ = lr × steps of the linear CNN, on patches normalised per channel with mean {list(train.mean)} and std "
-            f"{list(train.std)}; distances in pixels"
-        ),
+        units=f"{tau_units(context)}; distances in pixels",
         networks=tuple(run_view(run, basis, decorrelation_curves(curves, run)) for run in runs),
     )
 
@@ -78,13 +74,12 @@ def reference_curves(
     lags: LagMoments, pixels: LagMoments, raw_pixels: LagMoments, basis: PatchBasis
 ) -> list[pd.DataFrame]:
     """A table a bank that nothing trained: pixels, random filters, ideal whitening filters."""
-    rng = np.random.default_rng(0)
-    shape = (FILTERS, lags.channels, lags.kernel_size, lags.kernel_size)
+    banks = gaussians(RANDOM_BANKS, FILTERS, lags.channels, lags.kernel_size, lags.kernel_size)
     tables = [
         curve_rows(pixels, pixel_bank(pixels.channels), "pixels"),
         curve_rows(raw_pixels, pixel_bank(raw_pixels.channels), "raw pixels"),
     ]
-    tables += [curve_rows(lags, rng.standard_normal(shape), "random", seed=seed) for seed in range(RANDOM_BANKS)]
+    tables += [curve_rows(lags, bank, "random", seed=seed) for seed, bank in enumerate(banks)]
     return [*tables, curve_rows(lags, whitening_bank(basis), "ideal whitening")]
 
 
@@ -193,7 +188,7 @@ def draw(
 EXPERIMENT = Experiment(
     name="whitening",
     question="Do first layers decorrelate images, and does eq. 3 end in whitening?",
-    answers="paper Theorem 4.3 and Fig. 6; seed sec. 2.3 and 4",
+    answers="paper Theorem 4.3 and Fig. 6; note sec. 2.3 and 4",
     costs={
         "quick": "nothing of its own: the networks of `formula`; half a minute on 2 CPU cores",
         "standard": "nothing of its own: the networks of `formula`; half a minute on 2 CPU cores",

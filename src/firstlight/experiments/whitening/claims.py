@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.formula.claims import MODELS
+from firstlight.experiments.shared.plans import MODELS
 
 MAX_DISTANCE = 10  # pixels
 RANDOM_BANKS = 100
@@ -40,7 +40,7 @@ def judge(
                 name=f"whitening/{model}/decorrelates",
                 figure="autocorrelation",
                 statement=f"{title}'s trained filters decorrelate the image",
-                source="paper Fig. 6; seed sec. 4",
+                source="paper Fig. 6; note sec. 4",
                 published=f"about 0.2 at {MAX_DISTANCE} pixels",
                 quantity=f"C({MAX_DISTANCE}) / C(0) of the weights at the last step",
                 criterion="the mean over seeds is at most 0.3",
@@ -135,7 +135,7 @@ def whitening_claims(ideal: np.ndarray, limit: pd.DataFrame) -> list[Claim]:
             name="whitening/ideal/zero",
             figure="components",
             statement="ideal whitening filters decorrelate completely",
-            source="paper Theorem 4.3, Fig. 6; seed sec. 2.3",
+            source="paper Theorem 4.3, Fig. 6; note sec. 2.3",
             published="0",
             quantity=f"largest |C(d) / C(0)| over d = 3 to {MAX_DISTANCE}, where patches share no pixel",
             criterion="it is below 0.05",
@@ -153,7 +153,7 @@ def whitening_claims(ideal: np.ndarray, limit: pd.DataFrame) -> list[Claim]:
             name="whitening/limit/approaches",
             figure="eq3_over_time",
             statement="as t goes to infinity the bank that eq. 3 predicts becomes the ideal whitening bank",
-            source="paper Theorem 4.3; seed sec. 2.3",
+            source="paper Theorem 4.3; note sec. 2.3",
             published="whitening",
             quantity=f"largest |C_t(d) - C_ideal(d)| / C(0) over d up to {MAX_DISTANCE}, at τ = 10⁶ / smallest λ²",
             criterion="it is below 0.001",

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.formula.claims import MODELS
+from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.shared.plots import plot_table
 from firstlight.experiments.whitening.claims import MAX_DISTANCE, curves_of
 from firstlight.figures.axes import legend, new_figure, points
 from firstlight.figures.colours import REFERENCE, TIME_COLOURS
@@ -55,7 +56,7 @@ def over_steps(networks: pd.DataFrame) -> "Figure":
         later = networks[(networks.model == model) & (networks.step > 0)]
         for index, (column, label) in enumerate((("weights", "weights"), ("change", "change"))):
             values = later.pivot(index="seed", columns="step", values=column)
-            plot_seeds(ax, values.columns.to_numpy(), values.to_numpy(), label, index)
+            plot_table(ax, values, label, index)
         ax.axhline(0.2, color=REFERENCE, lw=points(1), ls=":", label="published, trained")
         ax.axhline(0, color="0.8", lw=points(0.8), zorder=0)
         ax.set(xscale="log", xlabel="step", ylabel=f"C({MAX_DISTANCE}) / C(0)", title=MODELS[model])

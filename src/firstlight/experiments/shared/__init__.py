@@ -1,0 +1,1 @@
+"""What several experiments share: plans of runs, fits, tables, notes and drawings; no experiment imports another."""

@@ -1,0 +1,28 @@
+"""Small things that are done to tables of runs."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+
+def where(table: pd.DataFrame, **values: object) -> pd.DataFrame:
+    """The rows of a table that have these values."""
+    for column, value in values.items():
+        table = table.loc[table[column] == value]
+    return table
+
+
+def at_last_step(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the last recorded step."""
+    return where(table, step=table.step.max())
+
+
+def stacked(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """Tables one under the other, with these columns; of tables, there may be none, and some may be empty."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True).reindex(columns=columns) if filled else pd.DataFrame(columns=columns)
+
+
+def spearman(x: pd.Series, y: pd.Series) -> float:
+    """Rank correlation of two columns; NaN for fewer than three rows."""
+    return float(x.rank().corr(y.rank())) if len(x) >= 3 else float("nan")
