@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from firstlight.experiments.results import Reproduction
 
 BEGIN, END = "<!-- recorded claims: begin -->", "<!-- recorded claims: end -->"
-SOURCES = (
-    "In brackets, where it is claimed: the paper, Chowers and Weiss, ICML 2023, or the note, Chadha and Sahu's on it."
-)
+SOURCES = "In brackets stands who claims it: the paper (Chowers and Weiss, ICML 2023), or the note (Chadha and Sahu)."
 VERDICTS = ("reproduced", "not reproduced", "not tested")
 
 
@@ -54,7 +52,9 @@ def reproducibility_page(reproduction: "Reproduction") -> str:
         "Criteria were fixed before the first run. A claim counts by the mean over what it was measured on; ± is the",
         "sample standard deviation. A claim that does not reproduce is a result: what was measured about it stands",
         "under its table. A correlation must be read against its nulls, which stand there too: random filters, and λ",
-        f"itself, the limit of eq. 3 for small t. {SOURCES}",
+        "itself, the limit of eq. 3 for small t.",
+        "",
+        SOURCES,
         "",
     ]
     for result in reproduction.results:
