@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from firstlight.experiments.context import Context
-from firstlight.experiments.schedule import EPOCH
+from firstlight.experiments.schedule import EPOCH, Preset
 from firstlight.models import MODELS as NETWORKS
 from firstlight.training import Run, RunSpec
 
@@ -19,7 +19,7 @@ RANDOM_STEPS = {
     "full": {"vgg11": 100 * EPOCH, "resnet20": 100 * EPOCH},  # random labels are learnt late
 }
 # What an experiment on `network_specs` alone costs.
-NO_COSTS = {
+NO_COSTS: dict[Preset, str] = {
     "quick": "nothing of its own: the runs of VGG11 and ResNet20 that `formula` trains",
     "standard": "nothing of its own: the runs of VGG11 and ResNet20 that `formula` trains",
     "full": "nothing of its own: the runs of VGG11 and ResNet20 that `formula` trains, for one GPU",

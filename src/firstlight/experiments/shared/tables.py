@@ -20,7 +20,9 @@ def at_last_step(table: pd.DataFrame) -> pd.DataFrame:
 def stacked(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     """Tables one under the other, with these columns; of tables, there may be none, and some may be empty."""
     filled = [table for table in tables if len(table)]
-    return pd.concat(filled, ignore_index=True).reindex(columns=columns) if filled else pd.DataFrame(columns=columns)
+    if not filled:
+        return pd.DataFrame(columns=list(columns))
+    return pd.concat(filled, ignore_index=True).reindex(columns=list(columns))
 
 
 def spearman(x: pd.Series, y: pd.Series) -> float:
