@@ -14,6 +14,25 @@ stride and dilation are contiguous too. A channel of ones rides along: its produ
 Large images, and few, have long rows of their own: `single_image.py` sums them one by one. Long patches that hardly
 overlap are multiplied as matrices: `unfolded.py`. Which way is taken depends on the shapes alone, and of bytes all
 three give the same integers.
+
+By hand, two rows of four pixels and patches of 2 x 2, so that there are three windows, side by side::
+
+    1 2 3 4     windows   1 2   2 3   3 4     entry number 2 i + j of a patch is pixel (i, j) of its window
+    5 6 7 8               5 6   6 7   7 8
+
+Lag (0, 0), the upper row times itself: 1 4 9 16. Entry (0, 0) is the sum of the first three, 14; entry (1, 1), a pixel
+on, loses the 1 and gains the 16: 14 - 1 + 16 = 29. The lower row gives (2, 2) = 25 + 36 + 49 = 110 and
+(3, 3) = 110 - 25 + 64 = 149. Lag (1, 0), a row times the one below: 5 12 21 32, so (0, 2) = 38 and
+(1, 3) = 38 - 5 + 32 = 65. Lag (0, 1), a row times itself one pixel on: 2 6 12 and 30 42 56, so (0, 1) = 20 and
+(2, 3) = 128; no other two taps lie so. Lag (1, 1): 6 14 24, so (0, 3) = 44; lag (1, -1): 10 18 28, so (1, 2) = 56.
+That is all: what is below the diagonal is the same again.
+
+>>> image = np.arange(1, 9, dtype=np.uint8).reshape(1, 1, 2, 4)
+>>> patch_sums(image, PatchGeometry(kernel_size=2, channels=1))[0]
+array([[ 14,  20,  38,  44],
+       [ 20,  29,  56,  65],
+       [ 38,  56, 110, 128],
+       [ 44,  65, 128, 149]])
 """
 
 import functools
@@ -68,7 +87,9 @@ def _slide(planes, a, b, dx, stride, dilation, phase_size, count, windows, sums,
     """
     j0 = max(0, -dx)
     span = windows * count
-    # So many taps further, the windows start in the same phase again, so many pixels of that phase further.
+    # So many taps further, the windows start in the same phase again, so many pixels of that phase further. With stride
+    # 2 and dilation 1: two taps, one pixel. Of the row 1 2 3 4 5 6 7 phase 0 is 1 3 5 7 and phase 1 is 2 4 6; over the
+    # windows of three taps, tap 0 sees 1 3 5, tap 1 sees 2 4 6, and tap 2 sees 3 5 7: it slides from tap 0's.
     divisor = np.gcd(stride, dilation)
     step, advance = stride // divisor, dilation // divisor
     slides = 2 * advance < windows

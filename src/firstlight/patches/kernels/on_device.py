@@ -6,6 +6,10 @@ row of a matrix X. ``X^T X`` holds the products of every two pixels of a tile, s
 multiply-adds a window and pair of channels, where whole patches written out (t = 1) take k^4; and matrix products are
 what such a device does best. Nothing is subtracted, so no border needs care.
 
+By hand, along the row 1 2 3 4 5, with patches two pixels wide and tiles of t = 2 windows: the four windows make the
+tiles 1 2 3 and 3 4 5, the two rows of X. ``X^T X`` is (10 14 18, 14 20 26, 18 26 34). The entry of taps 0 and 1 is the
+sum over the windows m = 0, 1 of a tile of its numbers (m, m + 1): 14 + 26 = 40 = 1 * 2 + 2 * 3 + 3 * 4 + 4 * 5.
+
 Bytes are exact in float32. With their top bit flipped they are whole numbers q = p - 128 of 8 significant bits, which
 float32 holds, and so do TF32 (11 bits) and bfloat16 (8), in which torch may be allowed to multiply float32 matrices. A
 product of two is a whole number of at most 2^14 in magnitude. Any sum of 1024 of them or fewer, in any order and

@@ -6,6 +6,23 @@ they differ only in which border rows and columns they leave out. So for each la
 some entry begins or ends, every product is formed once and summed within its cell, and an entry is the sum of a
 rectangle of cells: four of their cumulative sums. As in `lag_sums`, the same pixel of a block of images is contiguous,
 so that the inner loops are long dot products of bytes.
+
+By hand, along a row of four pixels, with patches two pixels wide and distances 0 and 1::
+
+    1 2 3 4      patches   p(0) = 1 2   p(1) = 2 3   p(2) = 3 4
+
+Three entries have the lag 1, whose products are 1 * 2, 2 * 3, 3 * 4 = 2 6 12: distance 0 from tap 0 to tap 1, over all
+three patches, 20; distance 1 from tap 0 to tap 0, over the two pairs, begins with the same pixel, 2 + 6 = 8; and from
+tap 1 to tap 1 it begins a pixel further, 6 + 12 = 18. They begin at pixels 0 and 1 and end before pixels 3 and 2, so
+the cells are cut at 0, 1, 2, 3 and hold 2, 6, 12. Of the cumulative sums 0 2 8 20 the entries are 20 - 0, 8 - 0 and
+20 - 2.
+
+>>> _cut(side=4, kernel_size=2, max_distance=1).edges[2]  # the shifts are -1, 0, 1, 2
+array([0, 1, 2, 3])
+>>> row = np.array([[1, 2, 3, 4], [0, 0, 0, 0], [0, 0, 0, 0]], np.uint8)
+>>> sums = pair_sums(row[None, None], kernel_size=2, max_distance=1).second
+>>> print(sums[0, 0, 1], sums[1, 0, 0] // 2, sums[1, 1, 1] // 2)  # pairs count in both orders
+20 8 18
 """
 
 import functools

@@ -7,6 +7,24 @@ rectangle and the columns left and right of it, and their corners, which were ta
 The image is split by phase, y mod stride and x mod stride, so that the windows of any stride and dilation are
 rectangles without gaps. Rows are followed by zeros, which no shift leaves: the sum over the whole image is one long
 dot product. The columns at its sides are kept a second time, turned, so that each of them is contiguous, too.
+
+By hand, an image of 3 x 3 and patches of 2 x 2, the lag (0, 0) of their entries with themselves::
+
+    1 2 3      products   1  4  9     285 in all
+    4 5 6                16 25 36     rows      0: 14    2: 194
+    7 8 9                49 64 81     columns   0: 66    2: 126
+
+Tap (0, 0) sees the four products at the upper left: all, less the row below and the column to the right, and their
+corner given back: 285 - 194 - 126 + 81 = 46 = 1 + 4 + 16 + 25. Tap (1, 1) sees those at the lower right:
+285 - 14 - 66 + 1 = 206. Rows 0 and 2 and columns 0 and 2 are all that is outside some tap's rectangle, whatever the
+size of the image; `_outside` keeps prefix sums over them, here 0, 14 and 14 + 194 of the rows, so that what is outside
+one rectangle is a difference or two.
+
+>>> image = np.arange(1, 10, dtype=np.uint8).reshape(1, 3, 3)
+>>> second, first = np.zeros((4, 4), np.int64), np.zeros(4, np.int64)
+>>> add_single(image, PatchGeometry(kernel_size=2, channels=1), 0, 1, second, first)
+>>> second.diagonal()
+array([ 46,  74, 154, 206])
 """
 
 import numba
