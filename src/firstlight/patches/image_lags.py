@@ -268,9 +268,17 @@ class ImageLags(PatchSums):
         )
 
     def _restore(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        second, first, count, pixel_second, pixel_first = (arrays[name] for name in LAGS.beside)
-        self.second = np.concatenate([arrays["second"][None], second])
-        self.first = np.concatenate([arrays["first"][None], first])
-        self.count = np.concatenate([[header["count"]], count])
-        if self.dtype is not None:
-            self.pixels = PatchMoments.of_sums(pixel_second, pixel_first, header["pixels"], self.pixels.geometry)
+        lag_second, lag_first, lag_count, pixel_second, pixel_first = (arrays[name] for name in LAGS.beside)
+        second, first, dtype = arrays["second"][None], arrays["first"][None], header["dtype"]
+        self.fill(
+            np.concatenate([second, lag_second], dtype=second.dtype, casting="no"),
+            np.concatenate([first, lag_first], dtype=first.dtype, casting="no"),
+            np.concatenate([[header["count"]], lag_count], dtype=np.int64, casting="no"),
+            dtype,
+        )
+        self.pixels.fill(pixel_second, pixel_first, header["pixels"], dtype)
+        if (header["stride"], header["dilation"]) != (1, 1):
+            raise ValueError("pairs of patches that do not begin at every pixel")
+        # Patches in pairs lie in the images, and there are fewer pairs the farther they are apart.
+        if (self.count[1:] > 2 * self.count[0]).any() or self.count[0] > self.pixels.count:
+            raise ValueError("more pairs than patches, or patches than pixels")

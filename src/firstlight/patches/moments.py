@@ -220,7 +220,7 @@ class PatchMoments(PatchSums):
         return {"count": self.count}, {"second": self.second, "first": self.first}
 
     def _restore(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        self.second, self.first, self.count = arrays["second"], arrays["first"], header["count"]
+        self.fill(arrays["second"], arrays["first"], header["count"], header["dtype"])
 
 
 def patch_basis(image_set: "ImageSet", kernel_size: int) -> PatchBasis:

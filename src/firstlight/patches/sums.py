@@ -9,8 +9,9 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.patches.geometry import PatchGeometry
-from firstlight.patches.storage import FileKind, are_sums, read_sums, stamped, write_sums
+from firstlight.patches.storage import FileKind, read_sums, stamped, write_sums
 from firstlight.patches.validation import type_name, validate_images
+from firstlight.utils.damage import DAMAGE
 
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
 MOST_PATCHES = (2**63 - 1) // 255**2
@@ -202,7 +203,7 @@ class PatchSums(ABC):
         Parameters
         ----------
         second, first : ndarray
-            Of the shapes of these.
+            As the attributes.
         count : int or list of int
             Of how many.
         dtype : {None, "uint8", "float64"}
@@ -211,12 +212,21 @@ class PatchSums(ABC):
         Raises
         ------
         ValueError
-            They are no sums of this.
+            They cannot be sums of this.
         """
-        counted = np.array(count)
-        fits = counted.shape == np.shape(self.count) and counted.dtype == np.int64 and (counted >= 0).all()
-        if not (fits and are_sums(dtype, second, first, counted.shape, self.size)):
-            raise ValueError("sums that do not fit their header")
+        counted, number = np.array(count), np.float64 if dtype == "float64" else np.int64
+        if not (
+            dtype in (None, "uint8", "float64")
+            and counted.shape == np.shape(self.count)
+            and counted.dtype == np.int64
+            and ((counted == 0) if dtype is None else (counted > 0)).all()
+            and (second.shape, second.dtype) == (self.second.shape, number)
+            and (first.shape, first.dtype) == (self.first.shape, number)
+            and np.isfinite(second).all()
+            and np.isfinite(first).all()
+            and np.array_equal(second, second.swapaxes(-1, -2))
+        ):
+            raise ValueError("these are no sums of patches, or of others")
         self.second, self.first, self.dtype = second, first, dtype
         self.count = counted if counted.ndim else counted.item()
 
@@ -254,9 +264,14 @@ class PatchSums(ABC):
             The file is missing, damaged, of another format version, or not a file of these sums.
         """
         header, arrays = read_sums(path, cls._file)
-        sums = cls._of_settings(header)
-        sums.dtype, sums.provenance = header["dtype"], header["provenance"]
-        sums._restore(header, arrays)
+        try:
+            sums = cls._of_settings(header)
+            sums._restore(header, arrays)
+            sums.provenance = {**header["provenance"]}
+        except DAMAGE:
+            raise InputError(
+                f"{path}: the {cls._noun} contradict their header; the file is damaged: compute them again"
+            ) from None
         return sums
 
     @abstractmethod
@@ -265,4 +280,4 @@ class PatchSums(ABC):
 
     @abstractmethod
     def _restore(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Take what a file holds, which fits together."""
+        """Take what a file holds; one of DAMAGE if it does not fit together."""
