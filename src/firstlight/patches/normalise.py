@@ -1,4 +1,4 @@
-"""Normalisation after summing: what the moments of pixels are once these are scaled and shifted, channel by channel."""
+"""Normalisation: what is given for it, and what moments are once pixels are shifted and scaled, channel by channel."""
 
 from collections.abc import Sequence
 
@@ -57,6 +57,16 @@ def scaled_covariance(second: np.ndarray, first: np.ndarray, count: int, scale: 
         mean = first / count
         covariance = second / count - np.outer(mean, mean)
     return covariance.astype(np.float64) / np.outer(scale, scale)
+
+
+def one_or_all(name: str, values: float | Sequence[float], channels: int) -> Sequence[float] | float:
+    """What a user gave for the channels: one number for all of them, or one for each."""
+    values = list(np.atleast_1d(values))
+    if len(values) not in (1, channels):
+        raise InputError(
+            f"{name} has {len(values)} numbers; expected 1 or {channels}, one for each channel of the filters"
+        )
+    return values[0] if len(values) == 1 else values
 
 
 def _per_channel(name: str, value: float | Sequence[float], channels: int) -> np.ndarray:

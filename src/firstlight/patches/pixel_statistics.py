@@ -1,4 +1,7 @@
-"""Mean and deviation of the pixels, channel by channel, out of the moments of their patches."""
+"""The normalisation that moments of patches bring along: mean and deviation of the pixels, channel by channel."""
+
+import json
+from typing import Any
 
 import numpy as np
 
@@ -23,3 +26,17 @@ def pixel_statistics(moments: PatchMoments) -> Normalisation:
             f"channel {int(np.argmin(std))} has the same value in every pixel, hence no deviation: give --std (std=)"
         )
     return tuple((mean / moments.unit).tolist()), tuple((std / moments.unit).tolist())
+
+
+def told_normalisation(moments: PatchMoments) -> Normalisation | None:
+    """That of all pixels of the images, where a file of moments says it, as `firstlight moments` writes it."""
+    try:
+        mean, std = (json.loads(moments.provenance[name]) for name in ("mean", "std"))
+    except (KeyError, ValueError, TypeError):
+        return None
+    fits = _is_numbers(mean, moments.channels) and _is_numbers(std, moments.channels)
+    return (tuple(mean), tuple(std)) if fits else None
+
+
+def _is_numbers(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(isinstance(value, float) for value in values)

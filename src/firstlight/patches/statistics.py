@@ -10,11 +10,10 @@ from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import LUMA, PatchMoments
-from firstlight.patches.normalise import Normalisation
-from firstlight.patches.pixel_statistics import pixel_statistics
+from firstlight.patches.normalise import Normalisation, one_or_all
+from firstlight.patches.pixel_statistics import pixel_statistics, told_normalisation
 from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_normalisation, shipped_size
 from firstlight.patches.storage import is_moments
-from firstlight.patches.told_normalisation import one_or_all, told_normalisation
 
 if TYPE_CHECKING:
     from firstlight.images.streams import ImageStream
