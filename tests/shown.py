@@ -33,7 +33,8 @@ def picture_differences(made: str, shown: str) -> list[Difference]:
     pairs = zip_longest(*(_PIXELS.findall(picture) for picture in (made, shown)), fillvalue="")
     if not all(_same_pixels(ours, theirs) for ours, theirs in pairs):
         return [("pixels", "other pixels")]
-    return _differences(*(_PIXELS.sub("", _names_in_order(picture)) for picture in (made, shown)), lambda *_: SEEN)
+    ours, theirs = (_PIXELS.sub("", _names_in_order(picture)) for picture in (made, shown))
+    return _differences(ours, theirs, lambda *_: SEEN)
 
 
 def _differences(made: str, shown: str, tolerance: Callable[[str, str], float]) -> list[Difference]:

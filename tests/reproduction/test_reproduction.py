@@ -20,6 +20,7 @@ from tests.small_data import TINY, write_data
 import firstlight as fl
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.schedule import SCHEDULES
+from firstlight.reproduction import data as module
 from firstlight.reproduction import reproduction
 from firstlight.training import Run
 from firstlight.utils.whole_files import PARTIAL
@@ -223,14 +224,14 @@ def test_without_cifar_it_says_so_and_goes_on_with_photographs(monkeypatch, caps
             raise fl.SourceError("every source failed")
         return fl.load_images(name, split)
 
-    monkeypatch.setattr(reproduction, "load_images", load)
-    ((train_set, test_set),) = reproduction._images(None, None, [], Console(stderr=True))
+    monkeypatch.setattr(module, "load_images", load)
+    ((train_set, test_set),) = module.sets_of(None, None, [], Console(stderr=True))
     assert (train_set.name, train_set.split, test_set.split) == ("photos", "train", "test")
     said = capsys.readouterr().err
     assert "every source failed" in said
     assert "photos" in said
     with pytest.raises(fl.SourceError):
-        reproduction._images("cifar10", None, [], Console(stderr=True))
+        module.sets_of("cifar10", None, [], Console(stderr=True))
 
 
 def test_a_full_disk_loses_no_runs_and_is_one_line(found, data, monkeypatch):
