@@ -15,8 +15,7 @@ from typing import Any
 
 from synthetic_shards import noise_shards  # the tests' folder is this script's
 
-from firstlight.engines import dask as dask_engine
-from firstlight.engines import open_engine
+from firstlight.engines import dask as dask_engine, open_engine
 from firstlight.errors import FirstlightError
 from firstlight.images import shards_of
 from firstlight.patches.out_of_core import accumulate as module

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.filters import FilterBank, load_filters
+from firstlight.filters import load_filters
 from firstlight.patches.basis import PatchBasis
 from firstlight.utils.text import by, named
 
@@ -176,18 +176,16 @@ class EnergyProfile:
         return fig, ax
 
 
-def energy_profile(
-    bank: FilterBank | np.ndarray, basis: PatchBasis, initial: FilterBank | np.ndarray | None = None
-) -> EnergyProfile:
+def energy_profile(bank: Any, basis: Any = None, initial: Any = None) -> EnergyProfile:
     """Energy profile of a filter bank in the basis of the patches (eq. 1).
 
     Parameters
     ----------
-    bank : FilterBank or ndarray of shape (K, C, k, k)
+    bank : FilterBank, ndarray of shape (K, C, k, k), or whatever else `load_filters` takes
         The filters.
-    basis : PatchBasis
-        Principal components of patches of the same shape, C x k x k.
-    initial : FilterBank or ndarray, optional
+    basis : PatchBasis, or whatever else `patch_statistics` takes; optional
+        Principal components of patches of the same shape, C x k x k, or the data whose they are: by default CIFAR-10.
+    initial : as `bank`, optional
         The same layer at initialisation. When given, the profile is that of w(t) - w(0), as in the authors'
         published analysis.
 
@@ -213,6 +211,10 @@ def energy_profile(
     array([0.1925, 0.1925, 0.1925])
     """
     bank = load_filters(bank)
+    if not isinstance(basis, PatchBasis):
+        from firstlight.patches.statistics import basis_for
+
+        basis = basis_for(bank, basis)
     weight = bank.ungrouped().weight
     expected = basis.shape
     if weight.shape[1:] != expected:

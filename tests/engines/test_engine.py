@@ -10,8 +10,7 @@ from os import _exit
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from firstlight.engines import engine_of, open_engine
 from firstlight.errors import EngineError, InputError, SourceError

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.experiments.made import finish, small_context
 
 from firstlight.experiments import Context, frequency
 from firstlight.experiments.frequency import cell_shares, response
 from firstlight.experiments.results import Result
 from firstlight.experiments.shared.plans import network_specs
-from firstlight.patches import PatchBasis
-from firstlight.patches import spectra as frequencies
+from firstlight.patches import PatchBasis, spectra as frequencies
 from firstlight.patches.spectra import mean_frequency, spectra
 from firstlight.training import RunSpec
 

@@ -8,8 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.experiments.made import Filters, finish, small_context
 
 from firstlight.experiments import Context, Result, labels

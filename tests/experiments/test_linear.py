@@ -10,8 +10,7 @@ import pytest
 from tests.experiments.made import small_context, small_sets
 
 from firstlight.experiments import Context, linear
-from firstlight.experiments.linear import descent as linear_descent
-from firstlight.experiments.linear import dynamics as linear_dynamics
+from firstlight.experiments.linear import descent as linear_descent, dynamics as linear_dynamics
 from firstlight.experiments.linear.claims import judge
 from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.results import Result

@@ -5,8 +5,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.experiments.made import finish, small_context, small_sets
 from tests.experiments.test_labels import learner, recorded_context, recorded_specs
 

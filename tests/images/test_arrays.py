@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from firstlight.errors import InputError
 from firstlight.images.arrays import Part, build_image_set, check_images, check_labels

@@ -20,8 +20,7 @@ from tests.small_data import TINY, write_data
 import firstlight as fl
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.schedule import SCHEDULES
-from firstlight.reproduction import data as module
-from firstlight.reproduction import reproduction
+from firstlight.reproduction import data as module, reproduction
 from firstlight.training import Run
 from firstlight.utils.whole_files import PARTIAL
 

@@ -5,8 +5,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import assume, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, example, given, settings, strategies as st
 
 from firstlight.errors import InputError
 from firstlight.theory import PEAK, linear_cnn_profile, regime

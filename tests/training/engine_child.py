@@ -5,8 +5,7 @@ from pathlib import Path
 
 from pool_child import make_specs  # the tests' folder is this script's
 
-from firstlight.engines import dask as dask_engine
-from firstlight.engines import open_engine
+from firstlight.engines import dask as dask_engine, open_engine
 from firstlight.errors import FirstlightError
 from firstlight.training import train_all
 

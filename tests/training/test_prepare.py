@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from scipy.stats import chi2, chi2_contingency
 from tests.training.sets import CLASSES, TEST, TRAIN, make_spec
 
@@ -16,8 +15,7 @@ from firstlight.images import ImageSet
 from firstlight.patches import patch_basis
 from firstlight.training import RunSpec, prepare
 from firstlight.training.batches import DeviceImages
-from firstlight.training.prepare import chosen_images, patch_energy
-from firstlight.training.prepare import prepare as prepared
+from firstlight.training.prepare import chosen_images, patch_energy, prepare as prepared
 
 
 def images(

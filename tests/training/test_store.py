@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.training.sets import TEST, TRAIN, make_spec
 
 from firstlight.errors import InputError

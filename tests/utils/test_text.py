@@ -1,6 +1,5 @@
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from firstlight.utils.text import counted, duration, first_line, listed, one_line, printable
 

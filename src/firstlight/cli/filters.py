@@ -158,8 +158,6 @@ def compare(
     html
         Write a page with a heat map and all profiles on one axis into this file.
     """
-    import numpy as np
-
     from firstlight.filters.bank import FilterBank
     from firstlight.inspection.comparison import compare as run
     from firstlight.inspection.inspect_banks import load_banks
@@ -173,15 +171,12 @@ def compare(
     verbosity.apply()
     loaded = load_banks(sources, options.layer, options.fold_batch_norm)
     failures = [one for one in loaded if isinstance(one, Failure)]
-    banks = [one.ungrouped() for one in loaded if isinstance(one, FilterBank)]
+    banks = [one for one in loaded if isinstance(one, FilterBank)]
     if len(banks) < 2:
         return _told(failures)
-    channels = banks[0].weight.shape[1]
-    smallest = np.zeros((1, channels, *(min(bank.weight.shape[axis] for bank in banks) for axis in (2, 3))))
-    statistics = patch_statistics(
-        options.data, options.data_dir, channels=1 if channels == 1 else 3, **options.image_options()
-    )
-    found = run(banks, statistics.basis(FilterBank(smallest), options.mean, options.std))
+    channels = 1 if banks[0].ungrouped().weight.shape[1] == 1 else 3
+    statistics = patch_statistics(options.data, options.data_dir, channels=channels, **options.image_options())
+    found = run(banks, statistics, mean=options.mean, std=options.std)
     console = result_console(json)
     for part in comparison_parts(found):
         console.print(part)

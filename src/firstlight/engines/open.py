@@ -52,8 +52,8 @@ def open_engine(
 
     Examples
     --------
-    >>> from firstlight.engines import open_engine
-    >>> with open_engine("local", workers=1) as engine:
+    >>> import firstlight as fl
+    >>> with fl.open_engine("local", workers=1) as engine:
     ...     dict(engine.run(abs, [-1, -2]))
     {0: 1, 1: 2}
     """

@@ -191,9 +191,8 @@ def shards_of(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from firstlight.images import shards_of
-    >>> [shard.name for shard in shards_of(np.zeros((5, 3, 8, 8), np.uint8), images_per_shard=2)]
+    >>> import firstlight as fl, numpy as np
+    >>> [shard.name for shard in fl.shards_of(np.zeros((5, 3, 8, 8), np.uint8), images_per_shard=2)]
     ['array[0:2]', 'array[2:4]', 'array[4:5]']
     """
     return recognise(source).shards(

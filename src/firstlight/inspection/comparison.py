@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.basis import PatchBasis
+from firstlight.patches.statistics import basis_for
 from firstlight.profile import EnergyProfile, correlation, energy_profile
 from firstlight.theory.null import agreement, gaussian_profiles, percentile
 from firstlight.utils.text import by, listed, printable
@@ -48,8 +50,7 @@ class Comparison:
     --------
     >>> import firstlight as fl, numpy as np
     >>> a, b = np.random.default_rng(0).normal(size=(2, 16, 3, 3, 3))
-    >>> basis = fl.patch_statistics("cifar10").basis(fl.FilterBank(a))
-    >>> fl.compare([a, b], basis, labels=["a", "b"]).to_frame().round(2).loc["a", "a"]
+    >>> fl.compare([a, b], "cifar10", labels=["a", "b"]).to_frame().round(2).loc["a", "a"]
     np.float64(1.0)
     """
 
@@ -180,25 +181,42 @@ class Comparison:
 
 
 def compare(
-    banks: Sequence[FilterBank | np.ndarray],
-    basis: PatchBasis,
-    initial: Sequence[FilterBank | np.ndarray | None] | None = None,
+    banks: Sequence[Any],
+    basis: Any = None,
+    initial: Sequence[Any] | None = None,
     labels: Sequence[str] | None = None,
+    *,
+    layer: str | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    fold_batch_norm: bool = False,
+    data_dir: str | Path | None = None,
+    **options: Any,
 ) -> Comparison:
     """How alike first layers are: the correlation of their energy profiles, pair by pair (Table 1 of the paper).
 
     Parameters
     ----------
-    banks : sequence of FilterBank, or ndarray of shape (K, C, kh, kw)
+    banks : sequence of FilterBank, ndarray of shape (K, C, kh, kw), or whatever else `load_filters` takes
         At least two, over the same channels. K may differ, and so may the kernel sizes: larger filters are then
         measured by their energy in the components of the smaller patches, over all windows of that size inside each
         filter, so that every component stands for the same spatial frequency, in cycles/pixel, for all.
-    basis : PatchBasis
-        Components of patches of the size of the smallest kernel.
+    basis : PatchBasis, or whatever else `patch_statistics` takes; optional
+        Components of patches of the size of the smallest kernel, or the data whose they are: by default CIFAR-10.
     initial : sequence, optional
         The initial filters of each bank, or None for some: compared is then the change.
     labels : sequence of str, optional
         Names; by default the banks' sources.
+    layer : str, optional
+        The layer to take of each network instead of the first.
+    mean, std : float or sequence of float, optional
+        As of `inspect`.
+    fold_batch_norm : bool
+        As of `inspect`.
+    data_dir : str or Path, optional
+        Folder of the cache.
+    **options
+        Of `image_stream`, where images are read.
 
     Returns
     -------
@@ -219,7 +237,10 @@ def compare(
     array([[1., 1.],
            [1., 1.]])
     """
-    found = [load_filters(bank).ungrouped() for bank in banks]
+    if isinstance(banks, str | Path | FilterBank):
+        raise InputError(f"compare was given {banks!r}; expected a list of at least 2 networks, such as [A, B]")
+    loaded = [load_filters(bank, None if isinstance(bank, FilterBank) else layer) for bank in banks]
+    found = [(bank.folded() if fold_batch_norm else bank).ungrouped() for bank in loaded]
     if len(found) < 2:
         raise InputError(f"compare was given {len(found)} filter bank; expected at least 2")
     starts = list(initial) if initial is not None else [None] * len(found)
@@ -228,6 +249,7 @@ def compare(
         raise InputError(
             f"initial or labels have {len(starts)} and {len(names)} entries; expected {len(found)}, as banks"
         )
+    basis = basis_for(_smallest(found), basis, mean, std, data_dir, **options)
     profiles = [_profile(bank, basis, start) for bank, start in zip(found, starts, strict=True)]
     size = len(found)
     matrix = np.eye(size)
@@ -243,6 +265,16 @@ def compare(
         sizes=tuple((bank.weight.shape[2], bank.weight.shape[3]) for bank in found),
         chance=_chance(basis.size, few[0], few[1]),
         banks=tuple(found),
+    )
+
+
+def _smallest(banks: Sequence[FilterBank]) -> FilterBank:
+    """A bank that stands for the shape of the smallest kernel: the patches that all filters can be looked at with."""
+    rows, columns = (min(bank.weight.shape[axis] for bank in banks) for axis in (2, 3))
+    dilations = {bank.dilation for bank in banks}
+    return FilterBank(
+        np.zeros((1, banks[0].weight.shape[1], rows, columns)),
+        dilation=dilations.pop() if len(dilations) == 1 else (1, 1),
     )
 
 

@@ -3,11 +3,16 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import LUMA, PatchMoments
 from firstlight.patches.normalise import Normalisation, one_or_all
+
+# Of the patches, where nothing says it: the kernels of the paper's networks.
+USUAL_SIZE = 3
 
 
 class PatchStatistics:
@@ -27,6 +32,20 @@ class PatchStatistics:
     """
 
     data: str
+
+    def example(self, kernel_size: int | None = None) -> FilterBank:
+        """Filters of zeros, of the shape of these patches: for a basis where no filters say which.
+
+        Parameters
+        ----------
+        kernel_size : int, optional
+            By default that of the patches, where they have one, else 3.
+
+        Returns
+        -------
+        FilterBank
+        """
+        raise NotImplementedError
 
     def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         """Moments of patches that a kernel of that size fits into, with that dilation.
@@ -103,6 +122,11 @@ class PatchStatistics:
             one_or_all("std", usual[1] if std is None else std, channels),
             window=window,
         )
+
+
+def zeros(channels: int, kernel_size: int, dilation: int = 1) -> FilterBank:
+    """A filter that stands for its shape alone."""
+    return FilterBank(np.zeros((1, channels, kernel_size, kernel_size)), dilation=(dilation, dilation))
 
 
 def dilation_of(bank: FilterBank) -> int:

@@ -133,7 +133,17 @@ class PatchBasis:
         return pd.DataFrame({"component": range(1, self.size + 1), "variance": self.variance, "share": share})
 
     def holding(self, share: float = 0.99) -> int:
-        """How many of the first components hold this share of the variance; 0 where there is none."""
+        """How many of the first components hold this share of the variance; 0 where there is none.
+
+        Parameters
+        ----------
+        share : float
+            In 0..1.
+
+        Returns
+        -------
+        int
+        """
         total = self.variance.sum()
         return int((self.variance.cumsum() < share * total).sum()) + 1 if total > 0 else 0
 

@@ -4,12 +4,10 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
 from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
 from firstlight.images import ImageStream, cache_dir
-from firstlight.patches.bank_statistics import PatchStatistics, dilation_of, is_square, with_channels
+from firstlight.patches.bank_statistics import USUAL_SIZE, PatchStatistics, dilation_of, is_square, with_channels, zeros
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.normalise import Normalisation
 from firstlight.patches.pixel_statistics import pixel_statistics
@@ -25,6 +23,9 @@ class ComputedStatistics(PatchStatistics):
         self._stream, self.data, self._strict = stream, stream.name, strict
         self._data_dir = data_dir
         self._known: dict[tuple[int, int], PatchMoments] = {}  # by kernel size and dilation
+
+    def example(self, kernel_size: int | None = None) -> FilterBank:
+        return zeros(self._stream.channels, kernel_size or USUAL_SIZE)
 
     def prepare(self, banks: Iterable[FilterBank]) -> None:
         kinds = {(1, 1)} | {(max(bank.weight.shape[2:]), dilation_of(bank)) for bank in banks if is_square(bank)}
@@ -52,7 +53,7 @@ class ComputedStatistics(PatchStatistics):
     def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         size = max(rows, columns)
         if (size, dilation) not in self._known:
-            self.prepare([FilterBank(np.zeros((1, channels, size, size)), dilation=(dilation, dilation))])
+            self.prepare([zeros(channels, size, dilation)])
         return with_channels(self._known[size, dilation], channels, self.data)
 
     def normalisation(self, channels: int) -> Normalisation:

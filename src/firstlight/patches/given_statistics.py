@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
-from firstlight.patches.bank_statistics import PatchStatistics, dilation_of, with_channels
+from firstlight.patches.bank_statistics import USUAL_SIZE, PatchStatistics, dilation_of, with_channels, zeros
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.normalise import Normalisation
@@ -16,6 +18,9 @@ class ShippedStatistics(PatchStatistics):
     """Those of CIFAR-10 that come with the package: nothing is downloaded. Gray is mixed from red, green and blue."""
 
     data = DATA
+
+    def example(self, kernel_size: int | None = None) -> FilterBank:
+        return zeros(3, kernel_size or USUAL_SIZE)
 
     def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         if dilation != 1:
@@ -49,6 +54,10 @@ class GivenStatistics(PatchStatistics):
     def __init__(self, moments: PatchMoments, data: str) -> None:
         self._moments, self.data = moments, data
 
+    def example(self, kernel_size: int | None = None) -> FilterBank:
+        own = self._moments
+        return zeros(own.channels, kernel_size or own.kernel_size, own.dilation)
+
     def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         size = self._moments.kernel_size
         if max(rows, columns) > size:
@@ -77,6 +86,11 @@ class BasisStatistics(PatchStatistics):
 
     def __init__(self, basis: PatchBasis) -> None:
         self._basis = basis
+
+    def example(self, kernel_size: int | None = None) -> FilterBank:
+        channels, rows, columns = self._basis.shape
+        shape = (channels, rows, columns) if kernel_size is None else (channels, kernel_size, kernel_size)
+        return FilterBank(np.zeros((1, *shape)), dilation=(self._basis.dilation,) * 2)
 
     def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         raise InputError(f"{self._basis!r} holds no moments; expected PatchMoments, ImageLags or images for data")

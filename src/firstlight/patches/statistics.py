@@ -1,8 +1,10 @@
 """The patch statistics of whatever a user gives for data."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight.filters.bank import FilterBank
 from firstlight.images import recognise
 from firstlight.patches.bank_statistics import PatchStatistics
 from firstlight.patches.basis import PatchBasis
@@ -66,6 +68,34 @@ def patch_statistics(
         return GivenStatistics(moments, moments.provenance.get("data") or path.name)
     stream = recognise(data, data_dir).stream(channels=channels, **options)
     return ComputedStatistics(stream, data_dir, bool(options.get("strict")))
+
+
+def basis_for(
+    bank: FilterBank,
+    data: Any = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    data_dir: str | Path | None = None,
+    **options: Any,
+) -> PatchBasis:
+    """The components in which filters are looked at, out of whatever is given for data; a basis stays as it is."""
+    if isinstance(data, PatchBasis) and mean is None and std is None:
+        return data
+    channels = 1 if bank.ungrouped().weight.shape[1] == 1 else 3
+    return patch_statistics(data, data_dir, channels=channels, **options).basis(bank, mean, std)
+
+
+def basis_of_size(
+    data: Any = None,
+    kernel_size: int | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    data_dir: str | Path | None = None,
+    **options: Any,
+) -> PatchBasis:
+    """The components of whatever is given for data where no filters say of what size; by default its own, else 3."""
+    statistics = patch_statistics(data, data_dir, **options)
+    return statistics.basis(statistics.example(kernel_size), mean, std)
 
 
 def sums_file(data: Any) -> Path | None:

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from firstlight.errors import InputError
-from firstlight.patches.basis import PatchBasis
-from firstlight.profile import EnergyProfile, correlation, standardized
+from firstlight.profile import correlation, standardized
 from firstlight.theory.formula import checked_variance, linear_cnn_profile
+from firstlight.theory.given import energies_and_variance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,17 +148,18 @@ class FormulaFit:
         return fig, ax
 
 
-def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLike) -> FormulaFit:
+def fit_formula(profile: Any, basis: Any = None) -> FormulaFit:
     """Fit eq. 3 to a profile: the training time tau with the highest correlation.
 
     A scan over log tau finds every hump; ever finer scans polish the highest ones.
 
     Parameters
     ----------
-    profile : EnergyProfile or array_like of shape (D,)
-        Measured energies e (not e^2), not all equal.
-    basis : PatchBasis or array_like of shape (D,)
-        The basis that the profile was measured in, or its variances lambda_i^2.
+    profile : EnergyProfile, array_like of shape (D,), or whatever else `load_filters` takes
+        Measured energies e (not e^2), not all equal; or the network whose first layer has them.
+    basis : PatchBasis, array_like of shape (D,), or whatever else `patch_statistics` takes; optional
+        The basis that the profile was measured in, its variances lambda_i^2, or the data whose patches it was measured
+        in: by default CIFAR-10.
 
     Returns
     -------
@@ -181,11 +181,12 @@ def fit_formula(profile: EnergyProfile | ArrayLike, basis: PatchBasis | ArrayLik
     >>> round(fit.tau, 6), round(fit.correlation, 9), round(fit.scale, 6)
     (0.7, 1.0, 5.0)
     """
+    energies, variances = energies_and_variance(profile, basis)
     try:
-        energy = np.array(profile.energy if isinstance(profile, EnergyProfile) else profile, dtype=np.float64)
+        energy = np.array(energies, dtype=np.float64)
     except (ValueError, TypeError):
         raise InputError(f"the profile is {profile!r}; expected a vector of energies") from None
-    variance = checked_variance(basis.variance if isinstance(basis, PatchBasis) else basis)
+    variance = checked_variance(variances)
     if energy.shape != variance.shape:
         raise InputError(
             f"the profile has shape {energy.shape}; expected {variance.shape}, as the variance of the basis"

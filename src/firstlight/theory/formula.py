@@ -1,11 +1,12 @@
 """The closed form: the energy profile that gradient descent gives the first layer of a linear CNN (eq. 3)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from firstlight.errors import InputError
+from firstlight.theory.given import variance_of
 from firstlight.utils.checks import positive_number
 
 # The profile peaks at the component with tau * lambda^2 = PEAK, the positive root of exp(x) = 1 + 2 x.
@@ -13,11 +14,12 @@ PEAK = 1.2564312086261697
 
 
 def linear_cnn_profile(
-    variance: ArrayLike,
+    variance: Any = None,
     tau: ArrayLike | None = None,
     *,
     lr: float | None = None,
     steps: ArrayLike | None = None,
+    kernel_size: int | None = None,
 ) -> np.ndarray:
     """Energy profile of the first layer of a depth-2 linear CNN after training from small weights (eq. 3).
 
@@ -27,14 +29,17 @@ def linear_cnn_profile(
 
     Parameters
     ----------
-    variance : array_like, shape (D,)
-        lambda_i^2, the variance of the patches in each component: finite, not negative.
+    variance : array_like of shape (D,), PatchBasis, or whatever else `patch_statistics` takes; optional
+        lambda_i^2, the variance of the patches in each component: finite, not negative. Or the basis that has it, or
+        the data whose patches are meant: by default CIFAR-10.
     tau : float or array_like of shape T, optional
         Training time lr * steps, on inputs normalised as the variance is; 0 to infinity.
     lr : float, optional
         Learning rate; give it with `steps` and without `tau`.
     steps : int or array_like of shape T, optional
         Number of gradient steps, whole; ``float("inf")`` is allowed.
+    kernel_size : int, optional
+        Of the patches of data, by default 3.
 
     Returns
     -------
@@ -58,7 +63,7 @@ def linear_cnn_profile(
     >>> linear_cnn_profile([4.0, 1.0, 0.25], tau=float("inf"))
     array([0.5, 1. , 2. ])
     """
-    variance = checked_variance(variance)
+    variance = checked_variance(variance_of(variance, kernel_size))
     if tau is not None and lr is None and steps is None:
         time = _checked_time("tau", tau)
         _refuse_infinite_energy(variance, time)

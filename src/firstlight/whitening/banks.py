@@ -1,13 +1,22 @@
 """Filter banks that a first layer is compared with: the ideal whitening one, and none at all."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank
-from firstlight.patches import PatchBasis
+from firstlight.patches.statistics import basis_of_size
 
 
-def whitening_bank(basis: PatchBasis) -> FilterBank:
+def whitening_bank(
+    basis: Any = None,
+    kernel_size: int | None = None,
+    *,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+) -> FilterBank:
     """The ideal whitening filters of patches, ``w_i = u_i / lambda_i``: the limit of eq. 3 as t goes to infinity.
 
     Their responses to one patch are uncorrelated and of equal variance. Nothing is said of the responses to
@@ -15,7 +24,12 @@ def whitening_bank(basis: PatchBasis) -> FilterBank:
 
     Parameters
     ----------
-    basis : PatchBasis
+    basis : PatchBasis, or whatever else `patch_statistics` takes; optional
+        The components of the patches, or the data whose they are: by default CIFAR-10.
+    kernel_size : int, optional
+        By default that of the basis or the moments; of images 3.
+    mean, std : float or sequence of C floats, optional
+        The normalisation, in 0..1 for uint8 images; by default that of the data.
 
     Returns
     -------
@@ -39,7 +53,10 @@ def whitening_bank(basis: PatchBasis) -> FilterBank:
     >>> basis = fl.PatchMoments(kernel_size=3, channels=3).update(images.images).basis(images.mean, images.std)
     >>> whitening_bank(basis)
     FilterBank(whitening: 27 filters of 3 x 3 x 3)
+    >>> whitening_bank("cifar10", kernel_size=5)
+    FilterBank(whitening: 75 filters of 3 x 5 x 5)
     """
+    basis = basis_of_size(basis, kernel_size, mean, std)
     varies = basis.variance > 0
     if not varies.any():
         raise InputError("no component of the basis has variance; expected patches that are not all zero")

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
 from firstlight.images import ImageSet, ImageStream, recognise
@@ -22,7 +20,7 @@ _DISTANCE = 10  # pixels, as in the paper's Fig. 6
 
 
 def autocorrelation(
-    bank: FilterBank | np.ndarray | None,
+    bank: Any,
     images: Any,
     max_distance: int | None = None,
     *,
@@ -38,7 +36,7 @@ def autocorrelation(
 
     Parameters
     ----------
-    bank : FilterBank, ndarray of shape (K, C, kh, kw), or None
+    bank : FilterBank, ndarray of shape (K, C, kh, kw), whatever else `load_filters` takes, or None
         The filters; None for the pixels themselves.
     images : ImageSet, ndarray, ImageStream, ImageLags, or what else `load_images` or `image_stream` take
         What is not one array is read once, whatever its size. `ImageLags`, or the file that they were saved in, need

@@ -14,8 +14,7 @@ import types
 from collections import Counter, OrderedDict
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from firstlight.errors import SourceError
 from firstlight.filters.formats.torch.pickle_values import Call, Global, Mapping

@@ -10,8 +10,7 @@ import pytest
 import safetensors.numpy
 import safetensors.torch
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.choice.tensors import TensorFile

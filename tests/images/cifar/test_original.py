@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from tests.images.originals import binary_batch, python2_batch, python3_batch
 
 from firstlight.errors import SourceError

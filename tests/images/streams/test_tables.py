@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.images.streams.files import noise, png
 from tests.images.streams.tables import IMAGE, image_table, save_dictionary, save_parquet, save_to_disk
 

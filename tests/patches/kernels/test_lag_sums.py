@@ -6,13 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
 from firstlight.patches import PatchGeometry
-from firstlight.patches.kernels import lag_sums as lags
-from firstlight.patches.kernels import unfolded
+from firstlight.patches.kernels import lag_sums as lags, unfolded
 
 
 def patch_sums(

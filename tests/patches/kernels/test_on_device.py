@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from firstlight.errors import InputError
 from firstlight.patches import PatchGeometry, PatchMoments
-from firstlight.patches.kernels import lag_sums
-from firstlight.patches.kernels import on_device as device
+from firstlight.patches.kernels import lag_sums, on_device as device
 from firstlight.patches.validation import lies_on_cuda, validate_tensor
 
 RNG = np.random.default_rng(0)

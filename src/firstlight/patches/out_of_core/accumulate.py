@@ -111,11 +111,9 @@ def accumulate(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from firstlight.images import shards_of
-    >>> from firstlight.patches.out_of_core.accumulate import accumulate
-    >>> shards = shards_of(np.zeros((5, 3, 8, 8), np.uint8), images_per_shard=2)
-    >>> accumulate(shards, kernel_size=3, progress=False).moments.count
+    >>> import firstlight as fl, numpy as np
+    >>> shards = fl.shards_of(np.zeros((5, 3, 8, 8), np.uint8), images_per_shard=2)
+    >>> fl.accumulate(shards, kernel_size=3, progress=False).moments.count
     180
     """
     kind = SumsKind(PatchGeometry(kernel_size, channels, stride, dilation), max_distance)
