@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.cli.engine_options import LOCAL, EngineOptions
-from firstlight.cli.filters import Sizes
+from firstlight.cli.inspection_options import Sizes
 from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError

@@ -1,38 +1,55 @@
-"""What the command `theory` loads, prints and writes: eq. 3 for the patches of a data set."""
+"""The command `theory`: eq. 3 for the patches of a data set, over time."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated
 
-from firstlight.cli.output import write_csv
-from firstlight.figures.svg import svg, write_figure
-from firstlight.images import load_images
-from firstlight.patches import patch_basis
-from firstlight.report.theory_tables import theory_figure, theory_lines, theory_table
-from firstlight.theory.over_time import formula_over_time
+from cyclopts import Parameter
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from firstlight.cli.folders import DataDir
+from firstlight.cli.output import Json, give_json, result_console, write_csv
+from firstlight.cli.verbosity import USUAL, Verbosity
 
 
-def show_theory(
-    data: str | Path,
-    data_dir: Path | None,
-    kernel_size: int,
-    lr: float,
-    steps: Sequence[float] | None,
-    out: Path | None,
-    console: "Console",
+def theory(
     *,
-    hints: bool = True,
-) -> dict[str, Any]:
-    """Print eq. 3; with `out`, also write `theory.csv`, `.svg` and `.png` there; returns it in JSON's types."""
+    data: str = "cifar10",
+    data_dir: DataDir = None,
+    kernel_size: int = 3,
+    lr: float = 0.01,
+    steps: Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())] = None,
+    out: Path | None = None,
+    json: Json = None,
+    verbosity: Verbosity = USUAL,
+) -> None:
+    """Print and plot eq. 3: the energy profile that a linear CNN learns, after several numbers of steps.
+
+    Parameters
+    ----------
+    data
+        cifar10, cifar100, photos, or an .npy or .npz file of images.
+    kernel_size
+        Side of the patches, in pixels.
+    lr
+        Learning rate of the linear CNN.
+    steps
+        Numbers of gradient steps, such as --steps 1 100 10000 inf. Default: from early to whitened.
+    out
+        Also write the table (CSV) and the figure (SVG, PNG) into this folder.
+    """
+    from firstlight.figures.svg import svg, write_figure
+    from firstlight.images import load_images
+    from firstlight.patches import patch_basis
+    from firstlight.report.theory_tables import theory_figure, theory_lines, theory_table
+    from firstlight.theory.over_time import formula_over_time
+
+    verbosity.apply()
+    console = result_console(json)
     images = load_images(data, data_dir=data_dir)
     found = formula_over_time(patch_basis(images, kernel_size), lr, steps)
     for line in theory_lines(found, images.name):
         console.print(line, markup=False)
     console.print(theory_table(found))
-    if hints:
+    if not verbosity.quiet:
         console.print(
             "τ = lr × steps, on pixels normalised per channel; bars: energy by component, relative to its peak"
         )
@@ -40,6 +57,6 @@ def show_theory(
         write_csv(out / "theory.csv", [found.to_frame()])
         figure = theory_figure(found)
         write_figure(figure, svg(figure), out / "theory")
-        if hints:
+        if not verbosity.quiet:
             console.print(f"Written: {out / 'theory.csv'}, theory.svg, theory.png", soft_wrap=True, markup=False)
-    return {"data": images.name, **found.to_dict()}
+    give_json(json, {"data": images.name, **found.to_dict()})

@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, energy_profile
@@ -13,9 +11,8 @@ from firstlight.profile import EnergyProfile, energy_profile
 
 def is_vector(value: Any) -> bool:
     """Whether these are numbers in a row, and not images, filters or the name of some."""
-    if isinstance(value, np.ndarray):
-        return value.ndim <= 1
-    return isinstance(value, Sequence) and not isinstance(value, str)
+    axes = getattr(value, "ndim", None)  # of arrays, tensors and columns of tables
+    return isinstance(value, Sequence) and not isinstance(value, str) if axes is None else axes <= 1
 
 
 def variance_of(basis: Any, kernel_size: int | None = None) -> Any:

@@ -1,24 +1,16 @@
-"""The commands that show what is stored: the trained `runs` of a folder of results, and the `data` sets."""
+"""The command `runs`: the trained networks in a folder of results."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from firstlight.cli.folders import DEFAULT_OUT, Out
 from firstlight.cli.output import PLAIN, Flag, Json, give_json, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 
-data_app = App(name="data", help="The data sets that firstlight knows, and where they are.")
 runs_app = App(name="runs", help="The trained runs in a folder of results.")
-
-DataDir = Annotated[
-    Path | None,
-    Parameter(help="Folder for data sets, or one that already holds the original CIFAR files [env: FIRSTLIGHT_CACHE]."),
-]
-Out = Annotated[Path, Parameter(help="Folder of results, whose runs/ holds the trained networks.")]
-DEFAULT_OUT = Path("firstlight-out")
 
 
 @runs_app.command(name="list")
@@ -104,42 +96,3 @@ def _store(out: Path) -> Path:
     from firstlight.reproduction.folder import RUNS
 
     return out.expanduser() / RUNS
-
-
-@data_app.command(name="list")
-def list_data(*, data_dir: DataDir = None, json: Json = None, verbosity: Verbosity = USUAL) -> None:
-    """List the data sets, and whether they are there already."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from firstlight.images import data_sets
-
-    verbosity.apply()
-    table = Table()
-    for header in ("name", "what it is", "there?", "where"):
-        table.add_column(header, overflow="fold", no_wrap=header == "name")
-    found = data_sets(data_dir=data_dir)
-    for info in found:
-        table.add_row(
-            info.name,
-            f"{info.description}; {info.size}",
-            "yes" if info.present else "no",
-            escape(str(info.location or "-")),
-        )
-    result_console(json).print(table)
-    give_json(json, [{**asdict(info), "location": info.location and str(info.location)} for info in found])
-
-
-@data_app.command
-def fetch(name: str, *, data_dir: DataDir = None, verbosity: Verbosity = USUAL) -> None:
-    """Download a data set, check it, and print the folder that it is in.
-
-    Parameters
-    ----------
-    name
-        cifar10, cifar100 or photos.
-    """
-    from firstlight.images import fetch as run
-
-    verbosity.apply()
-    print(run(name, data_dir=data_dir))

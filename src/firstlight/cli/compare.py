@@ -1,0 +1,58 @@
+"""The command `compare`: how alike the first layers of networks are."""
+
+from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, told_failures
+from firstlight.cli.output import Json, Output, give_json, result_console
+from firstlight.cli.verbosity import USUAL, Verbosity
+from firstlight.errors import InputError
+from firstlight.utils.whole_files import write_text
+
+
+def compare(
+    *sources: str,
+    options: InspectionOptions = DEFAULTS,
+    json: Json = None,
+    csv: Output = None,
+    html: Output = None,
+    verbosity: Verbosity = USUAL,
+) -> int:
+    """Say how alike the first layers of several networks are: the correlation of their energy profiles, pair by pair.
+
+    Kernels of different size are compared at matching spatial frequency.
+
+    Parameters
+    ----------
+    sources
+        Two or more, as for inspect.
+    csv
+        Write the matrix into this file.
+    html
+        Write a page with a heat map and all profiles on one axis into this file.
+    """
+    from firstlight.filters.bank import FilterBank
+    from firstlight.inspection.comparison import compare as run
+    from firstlight.inspection.inspect_banks import load_banks
+    from firstlight.inspection.inspection import Failure
+    from firstlight.patches.statistics import patch_statistics
+    from firstlight.report.filter_pages import comparison_page
+    from firstlight.report.filter_tables import comparison_parts
+
+    if len(sources) < 2:
+        raise InputError(f"compare was given {len(sources)} source; expected at least 2")
+    verbosity.apply()
+    loaded = load_banks(sources, options.layer, options.fold_batch_norm)
+    failures = [one for one in loaded if isinstance(one, Failure)]
+    banks = [one for one in loaded if isinstance(one, FilterBank)]
+    if len(banks) < 2:
+        return told_failures(failures)
+    channels = 1 if banks[0].ungrouped().weight.shape[1] == 1 else 3
+    statistics = patch_statistics(options.data, options.data_dir, channels=channels, **options.image_options())
+    found = run(banks, statistics, mean=options.mean, std=options.std)
+    console = result_console(json)
+    for part in comparison_parts(found):
+        console.print(part)
+    give_json(json, {"data": statistics.data, **found.to_dict()})
+    if csv is not None:
+        write_text(csv, found.to_frame().to_csv(index_label="source", lineterminator="\n"))
+    if html is not None:
+        write_text(html, comparison_page(found, command_line()))
+    return told_failures(failures)

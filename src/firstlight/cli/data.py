@@ -1,0 +1,50 @@
+"""The command `data`: the data sets that there are, and fetching them."""
+
+from dataclasses import asdict
+
+from cyclopts import App
+
+from firstlight.cli.folders import DataDir
+from firstlight.cli.output import Json, give_json, result_console
+from firstlight.cli.verbosity import USUAL, Verbosity
+
+data_app = App(name="data", help="The data sets that firstlight knows, and where they are.")
+
+
+@data_app.command(name="list")
+def list_data(*, data_dir: DataDir = None, json: Json = None, verbosity: Verbosity = USUAL) -> None:
+    """List the data sets, and whether they are there already."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from firstlight.images import data_sets
+
+    verbosity.apply()
+    table = Table()
+    for header in ("name", "what it is", "there?", "where"):
+        table.add_column(header, overflow="fold", no_wrap=header == "name")
+    found = data_sets(data_dir=data_dir)
+    for info in found:
+        table.add_row(
+            info.name,
+            f"{info.description}; {info.size}",
+            "yes" if info.present else "no",
+            escape(str(info.location or "-")),
+        )
+    result_console(json).print(table)
+    give_json(json, [{**asdict(info), "location": info.location and str(info.location)} for info in found])
+
+
+@data_app.command
+def fetch(name: str, *, data_dir: DataDir = None, verbosity: Verbosity = USUAL) -> None:
+    """Download a data set, check it, and print the folder that it is in.
+
+    Parameters
+    ----------
+    name
+        cifar10, cifar100 or photos.
+    """
+    from firstlight.images import fetch as run
+
+    verbosity.apply()
+    print(run(name, data_dir=data_dir))

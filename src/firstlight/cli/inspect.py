@@ -1,0 +1,70 @@
+"""The command `inspect`: what the first layers of networks have learnt."""
+
+from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, told_failures
+from firstlight.cli.output import Json, Output, give_json, hint, result_console, write_csv
+from firstlight.cli.verbosity import USUAL, Verbosity
+from firstlight.errors import InputError
+from firstlight.utils.whole_files import write_text
+
+
+def inspect(
+    *sources: str,
+    options: InspectionOptions = DEFAULTS,
+    initial: str | None = None,
+    json: Json = None,
+    csv: Output = None,
+    html: Output = None,
+    verbosity: Verbosity = USUAL,
+) -> int:
+    """Say what the first layers of trained networks have learnt.
+
+    Only the weights of the first layer are read, and nothing in a file is run. The exit code is 2 where a source could
+    not be inspected; the others are shown all the same.
+
+    Parameters
+    ----------
+    sources
+        Files of PyTorch (.pt .pth .th .bin .ckpt, TorchScript, .pt2), .safetensors, .onnx, Keras (.keras .h5), .npy,
+        .npz; hf:OWNER/NAME, https://...; timm:NAME, torchvision:NAME, module:PACKAGE.MODULE:FACTORY.
+    initial
+        The same network at initialisation: the profile is then that of the change.
+    csv
+        Write a row a source and component into this file.
+    html
+        Write a page with the profiles and the filters into this file.
+    """
+    from firstlight.filters import load_filters
+    from firstlight.inspection.inspect_banks import inspect_all, load_banks
+    from firstlight.inspection.inspection import Failure, Inspection
+    from firstlight.report.filter_pages import inspections_page
+    from firstlight.report.filter_tables import inspection_table
+
+    if not sources:
+        raise InputError("inspect was given no source; expected a file of weights, or several")
+    verbosity.apply()
+    start = None if initial is None else load_filters(initial, options.layer)
+    if start is not None and options.fold_batch_norm:
+        start = start.folded()
+    found = inspect_all(
+        load_banks(sources, options.layer, options.fold_batch_norm),
+        options.data,
+        mean=options.mean,
+        std=options.std,
+        initial=start,
+        data_dir=options.data_dir,
+        **options.image_options(),
+    )
+    good = [one for one in found if isinstance(one, Inspection)]
+    failures = [one for one in found if isinstance(one, Failure)]
+    if good:
+        console = result_console(json)
+        for one in good:
+            console.print(inspection_table(one))
+        about = "tau = lr × steps of a linear CNN on pixels normalised as the patches were; filters are counted from 0"
+        hint(console, about, verbosity.quiet)
+        give_json(json, [one.to_dict() for one in found])
+        if csv is not None:
+            write_csv(csv, [one.to_frame() for one in good])
+        if html is not None:
+            write_text(html, inspections_page(good, failures, command_line()))
+    return told_failures(failures)
