@@ -6,7 +6,7 @@ Read first: `recognise.py`.
 from firstlight.images.cache import cache_dir
 from firstlight.images.facts import SetFacts
 from firstlight.images.imageset import ImageSet
-from firstlight.images.kinds.data import Data
+from firstlight.images.kinds.kind import Data
 from firstlight.images.named_sets import DataSetInfo, data_sets, fetch
 from firstlight.images.reading import image_stream, load_images, shards_of
 from firstlight.images.recognise import recognise

@@ -112,7 +112,7 @@ class ImageSet:
     @property
     def unit(self) -> int:
         """What pixels are divided by before mean and std apply: 255 for uint8, 1 for floats."""
-        return pixel_unit(self.images.dtype)
+        return 255 if self.images.dtype == np.uint8 else 1
 
     def normalised(self, part: slice = slice(None)) -> np.ndarray:
         """Pixels as a network sees them, ``(x / unit - mean) / std`` channel by channel.
@@ -149,11 +149,6 @@ class ImageSet:
             raise InputError(f"count is {count}, expected 1 to {len(self)}, the images in {self.name} {self.split}")
         labels = None if self.labels is None else self.labels[:count]
         return replace(self, images=self.images[:count], labels=labels)
-
-
-def pixel_unit(dtype: "np.dtype | str | None") -> int:
-    """The pixel value that counts as 1: 255 for uint8, 1 for floats, whose range is their own."""
-    return 255 if np.dtype(dtype) == np.uint8 else 1
 
 
 def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -10,23 +10,23 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.images.imageset import ImageSet
-from firstlight.images.kinds.data import Data
 from firstlight.images.kinds.files import EncodedFiles
+from firstlight.images.kinds.kind import Data
 from firstlight.images.kinds.objects import GivenShards, GivenStream, Objects
 from firstlight.images.kinds.one_array import ArrayFile, GivenArray, GivenSet, NamedSet
 from firstlight.images.named_sets import NAMES, unknown_name
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.decode import SUFFIXES
-from firstlight.images.streams.folder import ImageFiles, files_below
-from firstlight.images.streams.stream import ImageStream
-from firstlight.images.streams.tables import (
+from firstlight.images.streams.image_files import ImageFiles, files_below
+from firstlight.images.streams.image_tables import (
     TABLE_SUFFIXES,
     is_saved_dataset,
     one_table,
     parquet_folder,
     saved_dataset,
 )
+from firstlight.images.streams.stream import ImageStream
 from firstlight.images.streams.tars import TAR_ENDS, TarFiles, is_tar, tar_folder
 from firstlight.utils.text import printable
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight.errors import InputError
-from firstlight.images.kinds.data import Data
+from firstlight.images.kinds.kind import Data
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.encoded import EncodedImages
+from firstlight.images.streams.image_tables import ImageTable
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stream import Images
-from firstlight.images.streams.tables import ImageTable
 from firstlight.utils.text import printable
 
 

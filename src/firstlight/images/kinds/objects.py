@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight.errors import InputError
-from firstlight.images.kinds.data import Data
+from firstlight.images.kinds.kind import Data
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.memory import PythonImages

@@ -11,7 +11,7 @@ from firstlight.errors import InputError
 from firstlight.images.array_files import read_array_file
 from firstlight.images.arrays import Part, build_image_set, check_images
 from firstlight.images.imageset import ImageSet
-from firstlight.images.kinds.data import Data
+from firstlight.images.kinds.kind import Data
 from firstlight.images.named_sets import load_named
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard

@@ -10,10 +10,10 @@ import numpy as np
 from firstlight.images.array_files import read_npy
 from firstlight.images.arrays import check_images
 from firstlight.images.streams.encoded import Encoded, EncodedImages, Within
+from firstlight.images.streams.image_tables import ImageTable
 from firstlight.images.streams.memory import ArrayImages
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stream import Images
-from firstlight.images.streams.tables import ImageTable
 from firstlight.images.streams.tars import TarImages
 from firstlight.utils.text import printable
 

@@ -22,11 +22,11 @@ from firstlight.images.shards.contents import (
 )
 from firstlight.images.shards.shard import FileStamp, Shard
 from firstlight.images.streams.decode import SUFFIXES, decoders
-from firstlight.images.streams.folder import ImageFiles, files_below
+from firstlight.images.streams.image_files import ImageFiles, files_below
+from firstlight.images.streams.image_tables import ImageTable
 from firstlight.images.streams.memory import ArrayImages
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stacks import pieces
-from firstlight.images.streams.tables import ImageTable
 from firstlight.images.streams.tars import TarFiles
 from firstlight.utils.text import printable
 
@@ -99,12 +99,13 @@ class Cut:
         path, decoded_by = files.path.absolute(), decoders()
         root = path if path.is_dir() else path.parent
         entries = [FileEntry(*entry) for entry in (files_below(root, SUFFIXES) if path.is_dir() else [(path.name, "")])]
+        stamps = [FileStamp.of(os.path.join(root, entry.name)) for entry in entries]
         for start, stop in self._ranges(len(entries)):
             chunk = tuple(entries[start:stop])
-            stamps = [FileStamp.of(os.path.join(root, entry.name)) for entry in chunk if not entry.problem]
+            known = [stamp for entry, stamp in zip(chunk, stamps[start:stop], strict=True) if not entry.problem]
             name = f"{files.name}[{start}:{stop}]" if len(entries) > 1 else files.name
             known_by = [*(entry.name for entry in chunk if entry.problem), decoded_by]
-            yield self._shard(name, len(chunk), None, ImageFileChunk(name, root, chunk), known_by, stamps, root)
+            yield self._shard(name, len(chunk), None, ImageFileChunk(name, root, chunk), known_by, known, root)
 
     def _shard(
         self,

@@ -12,7 +12,7 @@ from tests.images.streams.tables import IMAGE, image_table, save_dictionary, sav
 from firstlight.errors import FirstlightError, InputError, SourceError
 from firstlight.images import image_stream
 from firstlight.images.streams.encoded import Encoded
-from firstlight.images.streams.tables import ImageTable
+from firstlight.images.streams.image_tables import ImageTable
 
 PIXELS = [noise(6 + index % 2, 5, 3) + np.uint8(index) for index in range(10)]
 CELLS = [png(pixels, 2) for pixels in PIXELS]

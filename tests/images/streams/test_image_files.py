@@ -7,7 +7,7 @@ import pytest
 from tests.images.streams.files import write
 
 from firstlight.images.streams.encoded import Encoded
-from firstlight.images.streams.folder import ImageFiles, files_below
+from firstlight.images.streams.image_files import ImageFiles, files_below
 from firstlight.images.streams.resize import Undecodable
 
 
