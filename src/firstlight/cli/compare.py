@@ -33,7 +33,6 @@ def compare(
     from firstlight.inspection.inspect_banks import load_banks
     from firstlight.inspection.inspection import Failure
     from firstlight.patches.statistics import patch_statistics
-    from firstlight.report.filter_pages import comparison_page
     from firstlight.report.filter_tables import comparison_parts
 
     if len(sources) < 2:
@@ -54,5 +53,7 @@ def compare(
     if csv is not None:
         write_text(csv, found.to_frame().to_csv(index_label="source", lineterminator="\n"))
     if html is not None:
+        from firstlight.report.filter_pages import comparison_page
+
         write_text(html, comparison_page(found, command_line()))
     return told_failures(failures)

@@ -36,7 +36,6 @@ def inspect(
     from firstlight.filters import load_filters
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
     from firstlight.inspection.inspection import Failure, Inspection
-    from firstlight.report.filter_pages import inspections_page
     from firstlight.report.filter_tables import inspection_table
 
     if not sources:
@@ -66,5 +65,7 @@ def inspect(
         if csv is not None:
             write_csv(csv, [one.to_frame() for one in good])
         if html is not None:
+            from firstlight.report.filter_pages import inspections_page
+
             write_text(html, inspections_page(good, failures, command_line()))
     return told_failures(failures)
