@@ -1,5 +1,6 @@
 """The one line that a reader ends in when a file is not what it should be."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,13 +11,17 @@ from firstlight.utils.text import first_line
 
 @contextmanager
 def named(source: str) -> Iterator[None]:
-    """Put a name before the message of any SourceError that passes and does not begin with it."""
+    """Say of what an error is that passes: put the name before its message, unless it has the name in it.
+
+    Of SourceErrors the kind is not kept: a file missing among several is not the one that was asked for.
+    """
     try:
         yield
-    except SourceError as error:
-        if str(error).startswith((f"{source}:", f"{source} ")):
+    except FirstlightError as error:
+        if re.search(rf"(?<!\S){re.escape(source)}(?=[\s:;,]|$)", str(error)):
             raise
-        raise SourceError(f"{source}: {error}") from None
+        kind = SourceError if isinstance(error, SourceError) else type(error)
+        raise kind(f"{source}: {error}") from None
 
 
 @contextmanager
