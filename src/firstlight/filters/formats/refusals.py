@@ -11,16 +11,19 @@ from firstlight.utils.text import first_line
 
 @contextmanager
 def named(source: str) -> Iterator[None]:
-    """Say of what an error is that passes: put the name before its message, unless it has the name in it.
+    """Say of what an error is that passes: put the name before its message, unless that begins with it.
 
-    Of SourceErrors the kind is not kept: a file missing among several is not the one that was asked for.
+    An InputError, on what was asked for, may have it anywhere: "layer is 'x', which a.pth does not have". Of a
+    SourceError the kind is not kept: a file missing among several is not the one that was asked for.
     """
     try:
         yield
     except FirstlightError as error:
-        if re.search(rf"(?<!\S){re.escape(source)}(?=[\s:;,]|$)", str(error)):
+        of_file = isinstance(error, SourceError)
+        look = re.match if of_file else re.search
+        if look(rf"(?<!\S){re.escape(source)}(?=[\s:;,]|$)", str(error)):
             raise
-        kind = SourceError if isinstance(error, SourceError) else type(error)
+        kind = SourceError if of_file else type(error)
         raise kind(f"{source}: {error}") from None
 
 
