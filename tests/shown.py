@@ -33,8 +33,7 @@ def picture_differences(made: str, shown: str) -> list[Difference]:
     pairs = zip_longest(*(_PIXELS.findall(picture) for picture in (made, shown)), fillvalue="")
     if not all(_same_pixels(ours, theirs) for ours, theirs in pairs):
         return [("pixels", "other pixels")]
-    ours, theirs = (_PIXELS.sub("", _names_in_order(picture)) for picture in (made, shown))
-    return _differences(ours, theirs, lambda *_: SEEN)
+    return _differences(_comparable(made), _comparable(shown), lambda *_: SEEN)
 
 
 def _differences(made: str, shown: str, tolerance: Callable[[str, str], float]) -> list[Difference]:
@@ -58,9 +57,10 @@ def _last_digit(number: str) -> float:
     return 10.0 ** (int(exponent or 0) - decimals) if decimals or exponent else 0.0
 
 
-def _names_in_order(picture: str) -> str:
+def _comparable(picture: str) -> str:
+    """A picture without its pixels, whose shapes are named in their order."""
     order: dict[str, str] = {}
-    return _NAME.sub(lambda match: order.setdefault(match[0], f"{match[1]}{len(order)}"), picture)
+    return _NAME.sub(lambda match: order.setdefault(match[0], f"{match[1]}{len(order)}"), _PIXELS.sub("", picture))
 
 
 def _same_pixels(ours: str, theirs: str) -> bool:

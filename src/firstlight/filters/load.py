@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.networks.in_memory import as_array, is_array, read_state_dict
@@ -63,9 +61,10 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
     if isinstance(source, FilterBank | list | tuple) or is_array(source):
         if layer is not None:
             raise InputError(f"layer is {layer!r}, but the source is already a filter bank; expected layer=None")
-        if is_array(source):
-            return FilterBank(as_array(source, "the tensor"))
-        return source if isinstance(source, FilterBank) else FilterBank(np.asarray(source))
+        if isinstance(source, FilterBank):
+            return source
+        weight: Any = as_array(source, "the tensor") if is_array(source) else source
+        return FilterBank(weight)
     if isinstance(source, str | Path):
         return _told(_load_named(source, layer, example))
     torch = sys.modules.get("torch")  # a network can only be here if torch was imported

@@ -65,7 +65,7 @@ def test_the_first_convolution_of_any_graph_has_a_way_from_the_input(layers: lis
         *(node(f"n{n}", kind, *(f"n{one}" for one in feeding)) for n, (kind, feeding) in enumerate(layers)),
         inputs="n0",
     )
-    graph = KerasGraph(model, "net.keras")
+    graph = KerasGraph(model)
 
     def reachable(index: int, seen: frozenset[int]) -> bool:
         """Whether the input comes here through layers that pass it on, going backwards by definition."""

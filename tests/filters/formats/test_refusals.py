@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from firstlight.errors import InputError, SourceError
+from firstlight.errors import InputError, NonFiniteWeights, SourceError
 from firstlight.filters.formats.refusals import named, readable, refusing
 from firstlight.utils.damage import DAMAGE
 
@@ -15,8 +15,10 @@ def test_named_adds_to_what_the_source_is_blamed_for():
         raise SourceError("is empty")
     with pytest.raises(SourceError, match=r"^a.pth is empty$"), named("a.pth"):
         raise SourceError("a.pth is empty")
-    with pytest.raises(InputError, match=r"^layer$"), named("a"):
-        raise InputError("layer")
+    with pytest.raises(InputError, match=r"^layer is 'x', which a.pth does not have$"), named("a.pth"):
+        raise InputError("layer is 'x', which a.pth does not have")
+    with pytest.raises(NonFiniteWeights, match=r"^a: layer$"), named("a"):
+        raise NonFiniteWeights("layer")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in DAMAGE if kind is not OSError])
@@ -35,7 +37,7 @@ def test_what_the_system_says_and_our_own_errors_pass():
         refusing("a program"),
     ):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-    with pytest.raises(InputError, match=r"^layer$"), named("a.pt2"), refusing("a program"):
+    with pytest.raises(InputError, match=r"^a.pt2: layer$"), named("a.pt2"), refusing("a program"):
         raise InputError("layer")
     with pytest.raises(ZeroDivisionError, match="x"), named("a"):
         raise ZeroDivisionError("x")

@@ -44,7 +44,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
 
 
-def read_member(archive: zipfile.ZipFile, name: str, source: str, span: tuple[int, int] | None = None) -> bytes:
+def read_member(archive: zipfile.ZipFile, name: str, span: tuple[int, int] | None = None) -> bytes:
     """A member of at most LARGEST_JSON bytes, or its bytes from `span[0]` to `span[1]`; it never unfolds to more.
 
     Parameters
@@ -52,8 +52,6 @@ def read_member(archive: zipfile.ZipFile, name: str, source: str, span: tuple[in
     archive : ZipFile
     name : str
         Of the member, looked up as it is.
-    source : str
-        What messages call the archive.
     span : tuple of two int, optional
         First byte, and the one behind the last.
 
@@ -63,22 +61,20 @@ def read_member(archive: zipfile.ZipFile, name: str, source: str, span: tuple[in
         It is missing, too large, compressed in an unusual way, or shorter than declared.
     """
     if name not in archive.NameToInfo:
-        raise SourceError(f"{source}: has no member {name!r}; expected one: the file is incomplete")
+        raise SourceError(f"has no member {name!r}; expected one: the file is incomplete")
     info = archive.getinfo(name)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unfold without a limit
-        raise SourceError(
-            f"{source}: {name} is compressed by method {info.compress_type}; expected it stored or deflated"
-        )
+        raise SourceError(f"{name} is compressed by method {info.compress_type}; expected it stored or deflated")
     start, stop = span or (0, info.file_size)
     if span is None and stop > LARGEST_JSON:
-        raise SourceError(f"{source}: {name} declares {stop:,} bytes; expected at most {LARGEST_JSON:,}")
+        raise SourceError(f"{name} declares {stop:,} bytes; expected at most {LARGEST_JSON:,}")
     if stop > info.file_size:
-        raise SourceError(f"{source}: {name} holds {info.file_size:,} bytes; expected at least {stop:,}: it is cut off")
+        raise SourceError(f"{name} holds {info.file_size:,} bytes; expected at least {stop:,}: it is cut off")
     with archive.open(info) as file:
         file.seek(start)
         data = file.read(stop - start)
     if len(data) != stop - start:
-        raise SourceError(f"{source}: {name} ends after {start + len(data):,} bytes; expected {stop:,}: it is cut off")
+        raise SourceError(f"{name} ends after {start + len(data):,} bytes; expected {stop:,}: it is cut off")
     return data
 
 

@@ -6,11 +6,12 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from firstlight.errors import FirstlightError, SourceError
+from firstlight.errors import SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.choice.first_layer import bank_of
 from firstlight.filters.choice.tensors import TensorFile
 from firstlight.filters.formats.archives import open_archive
+from firstlight.filters.formats.refusals import named
 from firstlight.filters.formats.safetensors.run_records import RECORDS, one_record
 from firstlight.utils.text import listed
 
@@ -45,23 +46,20 @@ def filters_from_file(path: Path, source: str, layer: str | None = None) -> Filt
         The file cannot be read, or holds no first layer.
     """
     try:
-        if path.is_dir():
-            path = _in_folder(path, source)
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise SourceError(f"{source} is neither a file nor a folder; expected {_FORMATS}")
-        with path.open("rb") as file:
-            start = file.read(512)
-        logger.debug("reads %s, whose first bytes are %r", path, start[:8])
-        return _reader(path, source, start)(layer)
+        with named(source):
+            if path.is_dir():
+                path = _in_folder(path, source)
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise SourceError(f"{source} is neither a file nor a folder; expected {_FORMATS}")
+            with path.open("rb") as file:
+                start = file.read(512)
+            logger.debug("reads %s, whose first bytes are %r", path, start[:8])
+            return _reader(path, source, start)(layer)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links, before Python 3.13
         reason = getattr(error, "strerror", None) or error
         raise SourceError(f"{source} cannot be read ({reason}); expected {_FORMATS}") from None
     except MemoryError:
         raise SourceError(f"{source} needs more memory than there is: it is damaged, or not weights") from None
-    except FirstlightError as error:
-        if source in str(error):
-            raise
-        raise type(error)(f"{source}: {error}") from None
 
 
 def _reader(path: Path, source: str, start: bytes) -> Callable[[str | None], FilterBank]:

@@ -1,5 +1,6 @@
 """The one line that a reader ends in when a file is not what it should be."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,13 +11,20 @@ from firstlight.utils.text import first_line
 
 @contextmanager
 def named(source: str) -> Iterator[None]:
-    """Put a name before the message of any SourceError that passes and does not begin with it."""
+    """Say of what an error is that passes: put the name before its message, unless that begins with it.
+
+    An InputError, on what was asked for, may have it anywhere: "layer is 'x', which a.pth does not have". Of a
+    SourceError the kind is not kept: a file missing among several is not the one that was asked for.
+    """
     try:
         yield
-    except SourceError as error:
-        if str(error).startswith((f"{source}:", f"{source} ")):
+    except FirstlightError as error:
+        of_file = isinstance(error, SourceError)
+        look = re.match if of_file else re.search
+        if look(rf"(?<!\S){re.escape(source)}(?=[\s:;,]|$)", str(error)):
             raise
-        raise SourceError(f"{source}: {error}") from None
+        kind = SourceError if of_file else type(error)
+        raise kind(f"{source}: {error}") from None
 
 
 @contextmanager

@@ -60,8 +60,9 @@ def read_remote(source: str) -> TensorFile:
     except SourceError as error:
         raise InputError(f"{error} (an address of the web is https://HOST/PATH)") from None
     _check_kind(shown)
+    web = Web(Deadline(_SECONDS))
     with named(shown):
-        return _read(Web(Deadline(_SECONDS)), source, shown, lambda name: urljoin(source, quote(name)))
+        return _read(web, source, shown, lambda name: urljoin(source, quote(name)))
 
 
 def _read_hub(source: str) -> TensorFile:
@@ -76,8 +77,8 @@ def _read_hub(source: str) -> TensorFile:
     def address(file: str) -> str:
         return folder + quote(file)
 
+    web = Web(Deadline(_SECONDS), endpoint, _token())
     with named(source):
-        web = Web(Deadline(_SECONDS), endpoint, _token())
         if file is not None:
             parent = file.rpartition("/")[0]
             return _read(web, address(file), source, lambda name: address(f"{parent}/{name}" if parent else name))

@@ -33,8 +33,6 @@ class ExportedArchive:
     Parameters
     ----------
     archive : ZipFile
-    source : str
-        What messages call it.
 
     Attributes
     ----------
@@ -47,8 +45,8 @@ class ExportedArchive:
         It is of torch 2.8 or older, which pickled the weights, holds compiled code only, or a member is missing.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, source: str) -> None:
-        self.archive, self.source = archive, source
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
         self.root, model = self._model()
         self.graph_module: dict[str, Any] = self._json(f"models/{model}.json")["graph_module"]
         self.payloads: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -79,22 +77,20 @@ class ExportedArchive:
         strides = [whole(stride["as_int"]) for stride in meta["strides"]]
         offset = whole(meta["storage_offset"]["as_int"])
         if meta["layout"] != _STRIDED:
-            raise SourceError(f"{self.source}: {name} is sparse; expected a dense tensor")
+            raise SourceError(f"{name} is sparse; expected a dense tensor")
         if math.prod(shape) > LARGEST or len(shape) != len(strides):
             raise SourceError(
-                f"{self.source}: {name} declares the shape {shape[:_SHOWN]}; expected at most {LARGEST:,} numbers: no "
+                f"{name} declares the shape {shape[:_SHOWN]}; expected at most {LARGEST:,} numbers: no "
                 "first layer is so large"
             )
         length = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) + 1 if all(shape) else 0
         try:
             size = item_size(dtype)
         except SourceError as error:
-            raise SourceError(f"{self.source}: {name}: {error}") from None
+            raise SourceError(f"{name}: {error}") from None
         if length > LARGEST or (offset + length) * size > _FARTHEST:
-            raise SourceError(
-                f"{self.source}: {name} lies spread over {length:,} numbers behind {offset:,}; expected it in one piece"
-            )
-        raw = read_member(self.archive, member, self.source, (offset * size, (offset + length) * size))
+            raise SourceError(f"{name} lies spread over {length:,} numbers behind {offset:,}; expected it in one piece")
+        raw = read_member(self.archive, member, (offset * size, (offset + length) * size))
         flat = to_float64(raw, dtype, (length,))
         return np.lib.stride_tricks.as_strided(flat, shape, [stride * flat.itemsize for stride in strides]).copy()
 
@@ -103,7 +99,7 @@ class ExportedArchive:
         names = self.archive.namelist()
         if "serialized_exported_program.json" in names:
             raise SourceError(
-                f"{self.source}: was exported by torch 2.7 or older, which pickled the weights; expected a newer "
+                "was exported by torch 2.7 or older, which pickled the weights; expected a newer "
                 "archive: load it with that torch and export it again with a newer torch"
             )
         root = next((name[: -len("archive_format")] for name in names if name.endswith("archive_format")), "")
@@ -111,31 +107,29 @@ class ExportedArchive:
             name[len(root) + 7 : -5] for name in names if name.startswith(f"{root}models/") and name.endswith(".json")
         ]
         if not models:
-            raise SourceError(f"{self.source}: holds no exported graph, only compiled code; expected models/model.json")
+            raise SourceError("holds no exported graph, only compiled code; expected models/model.json")
         if "model" not in models and len(models) > 1:
-            raise SourceError(
-                f"{self.source}: holds the programs {listed(models, separator=', ')}; expected one program a file"
-            )
+            raise SourceError(f"holds the programs {listed(models, separator=', ')}; expected one program a file")
         model = "model" if "model" in models else models[0]
         if f"{root}data/weights/{model}.pt" in names:
             raise SourceError(
-                f"{self.source}: {root}data/weights/{model}.pt holds the weights pickled, as torch 2.8 wrote them; "
+                f"{root}data/weights/{model}.pt holds the weights pickled, as torch 2.8 wrote them; "
                 "expected raw weights: load it with that torch and export it again with a newer torch"
             )
-        if f"{root}byteorder" in names and read_member(self.archive, f"{root}byteorder", self.source) != b"little":
-            raise SourceError(f"{self.source}: was written on a big-endian machine; expected little-endian weights")
+        if f"{root}byteorder" in names and read_member(self.archive, f"{root}byteorder") != b"little":
+            raise SourceError("was written on a big-endian machine; expected little-endian weights")
         return root, model
 
     def _json(self, name: str) -> Any:
-        return json.loads(read_member(self.archive, self.root + name, self.source))
+        return json.loads(read_member(self.archive, self.root + name))
 
     def _meta(self, name: str) -> tuple[str, dict[str, Any]]:
         if name not in self.payloads:
-            raise SourceError(f"{self.source}: its graph uses {name}, which it does not hold; expected the weight")
+            raise SourceError(f"its graph uses {name}, which it does not hold; expected the weight")
         folder, payload = self.payloads[name]
         if payload["use_pickle"] or payload["tensor_meta"] is None:
             raise SourceError(
-                f"{self.source}: {name} is of a tensor class of its own and stored as a pickle, which can run code "
+                f"{name} is of a tensor class of its own and stored as a pickle, which can run code "
                 "when read; expected a plain tensor: save the network's state as safetensors instead"
             )
         return f"{self.root}{folder}/{payload['path_name']}", payload["tensor_meta"]

@@ -46,8 +46,6 @@ class ExportedGraph:
     ----------
     graph_module : dict
         The graph and its signature, out of the archive's JSON.
-    source : str
-        What messages call it.
 
     Attributes
     ----------
@@ -57,8 +55,7 @@ class ExportedGraph:
         The operation that made each value.
     """
 
-    def __init__(self, graph_module: dict[str, Any], source: str) -> None:
-        self.source = source
+    def __init__(self, graph_module: dict[str, Any]) -> None:
         self.nodes: list[Node] = []
         self._weights: dict[str, str] = {}  # value -> full name of the parameter, buffer or constant
         inputs: list[str] = []
@@ -82,7 +79,7 @@ class ExportedGraph:
     def _flatten(self, graph: dict[str, Any], known: dict[str, str], prefix: str, depth: int) -> None:
         """Append the operations of a graph; `known` renames its values, `prefix` makes its own ones unique."""
         if depth > _DEEPEST:
-            raise SourceError(f"{self.source}: its graphs are nested more than {_DEEPEST} deep; expected a few")
+            raise SourceError(f"its graphs are nested more than {_DEEPEST} deep; expected a few")
         for number, node in enumerate(graph["nodes"]):
             tensors, operands, settings, subgraphs, first = {}, [], {}, [], 0
             for argument in node["inputs"]:

@@ -50,7 +50,7 @@ def read_exported(path: Path, source: str, layer: str | None = None) -> FilterBa
         `layer` names no convolution.
     """
     with named(source), refusing("a program as torch.export.save writes it"), open_archive(path) as archive:
-        program = _Program(ExportedArchive(archive, source), source)
+        program = _Program(ExportedArchive(archive), source)
         chosen, others = program.first() if layer is None else (program.named(layer), [])
         bank = program.bank(chosen)
         return replace(bank, alternatives=tuple(program.label(node) for node in others))
@@ -61,22 +61,22 @@ class _Program:
 
     def __init__(self, tensors: ExportedArchive, source: str) -> None:
         self.tensors, self.source = tensors, source
-        self.graph = ExportedGraph(tensors.graph_module, source)
+        self.graph = ExportedGraph(tensors.graph_module)
 
     def first(self) -> tuple[Node, list[Node]]:
         """The first two-dimensional convolution on the input, and the others on it."""
         if on_input := self.graph.convolutions_on_input():
             if problem := self._unusable(on_input[0]):
-                raise SourceError(f"{self.source}: {problem}; {self._candidates()}")
+                raise SourceError(f"{problem}; {self._candidates()}")
             return on_input[0], [node for node in on_input[1:] if not self._unusable(node)]
         if product := self.graph.product_on_input():
             name = next(filter(None, map(self.graph.weight, product.operands)), "")
             raise SourceError(
-                f"{self.source}: its first layer, {name or 'without a name'}, is a linear one ({product.operation}), "
+                f"its first layer, {name or 'without a name'}, is a linear one ({product.operation}), "
                 "as of pixels or flattened patches, whose order of pixels is not known; expected a two-dimensional "
                 f"convolution; {self._candidates()}"
             )
-        raise SourceError(f"{self.source}: applies no convolution to its input; {self._candidates()}")
+        raise SourceError(f"applies no convolution to its input; {self._candidates()}")
 
     def named(self, layer: str) -> Node:
         """The convolution whose weight has this name, with or without ".weight"."""
@@ -84,9 +84,9 @@ class _Program:
         for node in self.graph.nodes:
             if node.convolves and self._weight(node) in wanted:
                 if problem := self._unusable(node):
-                    raise InputError(f"{self.source}: layer is {layer!r}: {problem}; {self._candidates()}")
+                    raise InputError(f"layer is {layer!r}: {problem}; {self._candidates()}")
                 return node
-        raise InputError(f"{self.source}: layer is {layer!r}, which is no convolution of it; {self._candidates()}")
+        raise InputError(f"layer is {layer!r}, which is no convolution of it; {self._candidates()}")
 
     def _weight(self, node: Node, operand: str = "weight") -> str:
         """Full name of the stored tensor that an operation takes as its weight, or nothing."""
@@ -169,7 +169,7 @@ class _Program:
             axes = [1] * weight.ndim
             axes[whole(maker.settings.get("axis", 0))] = -1
             if scale.size not in (1, weight.shape[axes.index(-1)]) or zero.size != scale.size:
-                raise SourceError(f"{self.source}: {name} has {scale.size} scales for the shape {weight.shape}")
+                raise SourceError(f"{name} has {scale.size} scales for the shape {weight.shape}")
             scale, zero = scale.reshape(axes), zero.reshape(axes)
         return (weight - zero) * scale, f"quantized {dtype}"
 

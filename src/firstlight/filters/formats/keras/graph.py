@@ -17,8 +17,7 @@ _INPUT, _CONVOLVED, _OTHER = 1, 2, 4
 class KerasGraph:
     """All layers of a model and of the models in it, and which feeds which."""
 
-    def __init__(self, model: dict[str, Any], source: str) -> None:
-        self.source = source
+    def __init__(self, model: dict[str, Any]) -> None:
         self.layers: list[KerasLayer] = []
         self.edges = 0
         entries, _ = self._expand(model, "", "", "", 0)
@@ -40,7 +39,7 @@ class KerasGraph:
     def _expand(self, model: Any, path: str, place: str, top: str, depth: int) -> tuple[set[int], set[int]]:
         """Append a model's layers; returns those that take its input, and those that make its output."""
         if depth > _DEEPEST:
-            raise SourceError(f"{self.source}: its models are nested more than {_DEEPEST} deep; expected a few")
+            raise SourceError(f"its models are nested more than {_DEEPEST} deep; expected a few")
         settings = model["config"] if isinstance(model["config"], dict) else {"layers": model["config"]}
         items = settings["layers"]
         chain = "inbound_nodes" not in items[0]  # a Sequential model
@@ -73,7 +72,7 @@ class KerasGraph:
     def _connect(self, made: set[int], taking: set[int]) -> None:
         self.edges += len(made) * len(taking)
         if self.edges > _MOST_EDGES:
-            raise SourceError(f"{self.source}: its graph has more than {_MOST_EDGES:,} connections; expected fewer")
+            raise SourceError(f"its graph has more than {_MOST_EDGES:,} connections; expected fewer")
         for index in made:
             self.layers[index].behind |= taking
 
@@ -87,15 +86,15 @@ class KerasGraph:
         for layer in reached:
             if layer.kind in ("Dense", "EinsumDense"):
                 raise SourceError(
-                    f"{self.source}: its first layer with weights, {layer.path}, is a {layer.kind} one on flattened "
+                    f"its first layer with weights, {layer.path}, is a {layer.kind} one on flattened "
                     f"pixels, which has no filters over patches; expected a Conv2D; {self._candidates()}"
                 )
             if not PASSED.fullmatch(layer.kind):
                 raise SourceError(
-                    f"{self.source}: {layer.path} of class {layer.kind} comes before any Conv2D, and what it computes "
+                    f"{layer.path} of class {layer.kind} comes before any Conv2D, and what it computes "
                     f"is not known; expected a Conv2D; {self._candidates()}"
                 )
-        raise SourceError(f"{self.source}: no Conv2D is reached from its input; {self._candidates()}")
+        raise SourceError(f"no Conv2D is reached from its input; {self._candidates()}")
 
     def named(self, name: str) -> KerasLayer:
         """The convolution of this name."""
@@ -103,14 +102,14 @@ class KerasGraph:
         found = found or [layer for layer in self.layers if layer.name == name]
         if len(found) != 1:
             what = "has more than once" if found else "does not have"
-            raise InputError(f"{self.source}: layer is {name!r}, which it {what}; {self._candidates()}")
+            raise InputError(f"layer is {name!r}, which it {what}; {self._candidates()}")
         self._check(found[0], InputError)
         return found[0]
 
     def _check(self, layer: KerasLayer, error: type[FirstlightError]) -> None:
         if layer.kind not in TAKEN:
             why = REFUSED.get(layer.kind, "is no convolution")
-            raise error(f"{self.source}: {layer.path}, a {layer.kind}, {why}; expected a Conv2D; {self._candidates()}")
+            raise error(f"{layer.path}, a {layer.kind}, {why}; expected a Conv2D; {self._candidates()}")
 
     def _candidates(self) -> str:
         found = [layer for layer in self.layers if layer.kind in TAKEN]

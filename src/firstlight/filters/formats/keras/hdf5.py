@@ -25,15 +25,13 @@ _UNPACKED = 1 << 29  # bytes to which the compressed weights of a .keras file ma
 _FILTERS = {1, 2, 3, 32000}
 
 
-def open_hdf5(path: Path, source: str, stack: ExitStack) -> tuple[Any, str | None]:
+def open_hdf5(path: Path, stack: ExitStack) -> tuple[Any, str | None]:
     """The HDF5 part of a file, and the configuration in JSON where that lies beside it.
 
     Parameters
     ----------
     path : Path
         An HDF5 file, or a .keras archive.
-    source : str
-        What messages call it.
     stack : ExitStack
         Keeps what is opened open.
 
@@ -58,9 +56,9 @@ def open_hdf5(path: Path, source: str, stack: ExitStack) -> tuple[Any, str | Non
     if "model.weights.h5" not in archive.NameToInfo:
         members = printable(listed(archive.namelist(), separator=", "), 200)
         raise SourceError(
-            f"{source}: its members are {members}; expected model.weights.h5, as in a .keras file that is not sharded"
+            f"its members are {members}; expected model.weights.h5, as in a .keras file that is not sharded"
         )
-    config = read_member(archive, "config.json", source).decode()
+    config = read_member(archive, "config.json").decode()
     info = archive.getinfo("model.weights.h5")
     if info.compress_type == zipfile.ZIP_STORED:
         # Read in place: the local header repeats the name and has an extra field of its own length.
@@ -70,7 +68,7 @@ def open_hdf5(path: Path, source: str, stack: ExitStack) -> tuple[Any, str | Non
         return _Window(file, start, info.file_size), config
     if info.file_size > _UNPACKED or info.compress_type != zipfile.ZIP_DEFLATED:
         raise SourceError(
-            f"{source}: model.weights.h5 is compressed, of {info.file_size:,} bytes; expected it stored, as Keras "
+            f"model.weights.h5 is compressed, of {info.file_size:,} bytes; expected it stored, as Keras "
             f"does it, or deflated and at most {_UNPACKED:,}"
         )
     unpacked = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
@@ -80,7 +78,7 @@ def open_hdf5(path: Path, source: str, stack: ExitStack) -> tuple[Any, str | Non
     return unpacked, config
 
 
-def child_of(group: Any, path: str, source: str) -> Any:
+def child_of(group: Any, path: str) -> Any:
     """What lies at a path in a group, or None; refuses links, which may lead anywhere, with a SourceError."""
     import h5py
 
@@ -92,7 +90,7 @@ def child_of(group: Any, path: str, source: str) -> Any:
             return None
         if not isinstance(link, h5py.HardLink):
             raise SourceError(
-                f"{source}: {part} in {group.name} is a link ({type(link).__name__}), which is not followed; expected "
+                f"{part} in {group.name} is a link ({type(link).__name__}), which is not followed; expected "
                 "the weights themselves: save the model again"
             )
         group = group[part]
@@ -131,7 +129,7 @@ def names_of(item: Any, name: str) -> list[str] | None:
     return found
 
 
-def numbers_of(dataset: Any, source: str) -> tuple[np.ndarray, str]:
+def numbers_of(dataset: Any) -> tuple[np.ndarray, str]:
     """The numbers of a dataset, float64, and how they are stored.
 
     Raises
@@ -143,30 +141,27 @@ def numbers_of(dataset: Any, source: str) -> tuple[np.ndarray, str]:
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):
-        raise SourceError(f"{source}: holds something else where a weight was expected")
+        raise SourceError("holds something else where a weight was expected")
     name, dtype, shape = dataset.name, dataset.dtype, dataset.shape
     if dataset.is_virtual or dataset.external:
-        raise SourceError(f"{source}: {name} lies in another file, which is not read; expected it in this one")
+        raise SourceError(f"{name} lies in another file, which is not read; expected it in this one")
     bfloat = dtype.kind == "V" and dtype.itemsize == 2 and dtype.names is None
     if not bfloat and (dtype.kind != "f" or dtype.itemsize > 8):
         raise SourceError(
-            f"{source}: {name} holds numbers of type {dtype}; expected float16, bfloat16, float32 or float64: Keras "
+            f"{name} holds numbers of type {dtype}; expected float16, bfloat16, float32 or float64: Keras "
             "stores no scale with a quantised convolution"
         )
     if shape is None or math.prod(shape) > LARGEST:
-        raise SourceError(f"{source}: {name} declares the shape {shape}; expected at most {LARGEST:,} numbers")
+        raise SourceError(f"{name} declares the shape {shape}; expected at most {LARGEST:,} numbers")
     stored, needed = dataset.id.get_storage_size(), math.prod(shape) * dtype.itemsize
     layout = dataset.id.get_create_plist()
     filters = {layout.get_filter(number)[0] for number in range(layout.get_nfilters())}
     if not filters <= _FILTERS:
         raise SourceError(
-            f"{source}: {name} is stored through the HDF5 filters {sorted(filters)}; expected it uncompressed, as "
-            "Keras writes it"
+            f"{name} is stored through the HDF5 filters {sorted(filters)}; expected it uncompressed, as Keras writes it"
         )
     if (stored < needed and not filters) or (needed and not stored):
-        raise SourceError(
-            f"{source}: {name} holds {stored:,} bytes where its shape {shape} needs {needed:,}: it is cut off"
-        )
+        raise SourceError(f"{name} holds {stored:,} bytes where its shape {shape} needs {needed:,}: it is cut off")
     values = np.asarray(dataset[()])
     if bfloat:
         import ml_dtypes

@@ -32,27 +32,25 @@ def read_in_process(path: Path, source: str, layer: str | None = None) -> Filter
     import h5py
 
     with named(source), refusing("a Keras file"), ExitStack() as stack:
-        hdf5, config = open_hdf5(path, source, stack)
+        hdf5, config = open_hdf5(path, stack)
         file = stack.enter_context(h5py.File(hdf5, "r"))
         config = text_of(file, "model_config") if config is None else config
         model = None if config is None else json.loads(config)
-        weights = weights_of(file, source)
+        weights = weights_of(file)
         if model is None:
             return _by_order(weights, source, layer, "the file holds no graph of layers: the first was judged")
         if not is_model(model["config"]):
             kind = checked_name(model["class_name"])[:99]
             return _by_order(weights, source, layer, f"{kind} has no graph of layers in the file: the first was judged")
-        graph = KerasGraph(model, source)
+        graph = KerasGraph(model)
         chosen, others = graph.first() if layer is None else (graph.named(layer), [])
-        return replace(_bank(graph, chosen, weights), alternatives=tuple(map(str, others)))
+        return replace(_bank(graph, chosen, weights, source), alternatives=tuple(map(str, others)))
 
 
 def _by_order(weights: Weights, source: str, layer: str | None, note: str) -> FilterBank:
     """The first layer of weights without a graph, and in the legacy layout the batch normalisation next to it."""
     entries = tuple(
-        TensorEntry(
-            f"{name}/kernel", tuple(dataset.shape), dtype_of(dataset), lambda d=dataset: numbers_of(d, source)[0]
-        )
+        TensorEntry(f"{name}/kernel", tuple(dataset.shape), dtype_of(dataset), lambda d=dataset: numbers_of(d)[0])
         for name, dataset in weights.kernels()
         if getattr(dataset, "shape", None)
     )
@@ -61,21 +59,21 @@ def _by_order(weights: Weights, source: str, layer: str | None, note: str) -> Fi
     if ordered and (name := weights.norm_behind(bank.layer)):
         norm = KerasLayer(name, name, "BatchNormalization", {}, "", name)
         note = f"the file does not hold the epsilon of {name}: Keras's default, {_EPSILON}, is used"
-        return _normalised(replace(bank, notes=(*bank.notes, note)), norm, weights, source)
+        return _normalised(replace(bank, notes=(*bank.notes, note)), norm, weights)
     return bank
 
 
-def _bank(graph: KerasGraph, layer: KerasLayer, weights: Weights) -> FilterBank:
+def _bank(graph: KerasGraph, layer: KerasLayer, weights: Weights, source: str) -> FilterBank:
     """The filters of a layer of the graph, what its input passes before, and the batch normalisation behind it."""
-    source, settings = graph.source, layer.settings
+    settings = layer.settings
     dataset = weights.of(layer, KERNELS[layer.kind])
     if dataset is None or len(getattr(dataset, "shape", None) or ()) != 4:
         shape = getattr(dataset, "shape", None)
         raise SourceError(
-            f"{source}: the kernel of {layer.path} has the shape {shape}; expected (rows, columns, channels, filters) "
+            f"the kernel of {layer.path} has the shape {shape}; expected (rows, columns, channels, filters) "
             "in the file: the model was saved before it was built, or in a layout that is not known"
         )
-    kernel, dtype = numbers_of(dataset, source)
+    kernel, dtype = numbers_of(dataset)
     rows, columns, channels, filters = kernel.shape
     groups = settings.get("groups") or 1
     if layer.kind == "DepthwiseConv2D":
@@ -83,13 +81,11 @@ def _bank(graph: KerasGraph, layer: KerasLayer, weights: Weights) -> FilterBank:
     else:
         weight = kernel.transpose(3, 2, 0, 1)
     if type(groups) is not int or groups < 1 or len(weight) % groups:
-        raise SourceError(
-            f"{source}: {layer.path} has {groups!r:.20} groups for {len(weight)} filters; expected a divisor"
-        )
+        raise SourceError(f"{layer.path} has {groups!r:.20} groups for {len(weight)} filters; expected a divisor")
     stride, dilation = pair(settings, "strides", 1), pair(settings, "dilation_rate", 1)
     same = str(settings.get("padding", "valid")).lower() == "same"
     reach = [d * (k - 1) for d, k in zip(dilation, (rows, columns), strict=True)]
-    notes = [_passed(one, weights, source) for one in graph.before(layer)]
+    notes = [_passed(one, weights) for one in graph.before(layer)]
     if same and (max(stride) > 1 or any(one % 2 for one in reach)):
         notes.append(
             'padding is "same": how much each side gets depends on the size of the input, more at bottom and right'
@@ -111,23 +107,23 @@ def _bank(graph: KerasGraph, layer: KerasLayer, weights: Weights) -> FilterBank:
             if activation != "linear":
                 note = f"the batch normalisation {norm.path} follows the layer's own activation and cannot be folded"
                 return replace(bank, notes=(*bank.notes, note))
-            return _normalised(bank, norm, weights, source)
+            return _normalised(bank, norm, weights)
     return bank
 
 
-def _normalised(bank: FilterBank, norm: KerasLayer, weights: Weights, source: str) -> FilterBank:
+def _normalised(bank: FilterBank, norm: KerasLayer, weights: Weights) -> FilterBank:
     """The bank with the scale of the batch normalisation that follows."""
     try:
         variance, gamma = weights.of(norm, ("moving_variance",)), weights.of(norm, ("gamma",))
         epsilon = float(norm.settings.get("epsilon", _EPSILON))
-        values = None if gamma is None else numbers_of(gamma, source)[0]
-        scale = multiplier(values, numbers_of(variance, source)[0], epsilon)
+        values = None if gamma is None else numbers_of(gamma)[0]
+        scale = multiplier(values, numbers_of(variance)[0], epsilon)
         return replace(bank, batch_norm=norm.path, scale=scale)
     except FirstlightError as error:
         return replace(bank, notes=(*bank.notes, f"the batch normalisation {norm.path} cannot be used: {error}"))
 
 
-def _passed(layer: KerasLayer, weights: Weights, source: str) -> str:
+def _passed(layer: KerasLayer, weights: Weights) -> str:
     """What a reader should know of a layer between the input and the first convolution, or nothing."""
     settings = layer.settings
     if layer.kind == "Rescaling":
@@ -138,7 +134,7 @@ def _passed(layer: KerasLayer, weights: Weights, source: str) -> str:
         for what in ("mean", "variance"):
             value = settings.get(what)
             dataset = weights.of(layer, (what,)) if value is None else None
-            numbers.append(_numbers(numbers_of(dataset, source)[0].tolist() if dataset is not None else value))
+            numbers.append(_numbers(numbers_of(dataset)[0].tolist() if dataset is not None else value))
         how = "(x - mean) / sqrt(variance)"
         return f"the network normalises its input first: {how}, mean {numbers[0]}, variance {numbers[1]}"
     if layer.kind == "Lambda":

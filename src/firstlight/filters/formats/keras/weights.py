@@ -15,7 +15,7 @@ from firstlight.utils.text import printable
 _MOST_GROUPS, _DEEPEST = 1 << 16, 20
 
 
-def weights_of(file: Any, source: str) -> "Weights":
+def weights_of(file: Any) -> "Weights":
     """The weights of an open HDF5 file, in the layout that it has.
 
     Raises
@@ -23,32 +23,30 @@ def weights_of(file: Any, source: str) -> "Weights":
     SourceError
         It is of neither layout, or was written on Theano.
     """
-    group = child_of(file, "model_weights", source)
+    group = child_of(file, "model_weights")
     for legacy in (group, file):
         if legacy is not None and ("layer_names" in legacy.attrs or "layer_names0" in legacy.attrs):
-            return LegacyWeights(legacy, source)
-    modern = ModernWeights(file, source)
+            return LegacyWeights(legacy)
+    modern = ModernWeights(file)
     if any(name in file for name in ("layers", "_layer_checkpoint_dependencies")) or modern.kernels():
         return modern
     raise SourceError(
-        f"{source}: is HDF5, but holds {printable(', '.join(file), 100) or 'nothing'}; expected it as Keras writes it"
+        f"is HDF5, but holds {printable(', '.join(file), 100) or 'nothing'}; expected it as Keras writes it"
     )
 
 
 class LegacyWeights:
     """Weights in groups a layer, named by attributes: Keras 2, and whole models of Keras 3 in HDF5."""
 
-    def __init__(self, group: Any, source: str) -> None:
-        self.group, self.source = group, source
+    def __init__(self, group: Any) -> None:
+        self.group = group
         self.layers = names_of(group, "layer_names") or []
         if text_of(group, "backend") == "theano":
-            raise SourceError(
-                f"{source}: was written by Keras on Theano, whose kernels are flipped; expected another backend"
-            )
+            raise SourceError("was written by Keras on Theano, whose kernels are flipped; expected another backend")
 
     def named(self, layer: str) -> dict[str, str]:
         """Full name of each weight of a top-level layer -> its path."""
-        group = child_of(self.group, layer, self.source)
+        group = child_of(self.group, layer)
         names = names_of(group, "weight_names") if group is not None else None
         return {name: f"{layer}/{name}" for name in names or []}
 
@@ -61,7 +59,7 @@ class LegacyWeights:
                 mine = parent == layer.name or parent.endswith(f"/{layer.name}")
                 if mine or layer.path == layer.top:
                     found.setdefault((not mine, leaves.index(leaf)), path)
-        return child_of(self.group, found[min(found)], self.source) if found else None
+        return child_of(self.group, found[min(found)]) if found else None
 
     def kernels(self) -> list[tuple[str, Any]]:
         """Layers with a kernel, and its dataset, in the order of the network."""
@@ -73,7 +71,7 @@ class LegacyWeights:
                 if leaf == "kernel":
                     parent = name.rpartition("/")[0]
                     own = parent == layer or parent.endswith(f"/{layer}") or leaves.count("kernel") == 1
-                    found.append((layer if own else f"{layer}/{parent}", child_of(self.group, path, self.source)))
+                    found.append((layer if own else f"{layer}/{parent}", child_of(self.group, path)))
         return found
 
     def norm_behind(self, name: str) -> str:
@@ -87,8 +85,8 @@ class LegacyWeights:
 class ModernWeights:
     """Weights in groups by class and number: Keras 3, and .keras files of TensorFlow 2.12 to 2.15."""
 
-    def __init__(self, file: Any, source: str) -> None:
-        self.file, self.source = file, source
+    def __init__(self, file: Any) -> None:
+        self.file = file
 
     def of(self, layer: KerasLayer, leaves: tuple[str, ...]) -> Any:
         """The dataset of a layer that has one of these names, or None: variables are numbered by how they were made."""
@@ -100,13 +98,11 @@ class ModernWeights:
             order = ["mean", "variance"]
         number = next((order.index(leaf) for leaf in leaves if leaf in order), None)
         for place in (layer.place, layer.place.replace("layers", "_layer_checkpoint_dependencies")):
-            variables = child_of(self.file, f"{place}/vars", self.source)
+            variables = child_of(self.file, f"{place}/vars")
             if variables is not None and number is not None:
                 if (name := self.name(variables)) not in ("", layer.name):
-                    raise SourceError(
-                        f"{self.source}: holds the weights of {name!r:.99} where {layer.path} was expected"
-                    )
-                return child_of(variables, str(number), self.source)
+                    raise SourceError(f"holds the weights of {name!r:.99} where {layer.path} was expected")
+                return child_of(variables, str(number))
         return None
 
     def name(self, variables: Any) -> str:
@@ -126,20 +122,18 @@ class ModernWeights:
                 continue
             seen.add((info.fileno, info.addr))
             if len(seen) > _MOST_GROUPS or place.count("/") > _DEEPEST:
-                raise SourceError(
-                    f"{self.source}: has more than {_MOST_GROUPS:,} groups, or too deep; expected a network"
-                )
-            variables = child_of(group, "vars", self.source)
+                raise SourceError(f"has more than {_MOST_GROUPS:,} groups, or too deep; expected a network")
+            variables = child_of(group, "vars")
             if isinstance(variables, h5py.Group) and place and (name := self.name(variables)):
                 shown = f"{shown.rpartition('/')[0]}/{name[:200]}".lstrip("/")
             if isinstance(variables, h5py.Group) and not re.search(r"(separable|depthwise|transpose)\w*$", place):
-                found.append((shown, child_of(variables, "0", self.source)))
+                found.append((shown, child_of(variables, "0")))
             if len(group) > _MOST_GROUPS:
-                raise SourceError(f"{self.source}: {group.name} has {len(group):,} members; expected fewer")
+                raise SourceError(f"{group.name} has {len(group):,} members; expected fewer")
             # The last is taken first.
             for key in sorted(group, key=_natural, reverse=True):
                 if key != "vars" and not (key == "optimizer" and not place):
-                    child = child_of(group, key, self.source)
+                    child = child_of(group, key)
                     if isinstance(child, h5py.Group):
                         transparent = key in ("layers", "_layer_checkpoint_dependencies")
                         waiting.append(

@@ -66,7 +66,7 @@ def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> Fil
             raise SourceError(_nothing(graph, constants, first))
         node, *rest = first.convolutions
     else:
-        node, rest = _named(graph, constants, layer, source), []
+        node, rest = _named(graph, constants, layer), []
     kernel = _kernel(graph, constants, node)
     weight = kernel.values
     name = _name(node, kernel.name)
@@ -127,14 +127,14 @@ def _nothing(graph: Graph, constants: Constants, first: FirstLayers) -> str:
     return f"its image first meets {node}{why}{hint}"
 
 
-def _named(graph: Graph, constants: Constants, layer: str, source: str) -> Node:
+def _named(graph: Graph, constants: Constants, layer: str) -> Node:
     nodes = [node for node in graph.order if node.is_convolution]
     for wanted in (layer, f"{layer}.weight"):
         for node in nodes:
             if wanted in (node.name, _weight(node), constants.origin(_weight(node))[0]):
                 return node
     names = f"; its convolutions are {_listed(constants, nodes)}" if nodes else ", which has none"
-    raise InputError(f"{source}: layer is {shown(layer)!r}; expected the name of a convolution of this model{names}")
+    raise InputError(f"layer is {shown(layer)!r}; expected the name of a convolution of this model{names}")
 
 
 def _weight(node: Node) -> str:
