@@ -34,6 +34,20 @@ def test_verbose_tells_what_was_read_and_taken_and_the_result_is_the_same(networ
     assert any("took FilterBank" in line and "float64" in line for line in lines)
 
 
+def test_verbose_tells_what_the_data_are_and_whether_their_sums_come_from_the_cache(network, tmp_path, capsys):
+    images = tmp_path / "images.npy"
+    np.save(images, np.random.default_rng(0).integers(0, 256, (9, 3, 8, 8), np.uint8))
+    arguments = ["inspect", network, "--data", str(images), "--data-dir", str(tmp_path), "-v"]
+    assert main(arguments) == 0
+    first = capsys.readouterr().err
+    assert f"firstlight.images.recognise: {images} is a .npy file" in first
+    assert "9 images (3, 8, 8), uint8: summed by lags" in first
+    assert main(arguments) == 0
+    second = capsys.readouterr().err
+    assert f"sums from the cache, {tmp_path / 'moments'}" in second
+    assert "summed by lags" not in second
+
+
 @pytest.mark.parametrize("name", ["debug", "DEBUG"])
 def test_the_environment_asks_for_the_log_as_well(name, network, capsys, monkeypatch):
     monkeypatch.setenv("FIRSTLIGHT_LOG", name)

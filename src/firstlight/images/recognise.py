@@ -1,5 +1,6 @@
 """What data is this? The one place that tells, from all that a user may name to a `Data`."""
 
+import logging
 import os
 from collections.abc import Mapping
 from functools import partial
@@ -30,6 +31,8 @@ from firstlight.images.streams.stream import ImageStream
 from firstlight.images.streams.tars import TAR_ENDS, TarFiles, is_tar, tar_folder
 from firstlight.utils.text import printable
 
+logger = logging.getLogger(__name__)
+
 _EXPECTED = (
     "a folder of images, an image file, a tar file of them, .npy or .npz, Parquet or Arrow, the folder of a saved "
     "Hugging Face data set, an array, or a torch Dataset or DataLoader"
@@ -59,7 +62,9 @@ def recognise(source: Any, data_dir: str | Path | None = None) -> Data:
     if isinstance(source, str) and _is_word(source):
         raise unknown_name(source)
     if isinstance(source, str | os.PathLike):
-        return _at(Path(source).expanduser())
+        found = _at(Path(source).expanduser())
+        logger.debug("%s is %s", found.where, found.kind)
+        return found
     kind = f"a {type(source).__name__}"
     if isinstance(source, ImageSet):
         return GivenSet(source.name, kind, images=source)

@@ -6,6 +6,7 @@ import logging
 import queue
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,7 +86,9 @@ def test_it_refuses_a_bad_file_goes_on_and_ends_in_mid_training_when_its_parent_
     process = WorkerProcess(str(tmp_path), "cpu", 1, events)
     for source in (bad, data):
         process.give({"spec": spec.to_dict(), "source": str(source), "data_dir": None})
-    _, message = events.get(timeout=120)
+    message: Any = {"event": "log"}
+    while message is not None and message["event"] == "log":
+        _, message = events.get(timeout=120)
     assert message is not None
     assert (message["event"], message["kind"]) == ("refused", "InputError")
     assert str(bad) in message["text"]
