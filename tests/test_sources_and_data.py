@@ -102,7 +102,7 @@ def test_every_function_takes_every_kind_of_data(data: Any):
     assert fl.fit_formula(profile, data).tau == fl.fit_formula(profile, basis).tau
     np.testing.assert_array_equal(fl.whitening_bank(data, 3).weight, fl.whitening_bank(basis).weight)
     np.testing.assert_array_equal(fl.inspect(FILTERS, data).profile.energy, profile.energy)
-    np.testing.assert_array_equal(fl.compare([FILTERS, FILTERS[:8]], data).profiles[0].energy, profile.energy)
+    np.testing.assert_array_equal(fl.compare([FILTERS, FILTERS[:8]], data=data).profiles[0].energy, profile.energy)
 
 
 def test_the_default_is_that_of_inspect():

@@ -182,7 +182,7 @@ class Comparison:
 
 def compare(
     banks: Sequence[Any],
-    basis: Any = None,
+    data: Any = None,
     initial: Sequence[Any] | None = None,
     labels: Sequence[str] | None = None,
     *,
@@ -201,7 +201,7 @@ def compare(
         At least two, over the same channels. K may differ, and so may the kernel sizes: larger filters are then
         measured by their energy in the components of the smaller patches, over all windows of that size inside each
         filter, so that every component stands for the same spatial frequency, in cycles/pixel, for all.
-    basis : PatchBasis, or whatever else `patch_statistics` takes; optional
+    data : PatchBasis, or whatever else `patch_statistics` takes; optional
         Components of patches of the size of the smallest kernel, or the data whose they are: by default CIFAR-10.
     initial : sequence, optional
         The initial filters of each bank, or None for some: compared is then the change.
@@ -249,7 +249,7 @@ def compare(
         raise InputError(
             f"initial or labels have {len(starts)} and {len(names)} entries; expected {len(found)}, as banks"
         )
-    basis = basis_for(_smallest(found), basis, mean, std, data_dir, **options)
+    basis = basis_for(_smallest(found), data, mean, std, data_dir, **options)
     profiles = [_profile(bank, basis, start) for bank, start in zip(found, starts, strict=True)]
     size = len(found)
     matrix = np.eye(size)

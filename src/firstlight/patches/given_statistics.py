@@ -90,7 +90,7 @@ class BasisStatistics(PatchStatistics):
     def example(self, kernel_size: int | None = None) -> FilterBank:
         channels, rows, columns = self._basis.shape
         shape = (channels, rows, columns) if kernel_size is None else (channels, kernel_size, kernel_size)
-        return FilterBank(np.zeros((1, *shape)), dilation=(self._basis.dilation,) * 2)
+        return FilterBank(np.zeros((1, *shape)), dilation=(self._basis.dilation, self._basis.dilation))
 
     def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         raise InputError(f"{self._basis!r} holds no moments; expected PatchMoments, ImageLags or images for data")
