@@ -116,7 +116,7 @@ class EnergyProfile:
     def total(self) -> float:
         """Root of the summed e^2: the root-mean-square norm of a filter."""
         largest = self.energy.max()  # whose square may overflow, or vanish
-        return float(largest * np.linalg.norm(self.energy / largest)) if largest > 0 else 0.0
+        return float(largest * np.linalg.norm(self.energy / largest)) if 0 < largest < np.inf else float(largest)
 
     def correlation(self, other: "EnergyProfile | np.ndarray") -> float:
         """Pearson correlation with another profile: the paper's measure of how alike two first layers are.

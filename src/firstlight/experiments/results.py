@@ -10,6 +10,7 @@ from firstlight.experiments.claims import Claim, verdict_counts
 from firstlight.figures.svg import svg
 from firstlight.inspection.network_view import NetworkView
 from firstlight.training import Run
+from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,7 @@ class Reproduction:
     about: dict[str, Any]
 
     def __repr__(self) -> str:
-        return f"Reproduction({self.summary}, {self.out})"
+        return f"Reproduction({printable(self.summary)}, {printable(str(self.out))})"
 
     def _repr_html_(self) -> str:
         from firstlight.figures.notebook import card

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Random pairs of banks for the null distribution.
 DRAWS = 1000
+_NAMED = 30  # banks, in a notebook's figure
 _LONGEST = 32  # characters of a name in a figure
 
 
@@ -78,7 +79,17 @@ class Comparison:
         if self.note:
             rows.append(("note", self.note))
         title = f"Correlation of the energy profiles of {len(self.labels)} first layers"
-        return card(title, rows, self.plot, "Correlation of each pair of energy profiles")
+        return card(title, rows, self._plot_small, "Correlation of each pair of energy profiles")
+
+    def _plot_small(self) -> "tuple[Figure, Axes]":
+        """The heat map; of many banks without their names, for which it has no room."""
+        from firstlight.figures.axes import new_figure
+
+        if len(self.labels) <= _NAMED:
+            return self.plot()
+        fig, ax = self.plot(new_figure(width=5.0, height=4.0)[1][0])
+        ax.set(xticks=[], yticks=[])
+        return fig, ax
 
     @property
     def _range(self) -> str:

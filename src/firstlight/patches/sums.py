@@ -110,6 +110,13 @@ class PatchSums(ABC):
         shown = ", ".join(f"{name}={value}" for name, value in told.items())
         return f"{type(self).__name__}({shown}: {self.moments.count:,} patches of {self.dtype or 'no'} images)"
 
+    def _repr_html_(self) -> str:
+        from firstlight.figures.notebook import card
+
+        settings = [(name.replace("_", " "), str(value)) for name, value in self.settings.items()]
+        summed = [("patches", f"{self.moments.count:,}"), ("images", self.dtype or "none yet")]
+        return card(type(self).__name__, [*settings, *summed])
+
     def update(self, images: Any) -> Self:
         """Add all patches of a stack of images.
 

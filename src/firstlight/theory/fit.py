@@ -81,14 +81,15 @@ class FormulaFit:
     energy: np.ndarray = field(repr=False)
 
     def __repr__(self) -> str:
-        return f"FormulaFit({'; '.join(f'{name} {value}' for name, value in self._rows())})"
+        low, high = self.tau_range
+        return (
+            f"FormulaFit(tau={self.tau:.4g}, tau_range=({low:.4g}, {high:.4g}), correlation={self.correlation:.3f}, "
+            f"log_r2={self.log_r2:.2f}, residual={self.residual:.3f}, bound={self.bound!r})"
+        )
 
     def _repr_html_(self) -> str:
         from firstlight.figures.notebook import card
 
-        return card("Fit of eq. 3", self._rows(), self.plot, "Measured and predicted energy by component")
-
-    def _rows(self) -> list[tuple[str, str]]:
         low, high = self.tau_range
         rows = [
             ("tau", f"{self.tau:.4g} ({low:.4g} to {high:.4g} fits as well, within {FLAT})"),
@@ -96,7 +97,9 @@ class FormulaFit:
             ("R² of log energy", f"{self.log_r2:.2f}"),
             ("residual", f"{self.residual:.3f}"),
         ]
-        return [*rows, ("limit", _LIMITS[self.bound])] if self.bound else rows
+        if self.bound:
+            rows.append(("limit", _LIMITS[self.bound]))
+        return card("Fit of eq. 3", rows, self.plot, "Measured and predicted energy by component")
 
     def to_dict(self) -> dict[str, Any]:
         """The fit in JSON's types, which know no infinity and no NaN: those are None."""
