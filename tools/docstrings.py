@@ -20,6 +20,8 @@ LAYOUT = {"GL01", "GL03", "GL05", "GL06", "GL07", "GL08", "GL10"}
 SUMMARY = {"SS01", "SS02", "SS03", "SS04", "SS06"}
 PARAMETERS = {"PR01", "PR02", "PR03", "PR04", "PR05", "PR06", "PR10"}
 RETURNS = {"RT01", "RT02", "YD01"}
+# Methods that take and return the same in every class, as the reference says once: `plot(ax=None)`.
+ALIKE = {"plot"}
 
 
 def main() -> int:
@@ -63,7 +65,9 @@ def _members(kind: type) -> list[str]:
         for base in kind.__mro__
         if base.__module__.startswith("firstlight.")
         for name, value in vars(base).items()
-        if not name.startswith("_") and hasattr(value, "__get__") and not inspect.ismemberdescriptor(value)
+        if not (name.startswith("_") or name in ALIKE)
+        and hasattr(value, "__get__")
+        and not inspect.ismemberdescriptor(value)
     )
 
 

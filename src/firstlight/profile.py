@@ -152,17 +152,7 @@ class EnergyProfile:
         return pd.DataFrame({"component": numbers, "energy": self.energy, "normalized": self.normalized})
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """Plot the profile relative to its peak.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default in a new figure.
-
-        Returns
-        -------
-        Figure, Axes
-        """
+        """Plot the profile relative to its peak; returns the figure and its axes."""
         from firstlight.figures.axes import axes_or_new, literal
         from firstlight.figures.colours import MEASURED
         from firstlight.figures.profiles import component_axis

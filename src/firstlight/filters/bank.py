@@ -172,17 +172,7 @@ class FilterBank:
         }
 
     def plot(self, ax: Any = None) -> "tuple[Figure, Any]":
-        """Show the filters as small pictures on one pair of axes; gray is zero.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default in a new figure.
-
-        Returns
-        -------
-        Figure, Axes
-        """
+        """Show the filters as small pictures, gray being zero, on one pair of axes; returns the figure and its axes."""
         from firstlight.figures.axes import axes_or_new
         from firstlight.figures.pictures import show_tiles
 

@@ -132,17 +132,7 @@ class Comparison:
         return pd.DataFrame(self.correlations, index=list(self.labels), columns=list(self.labels))
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """The correlations as a heat map.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default in a new figure.
-
-        Returns
-        -------
-        Figure, Axes
-        """
+        """The correlations as a heat map; returns the figure and its axes."""
         from firstlight.figures.axes import axes_or_new, literal, new_figure
 
         if ax is None:

@@ -194,17 +194,7 @@ class Inspection:
         )
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """Plot the profile, and eq. 3 where it was fitted, relative to the peak.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default in a new figure.
-
-        Returns
-        -------
-        Figure, Axes
-        """
+        """Plot the profile, and eq. 3 where it was fitted, relative to the peak; returns the figure and its axes."""
         return self.profile.plot(ax) if self.fit is None else self.fit.plot(ax)
 
 

@@ -180,17 +180,7 @@ class PatchBasis:
         return fig, axes
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """Plot the variance of every component on a log axis.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default in a new figure.
-
-        Returns
-        -------
-        Figure, Axes
-        """
+        """Plot the variance of every component on a log axis; returns the figure and its axes."""
         import matplotlib
 
         from firstlight.figures.axes import axes_or_new

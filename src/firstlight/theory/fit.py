@@ -123,17 +123,7 @@ class FormulaFit:
         return pd.DataFrame({"component": numbers, "energy": self.energy, "prediction": self.prediction})
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """Plot measured and predicted profile, both relative to the measured peak.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default in a new figure.
-
-        Returns
-        -------
-        Figure, Axes
-        """
+        """Plot measured and predicted profile, both relative to the measured peak; returns the figure and its axes."""
         from firstlight.figures.axes import axes_or_new
         from firstlight.figures.colours import MEASURED, PREDICTED
         from firstlight.figures.profiles import component_axis

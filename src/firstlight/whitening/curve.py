@@ -80,17 +80,7 @@ class AutocorrelationCurve:
         return pd.DataFrame({"distance": self.distance, "value": self.value, "raw": self.raw})
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
-        """Plot C(d) / C(0) against the distance.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Where to draw; by default in a new figure.
-
-        Returns
-        -------
-        Figure, Axes
-        """
+        """Plot C(d) / C(0) against the distance; returns the figure and its axes."""
         from firstlight.figures.axes import axes_or_new
         from firstlight.figures.colours import MEASURED
 
