@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from firstlight.experiments import Claim, claims_markdown
+from firstlight.experiments import Claim
+from firstlight.report.claims_pages import claims_markdown
 
 TEXTS = {
     "name": "formula/x/y",

@@ -16,7 +16,7 @@ from firstlight.experiments import (
     trajectory,
     whitening,
 )
-from firstlight.experiments.claims import Claim, claims_markdown
+from firstlight.experiments.claims import Claim
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.results import FigureEntry, Result
@@ -48,5 +48,4 @@ __all__ = [
     "FigureEntry",
     "Preset",
     "Result",
-    "claims_markdown",
 ]

@@ -135,18 +135,3 @@ class Claim:
 def verdict_counts(claims: Sequence[Claim]) -> dict[Verdict, int]:
     """How many claims have each verdict."""
     return {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICTS}
-
-
-def claims_markdown(claims: Sequence[Claim]) -> str:
-    """The claims as a Markdown table, verdict, claim, published and measured value, and under it their notes."""
-    lines = ["| verdict | claim | published | measured here |", "|---|---|---|---|"]
-    for claim in claims:
-        cells = (
-            f"**{claim.verdict}**",
-            f"{claim.statement} ({claim.source})",
-            claim.published,
-            f"{claim.quantity}: {claim.measured}; counts if {claim.criterion}",
-        )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    notes = [f"- `{claim.name}`: {claim.note}" for claim in claims if claim.note]
-    return "\n".join([*lines, "", *notes]) + "\n"

@@ -11,7 +11,7 @@ from firstlight.filters.bank import FilterBank
 from firstlight.inspection.measures import FilterFaults
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
-from firstlight.theory.fit import FormulaFit
+from firstlight.theory.formula_fit import FormulaFit
 from firstlight.theory.null import RandomBanks, percentile, spread
 from firstlight.utils.text import by, listed, named, printable, spaced
 

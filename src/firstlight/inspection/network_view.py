@@ -9,7 +9,8 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
-from firstlight.theory.fit import FormulaFit, fit_formula
+from firstlight.theory.fit import fit_formula
+from firstlight.theory.formula_fit import FormulaFit
 
 # tau * variance at the ends of `tau_range`: eq. 3 is its limits there, lambda and 1 / lambda, but for parts in 1000.
 _EARLY, _LATE = 1e-2, 10.0

@@ -1,5 +1,6 @@
 """Markdown pages of recorded claims: the README's table, and the page that says where ours differs, and why."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from firstlight.experiments import EXPERIMENTS
@@ -11,6 +12,21 @@ if TYPE_CHECKING:
 
 BEGIN, END = "<!-- recorded claims: begin -->", "<!-- recorded claims: end -->"
 SOURCES = "In brackets stands who claims it: the paper (Chowers and Weiss, ICML 2023), or the note (Chadha and Sahu)."
+
+
+def claims_markdown(claims: Sequence[Claim]) -> str:
+    """The claims as a Markdown table, verdict, claim, published and measured value, and under it their notes."""
+    lines = ["| verdict | claim | published | measured here |", "|---|---|---|---|"]
+    for claim in claims:
+        cells = (
+            f"**{claim.verdict}**",
+            f"{claim.statement} ({claim.source})",
+            claim.published,
+            f"{claim.quantity}: {claim.measured}; counts if {claim.criterion}",
+        )
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    notes = [f"- `{claim.name}`: {claim.note}" for claim in claims if claim.note]
+    return "\n".join([*lines, "", *notes]) + "\n"
 
 
 def claims_table_markdown(reproduction: "Reproduction") -> str:

@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 
 from firstlight.errors import InputError, RunError
-from firstlight.experiments import Result, claims_markdown
+from firstlight.experiments import Result
 from firstlight.experiments.results import Reproduction
 from firstlight.figures.svg import write_figure
+from firstlight.report.claims_pages import claims_markdown
 from firstlight.report.reproduction_page import reproduction_page
 from firstlight.utils.whole_files import write_text
 

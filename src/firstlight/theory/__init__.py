@@ -3,8 +3,9 @@
 Read first: `formula.py`.
 """
 
-from firstlight.theory.fit import FormulaFit, fit_formula
+from firstlight.theory.fit import fit_formula
 from firstlight.theory.formula import PEAK, linear_cnn_profile, regime
+from firstlight.theory.formula_fit import FormulaFit
 from firstlight.theory.linear_cnn import (
     MeanPatchMoments,
     frozen_readout_filters,
