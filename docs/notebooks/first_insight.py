@@ -91,13 +91,13 @@ fig
 # %% [markdown]
 # ## What training has added
 #
-# Subtract the start, and fit eq. 3: one free number, the training time tau.
+# Subtract the start, and fit eq. 3: one free number, the training time tau. As the last line of a cell, a result shows
+# itself.
 
-# %% alt="The profile of the change, high in the first components, and eq. 3 at the best tau"
+# %%
 change = fl.energy_profile(trained, basis, initial=initial)
 fit = fl.fit_formula(change, basis)
-fig, ax = fit.plot()
-fig
+fit
 
 # %% [markdown]
 # How much of this is eq. 3, and how much would anything give? Two nulls: 200 random banks, each with the tau that
