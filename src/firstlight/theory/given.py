@@ -9,17 +9,19 @@ from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, energy_profile
 
 
-def is_vector(value: Any) -> bool:
-    """Whether these are numbers in a row, and not images, filters or the name of some."""
+def is_numbers(value: Any) -> bool:
+    """Whether these are meant as energies or variances, and not images, filters or the name of some."""
     axes = getattr(value, "ndim", None)  # of arrays, tensors and columns of tables
-    return isinstance(value, Sequence) and not isinstance(value, str) if axes is None else axes <= 1
+    if axes is None:
+        return isinstance(value, Sequence | float | int) and not isinstance(value, str)
+    return axes <= 2
 
 
 def variance_of(basis: Any, kernel_size: int | None = None) -> Any:
     """Numbers as they are; of a basis, or of the data whose patches are meant, the variance of each component."""
     if isinstance(basis, PatchBasis):
         return basis.variance
-    if is_vector(basis):
+    if is_numbers(basis):
         return basis
     from firstlight.patches.statistics import basis_of_size
 
@@ -28,8 +30,8 @@ def variance_of(basis: Any, kernel_size: int | None = None) -> Any:
 
 def energies_and_variance(profile: Any, basis: Any) -> tuple[Any, Any]:
     """Energies and variances of the same components: as given, or of a network and of data."""
-    if not (isinstance(profile, EnergyProfile) or is_vector(profile)):
-        if is_vector(basis):
+    if not (isinstance(profile, EnergyProfile) or is_numbers(profile)):
+        if is_numbers(basis):
             raise InputError("the variances of a basis do not tell its components; expected a basis, or the data")
         from firstlight.filters import load_filters
         from firstlight.patches.statistics import basis_for
@@ -38,7 +40,7 @@ def energies_and_variance(profile: Any, basis: Any) -> tuple[Any, Any]:
         basis = basis_for(bank, basis)
         profile = energy_profile(bank, basis)
     energy = profile.energy if isinstance(profile, EnergyProfile) else profile
-    if isinstance(basis, PatchBasis) or is_vector(basis):
+    if isinstance(basis, PatchBasis) or is_numbers(basis):
         return energy, variance_of(basis)
     return energy, variance_of(basis, _kernel_size(len(energy)))
 
