@@ -268,7 +268,6 @@ def test_learning_rates_of_every_number_type(lr: Any):
         (np.eye(2), r"variance has shape \(2, 2\)"),
         (["a"], r"variance is \['a'\]; expected a vector of numbers"),
         ([1, [2]], "variance is"),
-        (None, "variance"),
     ],
 )
 def test_variances_that_cannot_be_are_refused(variance: Any, message: str):
