@@ -239,7 +239,7 @@ def test_different_lags_do_not_merge():
 def test_sums_that_might_overflow_are_refused():
     lags = ImageLags(2, 3, 5).update(STACKS[1])
     lags.pixels.count = 2**47
-    with pytest.raises(InputError, match="64-bit sums are certain to be exact; keep separate"):
+    with pytest.raises(InputError, match="64-bit sums are certain to be exact: keep separate"):
         lags.update(STACKS[1])
     with pytest.raises(InputError, match="64-bit sums are certain"):
         _ = lags + lags

@@ -67,7 +67,7 @@ def write_drawn(figures: Iterable[Drawn], folder: Path) -> list[Path]:
                     file.write(content)
                 paths.append(path)
     except OSError as error:
-        raise RunError(f"the figures cannot be written to {folder} ({error}); give another --out") from None
+        raise RunError(f"the figures cannot be written to {folder} ({error}): give another --out") from None
     return paths
 
 

@@ -70,7 +70,7 @@ def test_floats_are_cropped_but_not_resized() -> None:
     "value", [0, -3, 2.5, True, "9", (), (1,), (1, 2, 3), (0, 5), (5, None), [3, 2.0], 10**6, (10**5, 10**5)]
 )
 def test_refused_sizes(name: str, value: Any) -> None:
-    with pytest.raises(InputError, match=f"{name} is .*, expected .* in pixels, or \\(height, width\\)") as caught:
+    with pytest.raises(InputError, match=f"{name} is .*; expected .* in pixels, or \\(height, width\\)") as caught:
         Geometry.of(**{"resize": None, "crop": None, name: value})
     assert "\n" not in str(caught.value)
 

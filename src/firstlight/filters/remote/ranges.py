@@ -158,7 +158,7 @@ def _check_status(status: int, hub: bool) -> None:
                 f"{answer}: check the name; if it is private or gated, set HF_TOKEN to a token that may read it"
             )
         case 401 | 403:
-            raise SourceError(f"{answer}: no credentials are sent there; download the file, and give its path")
+            raise SourceError(f"{answer}: no credentials are sent there: download the file, and give its path")
         case 404 | 410:
             raise MissingFile(f"{answer}: " + ("check repository, revision and file" if hub else "check the address"))
         case 416:

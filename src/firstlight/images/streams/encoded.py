@@ -109,9 +109,9 @@ class EncodedImages:
 
     Parameters
     ----------
-    source
+    source : EncodedSource
     channels : {1, 3}
-    geometry
+    geometry : Geometry
     workers : int
         Number of threads.
     """

@@ -97,9 +97,9 @@ class TarFiles:
 
     Parameters
     ----------
-    path
+    path : Path
         A tar file, or the folder that they lie in.
-    files
+    files : sequence of str
         Their names relative to the folder.
     """
 

@@ -92,7 +92,7 @@ def open_onnx(path: Path) -> OnnxParts:
                 else:
                     pieces.append(data[begin:last])
     if not pieces:
-        raise SourceError("holds no graph; the file is damaged or not an ONNX model")
+        raise SourceError("holds no graph: the file is damaged or not an ONNX model")
     parts.graph = parse(GraphProto, b"".join(pieces), "graph")
     return parts
 
@@ -112,7 +112,7 @@ def parse(kind: "type[M]", data: bytes, what: str) -> "M":
     try:
         return kind.FromString(data)
     except DecodeError:
-        raise SourceError(f"the {what} cannot be parsed; the file is damaged or not an ONNX model") from None
+        raise SourceError(f"the {what} cannot be parsed: the file is damaged or not an ONNX model") from None
 
 
 def decoded(name: str | bytes) -> str:
@@ -147,10 +147,10 @@ class _Walk:
             elif wire in (_FIXED32, _FIXED64):
                 position = start + (4 if wire == _FIXED32 else 8)
             else:
-                raise SourceError(f"no field starts at byte {begin:,}; the file is damaged or not an ONNX model")
+                raise SourceError(f"no field starts at byte {begin:,}: the file is damaged or not an ONNX model")
             if position > end:
                 raise SourceError(
-                    f"the field at byte {begin:,} declares {position - start:,} bytes where {end - start:,} are left; "
+                    f"the field at byte {begin:,} declares {position - start:,} bytes where {end - start:,} are left: "
                     "the file is cut off, damaged or not an ONNX model"
                 )
             yield key >> 3, wire, begin, start, position
@@ -192,4 +192,4 @@ class _Walk:
             if byte < 128:
                 return value, position
             shift += 7
-        raise SourceError(f"a number is not complete at byte {position:,}; the file is cut off, damaged or not ONNX")
+        raise SourceError(f"a number is not complete at byte {position:,}: the file is cut off, damaged or not ONNX")
