@@ -8,7 +8,7 @@ import numpy as np
 
 import firstlight as fl
 from firstlight.errors import InputError
-from firstlight.experiments.views import merged
+from firstlight.experiments.run_views import merged
 from firstlight.inspection import Comparison, Inspection
 from firstlight.profile import correlation
 

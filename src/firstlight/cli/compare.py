@@ -29,7 +29,7 @@ def compare(
         Write a page with a heat map and all profiles on one axis into this file.
     """
     from firstlight.filters.bank import FilterBank
-    from firstlight.inspection.comparison import compare as run
+    from firstlight.inspection.compare_banks import compare as run
     from firstlight.inspection.inspect_banks import load_banks
     from firstlight.inspection.inspection import Failure
     from firstlight.patches.statistics import patch_statistics

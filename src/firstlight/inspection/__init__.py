@@ -3,7 +3,8 @@
 Read first: `inspect_banks.py`.
 """
 
-from firstlight.inspection.comparison import Comparison, compare
+from firstlight.inspection.compare_banks import compare
+from firstlight.inspection.comparison import Comparison
 from firstlight.inspection.inspect_banks import inspect
 from firstlight.inspection.inspection import Inspection
 from firstlight.patches.bank_statistics import PatchStatistics

@@ -2,17 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from firstlight.errors import InputError
-from firstlight.filters import FilterBank, load_filters
+from firstlight.filters import FilterBank
 from firstlight.patches.basis import PatchBasis
-from firstlight.patches.statistics import basis_for
-from firstlight.profile import EnergyProfile, correlation, energy_profile
-from firstlight.theory.null import agreement, gaussian_profiles, percentile
+from firstlight.profile import EnergyProfile
 from firstlight.utils.text import by, listed, printable
 
 if TYPE_CHECKING:
@@ -20,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Random pairs of banks for the null distribution.
-DRAWS = 1000
 _NAMED = 30  # banks, in a notebook's figure
 _LONGEST = 32  # characters of a name in a figure
 
@@ -181,148 +175,9 @@ class Comparison:
         return fig, ax
 
 
-def compare(
-    banks: Sequence[Any],
-    data: Any = None,
-    initial: Sequence[Any] | None = None,
-    labels: Sequence[str] | None = None,
-    *,
-    layer: str | None = None,
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
-    fold_batch_norm: bool = False,
-    data_dir: str | Path | None = None,
-    **options: Any,
-) -> Comparison:
-    """How alike first layers are: the correlation of their energy profiles, pair by pair (Table 1 of the paper).
-
-    Parameters
-    ----------
-    banks : sequence of FilterBank, ndarray of shape (K, C, kh, kw), or whatever else `load_filters` takes
-        At least two, over the same channels. K may differ, and so may the kernel sizes: larger filters are then
-        measured by their energy in the components of the smaller patches, over all windows of that size inside each
-        filter, so that every component stands for the same spatial frequency, in cycles/pixel, for all.
-    data : PatchBasis, or whatever else `patch_statistics` takes; optional
-        Components of patches of the size of the smallest kernel, or the data whose they are: by default CIFAR-10.
-    initial : sequence, optional
-        The initial filters of each bank, or None for some: compared is then the change.
-    labels : sequence of str, optional
-        Names; by default the banks' sources.
-    layer : str, optional
-        The layer to take of each network instead of the first.
-    mean, std : float or sequence of float, optional
-        As of `inspect`.
-    fold_batch_norm : bool
-        As of `inspect`.
-    data_dir : str or Path, optional
-        Folder of the cache.
-    **options
-        Of `image_stream`, where images are read.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    InputError
-        Fewer than two banks, or shapes that cannot be compared.
-
-    Examples
-    --------
-    >>> import firstlight as fl, numpy as np
-    >>> images = np.random.default_rng(0).integers(0, 256, (8, 3, 16, 16), dtype=np.uint8)
-    >>> basis = fl.PatchMoments(kernel_size=3, channels=3).update(images).basis()
-    >>> filters = np.random.default_rng(1).normal(size=(4, 3, 3, 3))
-    >>> fl.compare([filters, 2 * filters[::-1]], basis).correlations  # scale and order do not matter
-    array([[1., 1.],
-           [1., 1.]])
-    """
-    if isinstance(banks, str | Path | FilterBank):
-        raise InputError(f"compare was given {banks!r}; expected a list of at least 2 networks, such as [A, B]")
-    loaded = [load_filters(bank, None if isinstance(bank, FilterBank) else layer) for bank in banks]
-    found = [(bank.folded() if fold_batch_norm else bank).ungrouped() for bank in loaded]
-    if len(found) < 2:
-        raise InputError(f"compare was given {len(found)} filter bank; expected at least 2")
-    starts = list(initial) if initial is not None else [None] * len(found)
-    names = list(labels) if labels is not None else _distinct([bank.source or "filters" for bank in found])
-    if len(starts) != len(found) or len(names) != len(found):
-        raise InputError(
-            f"initial or labels have {len(starts)} and {len(names)} entries; expected {len(found)}, as banks"
-        )
-    basis = basis_for(_smallest(found), data, mean, std, data_dir, **options)
-    profiles = [_profile(bank, basis, start) for bank, start in zip(found, starts, strict=True)]
-    size = len(found)
-    matrix = np.eye(size)
-    for i in range(size):
-        for j in range(i):
-            matrix[i, j] = matrix[j, i] = _correlation(profiles[i], profiles[j])
-    few = sorted(len(bank) for bank in found)[:2]
-    return Comparison(
-        labels=tuple(names),
-        correlations=matrix,
-        profiles=tuple(profiles),
-        basis=basis,
-        sizes=tuple((bank.weight.shape[2], bank.weight.shape[3]) for bank in found),
-        chance=_chance(basis.size, few[0], few[1]),
-        banks=tuple(found),
-    )
-
-
-def _smallest(banks: Sequence[FilterBank]) -> FilterBank:
-    """A bank that stands for the shape of the smallest kernel: the patches that all filters can be looked at with."""
-    rows, columns = (min(bank.weight.shape[axis] for bank in banks) for axis in (2, 3))
-    dilations = {bank.dilation for bank in banks}
-    return FilterBank(
-        np.zeros((1, banks[0].weight.shape[1], rows, columns)),
-        dilation=dilations.pop() if len(dilations) == 1 else (1, 1),
-    )
-
-
-def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarray | None) -> EnergyProfile:
-    """The profile in the basis, of every window of its size inside the filters where they are larger."""
-    weight, (channels, rows, columns) = bank.weight, basis.shape
-    if weight.shape[1:] == basis.shape:
-        return energy_profile(bank, basis, initial)
-    if weight.shape[1] != channels or weight.shape[2] < rows or weight.shape[3] < columns:
-        raise InputError(
-            f"{bank.source or 'a bank'} has filters of {by(weight.shape[1:])}; expected {channels} "
-            f"channels and at least {rows} x {columns}, the patches of the basis"
-        )
-    if bank.dilation != (1, 1):
-        raise InputError(f"the layer {bank.layer} has dilation {bank.dilation}; expected (1, 1)")
-    if initial is not None:
-        start = load_filters(initial).ungrouped().weight
-        if start.shape != weight.shape:
-            raise InputError(f"initial filters have shape {start.shape}; expected {weight.shape}, as the filters")
-        weight = weight - start
-    windows = np.lib.stride_tricks.sliding_window_view(weight, (rows, columns), axis=(2, 3))
-    patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, channels, rows, columns)
-    profile = energy_profile(patches, basis)
-    return EnergyProfile(profile.energy, len(bank), bank.source, bank.layer, change=initial is not None)
-
-
-def _correlation(a: EnergyProfile, b: EnergyProfile) -> float:
-    try:
-        return correlation(a.energy, b.energy)
-    except InputError:  # a constant profile, such as that of a dead layer, correlates with nothing
-        return float("nan")
-
-
-def _chance(size: int, first: int, second: int) -> float:
-    """95th percentile of the correlation of the profiles of two random banks, with so many filters each."""
-    rng = np.random.default_rng(0)
-    return percentile(agreement(*(gaussian_profiles(filters, (DRAWS, size), rng) for filters in (first, second))))
-
-
 def _short(labels: Sequence[str]) -> list[str]:
     """The labels for a figure: of paths the last part, where that still tells them apart, and the end of long ones."""
     labels = [printable(label) for label in labels]
     ends = [label.rstrip("/").rpartition("/")[2] for label in labels]
     names = ends if len(set(ends)) == len(ends) else labels
     return [name if len(name) <= _LONGEST else f"…{name[-_LONGEST:]}" for name in names]
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """The names, numbered where the same one occurs again."""
-    return [f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)]

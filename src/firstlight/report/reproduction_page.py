@@ -3,7 +3,7 @@
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.claims import verdict_counts
 from firstlight.experiments.results import Reproduction
-from firstlight.experiments.views import merged
+from firstlight.experiments.run_views import merged
 from firstlight.figures.inline_svg import Figures
 from firstlight.report.interactive import markup, render
 

@@ -15,12 +15,12 @@ from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.formula import figures
 from firstlight.experiments.formula.claims import judge, judge_pairs
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.run_views import run_view
 from firstlight.experiments.shared.fits import FIT_COLUMNS, RANDOM_BANKS, changes, fit_row, fit_table, random_fits
 from firstlight.experiments.shared.notes import tau_units
 from firstlight.experiments.shared.plans import MODELS, flat, missing_networks, network_specs
 from firstlight.experiments.shared.plots import filters
 from firstlight.experiments.shared.tables import stacked
-from firstlight.experiments.views import run_view
 from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile, energy_profile

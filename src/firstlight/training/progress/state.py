@@ -22,7 +22,8 @@ class Progress:
     initial : ndarray, shape (K, C, kh, kw), float32
         The first layer before training.
     filters : ndarray, shape (K, C, kh, kw), float32, or None
-        The first layer at this step if it was recorded. The first report of a resumed training brings the latest record.
+        The first layer at this step if it was recorded. The first report of a resumed training brings the latest
+        record.
     """
 
     step: int

@@ -10,9 +10,9 @@ from tests.experiments.made import finish, small_context
 import firstlight as fl
 from firstlight.experiments import formula, whitening
 from firstlight.experiments.formula import plan
+from firstlight.experiments.run_views import decorrelation_curves, merged, run_view
 from firstlight.experiments.shared.fits import changes
 from firstlight.experiments.shared.plans import network_specs
-from firstlight.experiments.views import decorrelation_curves, merged, run_view
 from firstlight.training import describe
 
 
