@@ -252,7 +252,7 @@ def test_sums_that_might_overflow_are_refused():
         ({"mean": [1, 2]}, "mean is .* one for each of 3 channels"),
         ({"mean": "gray"}, "mean is 'gray'"),
         ({"std": float("nan")}, "std is nan"),
-        ({"std": 1e-200}, "std is 1e-200; the squares of pixels divided by it overflow"),
+        ({"std": 1e-200}, "std is 1e-200, and the squares of pixels divided by it overflow"),
         ({"window": (3, 1)}, "window is 3 x 1; expected at least 1 x 1 and at most 2 x 2"),
         ({"window": (0, 1)}, "window is 0 x 1"),
     ],

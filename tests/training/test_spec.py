@@ -169,8 +169,8 @@ def test_every_value_of_a_later_field_changes_the_hash(name, other):
     [
         ("model", ["vgg11"], r"model is \['vgg11'\]; expected text"),
         ("model", "vgg19", "'vgg19' is unknown; expected one of vgg5, .*, resnet18"),
-        ("data", "", "data=''"),
-        ("data_fingerprint", 7, "data_fingerprint=7"),
+        ("data", "", "data is ''"),
+        ("data_fingerprint", 7, "data_fingerprint is 7"),
         ("classes", 1, "classes is 1; expected at least 2"),
         ("channels", 1, r"mean is \(0.5, 0.4, 0.3\); expected 1 numbers"),
         ("mean", [0.5, 0.4, "x"], "mean is 'x'; expected a number"),
@@ -263,7 +263,7 @@ def test_components_are_those_of_the_images_patches():
     gray = {**CHANGED, "channels": 1, "mean": [0.5], "std": [0.2]}
     assert RunSpec.from_dict({**gray, "labels": "energy:9", "scaled_component": 9}).scaled_component == 9
     for name, value in (("labels", "energy:10"), ("scaled_component", 10)):
-        with pytest.raises(InputError, match=f"{name}={value!r}; expected component 1 to 9"):
+        with pytest.raises(InputError, match=f"{name} is {value!r}; expected component 1 to 9"):
             RunSpec.from_dict({**gray, name: value})
 
 

@@ -455,7 +455,7 @@ def test_images_without_labels_are_refused(tmp_path):
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta"])
 def test_devices_that_are_not_there_are_refused(device, tmp_path):
-    with pytest.raises(InputError, match=f"device='{device}'"):
+    with pytest.raises(InputError, match=f"device is '{device}'; "):
         train(make_spec(), TRAIN, TEST, tmp_path, device=device)
 
 

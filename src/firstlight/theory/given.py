@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, energy_profile
@@ -30,6 +32,8 @@ def energies_and_variance(profile: Any, basis: Any) -> tuple[Any, Any]:
     """Energies and variances of the same components: as given, or of a network and of data."""
     if not (isinstance(profile, EnergyProfile) or is_vector(profile)):
         if is_vector(basis):
+            if isinstance(profile, int | float | np.ndarray) and np.ndim(profile) != 4:
+                return profile, basis  # no filters; what it lacks to be a profile is said where both are compared
             raise InputError("the variances of a basis do not tell its components; expected a basis, or the data")
         from firstlight.filters import load_filters
         from firstlight.patches.statistics import basis_for

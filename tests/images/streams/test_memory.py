@@ -234,7 +234,7 @@ def test_resize_and_crop() -> None:
     with pytest.raises(InputError, match="array: images are too small: 7 x 6 pixels, crop 8 x 8"):
         image_stream(STACK, crop=8)
     for source in (FLOATS, list(FLOATS)):
-        with pytest.raises(InputError, match="resize=4 is for 8-bit images"):
+        with pytest.raises(InputError, match="resize is 4, for 8-bit images; these are"):
             list(image_stream(source, resize=4, progress=False))
 
 

@@ -226,7 +226,7 @@ def test_another_version_is_refused(cluster, data, tmp_path):
 
     with on(cluster, "old") as engine:
         said = refused(EngineError, make_specs(data, 1), data, tmp_path, engine)
-        expected = rf"worker tcp://\S+ \(\S+\) has firstlight 0\.0\.9; expected {re.escape(__version__)} as here; "
+        expected = rf"worker tcp://\S+ \(\S+\) has firstlight 0\.0\.9; expected {re.escape(__version__)} as here: "
         assert re.match(expected, said)
         assert said.endswith(f"{tmp_path} keeps what was trained")
         with pytest.raises(EngineError, match=expected):  # every task, whatever it does

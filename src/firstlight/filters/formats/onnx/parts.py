@@ -78,7 +78,7 @@ def open_onnx(path: Path) -> OnnxParts:
             if not 0 < size <= LARGEST_FILE:
                 raise SourceError(f"has {size:,} bytes; expected an ONNX model, of 1 to {LARGEST_FILE:,} bytes")
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    walk = _Walk(data)
+    walk = _FieldCounter(data)
     parts = OnnxParts(data, GraphProto())
     pieces: list[bytes] = []
     for number, wire, _, start, end in walk.fields(0, size):
@@ -108,7 +108,7 @@ def parse(kind: "type[M]", data: bytes, what: str) -> "M":
     from google.protobuf.message import DecodeError
 
     if len(data) > _UNCOUNTED:
-        _Walk(data).everything(kind)
+        _FieldCounter(data).everything(kind)
     try:
         return kind.FromString(data)
     except DecodeError:
@@ -125,7 +125,7 @@ def shown(name: str) -> str:
     return printable(name, 160)
 
 
-class _Walk:
+class _FieldCounter:
     """Looks at the fields of nested messages without parsing them, up to a number that no network needs."""
 
     def __init__(self, data: bytes | mmap.mmap) -> None:
