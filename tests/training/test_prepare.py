@@ -194,7 +194,7 @@ def test_the_first_images_are_counted_among_those_that_are_kept():
     [
         ({"only": ("a", "x", "y")}, "only is 'x'; expected classes of 'noise': a, b, c, d"),
         ({"only": ("a", "B")}, "only is 'B'; expected classes of 'noise'"),
-        ({"only": ("a", "b"), "batch_size": 60}, r"\d+ training images are left of 'noise': .* batch of 60: lower"),
+        ({"only": ("a", "b"), "batch_size": 60}, r"\d+ training images are left of 'noise'; .* batch of 60: lower"),
     ],
 )
 def test_classes_that_cannot_be_kept_are_refused_in_one_line(changes, message):

@@ -95,8 +95,8 @@ def comparison_note(comparison: Comparison, rows: pd.DataFrame, runs: pd.DataFra
     sizes = {tuple(sorted((about.filters[a], about.filters[b]))) for a, b in comparison.pairs}
     return (
         f"At step {number_range(rows.step, ',')}{end_note(rows, runs)}. Correlation with λ alone: {alone}. Profiles "
-        f"near λ, as early ones are, are near each other; what λ leaves unexplained correlates {number(rows.beyond_lambda)}. "
-        f"{by_chance(banks, sizes)} Training accuracy at that step: {reached}.{same_seed(rows)}"
+        f"near λ, as early ones are, are near each other; what λ leaves unexplained correlates "
+        f"{number(rows.beyond_lambda)}. {by_chance(banks, sizes)} Training accuracy at that step: {reached}.{same_seed(rows)}"
     )
 
 
