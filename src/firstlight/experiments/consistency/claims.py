@@ -96,7 +96,8 @@ def comparison_note(comparison: Comparison, rows: pd.DataFrame, runs: pd.DataFra
     return (
         f"At step {number_range(rows.step, ',')}{end_note(rows, runs)}. Correlation with λ alone: {alone}. Profiles "
         f"near λ, as early ones are, are near each other; what λ leaves unexplained correlates "
-        f"{number(rows.beyond_lambda)}. {by_chance(banks, sizes)} Training accuracy at that step: {reached}.{same_seed(rows)}"
+        f"{number(rows.beyond_lambda)}. {by_chance(banks, sizes)} Training accuracy at that step: "
+        f"{reached}.{same_seed(rows)}"
     )
 
 
