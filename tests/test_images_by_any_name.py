@@ -194,7 +194,7 @@ def test_a_basis_is_for_filters_of_its_shape_on_pixels_that_are_normalised_as_it
             "filters are 3 x 2 x 2 .*: give one of patches",
         ),
         (lambda: statistics.basis(fl.FilterBank(np.ones((1, 3, 3, 3)), dilation=(2, 2))), "with dilation 2"),
-        (lambda: statistics.basis(BANK, std=0.2), "normalised already; leave it out"),
+        (lambda: statistics.basis(BANK, std=0.2), "normalised already: leave it out"),
         (lambda: statistics.moments(3, 3, 3), "holds no moments; expected PatchMoments"),
     ]:
         with pytest.raises(InputError, match=message):

@@ -8,7 +8,7 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.filters import load_filters
 from firstlight.patches.basis import PatchBasis
-from firstlight.utils.text import by, named
+from firstlight.utils.text import named, size_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,7 +209,7 @@ def energy_profile(bank: Any, basis: Any = None, initial: Any = None) -> EnergyP
     expected = basis.shape
     if weight.shape[1:] != expected:
         raise InputError(
-            f"filters are {by(weight.shape[1:])}; expected {by(expected)}, the shape of the patches: "
+            f"filters are {size_text(weight.shape[1:])}; expected {size_text(expected)}, the shape of the patches: "
             f"compute PatchMoments with channels={weight.shape[1]} and the layer's kernel size"
         )
     # Of a single row or column of taps, the dilation across it says nothing.
@@ -222,7 +222,9 @@ def energy_profile(bank: Any, basis: Any = None, initial: Any = None) -> EnergyP
     if initial is not None:
         start = load_filters(initial).ungrouped().weight
         if start.shape != weight.shape:
-            raise InputError(f"initial filters are {by(start.shape)}; expected {by(weight.shape)}, as the filters")
+            raise InputError(
+                f"initial filters are {size_text(start.shape)}; expected {size_text(weight.shape)}, as the filters"
+            )
         weight = weight - start
     coefficients = weight.reshape(len(weight), -1) @ basis.components.T
     # Scaled by the largest: the squares of tiny or huge weights must not under- or overflow.

@@ -40,7 +40,7 @@ def _executable(playwright: Playwright) -> str:
     own = playwright.chromium.executable_path
     if not Path(own).is_file():
         raise NoBrowser(
-            f"no browser: expected {', '.join(COMMANDS)} on PATH, one named by {VARIABLE}, or Playwright's own "
+            f"no browser; expected {', '.join(COMMANDS)} on PATH, one named by {VARIABLE}, or Playwright's own "
             "(playwright install chromium)"
         )
     return own

@@ -8,7 +8,7 @@ import numpy as np
 
 import firstlight as fl
 from firstlight.errors import InputError
-from firstlight.experiments.views import merged
+from firstlight.experiments.run_views import merged_views
 from firstlight.inspection import Comparison, Inspection
 from firstlight.profile import correlation
 
@@ -47,7 +47,7 @@ def networks(shown: Any) -> list[Network]:
             for label, profile in zip(shown.labels, shown.profiles, strict=True)
         ]
     if isinstance(shown, fl.Reproduction):
-        views = merged(view for result in shown.results for view in result.networks)
+        views = merged_views(view for result in shown.results for view in result.networks)
         return [
             Network(
                 view.name,

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from firstlight import cli
+from firstlight.cli.command_line import INTERRUPTED
 from firstlight.images import load_images
 from firstlight.patches import ImageLags, PatchMoments
 from firstlight.theory.sampling_error import sampling_errors
@@ -154,7 +155,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     out = tmp_path / "m.npz"
     command = ["moments", str(folder), "--kernel-size", "3", "--images-per-shard", "20", "--out", str(out)]
     died = run(*command[1:], "--workers", "1", code=DYING_CHILD.format(signal=int(how)) + CHILD)
-    assert died.returncode == (-how if how == signal.SIGKILL else cli.INTERRUPTED), died.stderr
+    assert died.returncode == (-how if how == signal.SIGKILL else INTERRUPTED), died.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["m.npz.part"]
     assert cli.main([*command, "--stride", "2"]) == 2  # another question
     assert "this state is of stride 1" in capsys.readouterr().err

@@ -60,7 +60,7 @@ def test_the_environment_asks_for_the_log_as_well(name, network, capsys, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "variable", "error"),
     [
-        (["-q", "-v"], "", "--quiet was given with --verbose: expected one of them; drop the other"),
+        (["-q", "-v"], "", "--quiet was given with --verbose; expected one of them: drop the other"),
         ([], "loud", "FIRSTLIGHT_LOG is 'loud'; expected one of debug, info, warning, error"),
     ],
 )

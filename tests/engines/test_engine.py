@@ -141,14 +141,14 @@ def test_processes_that_die_are_an_error_of_one_line():
         with pytest.raises(EngineError) as caught:
             list(engine_of(pool, width=2).run(_exit, [3, 3, 3]))
         assert str(caught.value) == (
-            "ProcessPoolExecutor: its workers are gone (BrokenProcessPool); open another, and start again"
+            "ProcessPoolExecutor: its workers are gone (BrokenProcessPool): open another, and start again"
         )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "slurm"}, "engine is 'slurm', expected one of local, dask"),
+        ({"kind": "slurm"}, "engine is 'slurm'; expected one of local, dask"),
         ({"workers": 0}, "workers is 0; expected a whole number of at least 1"),
         ({"workers": True}, "workers is True; expected"),
         ({"scheduler": "tcp://node:1"}, "a scheduler and resources are Dask's"),
@@ -165,7 +165,7 @@ def test_options_that_are_none_are_refused(options, message):
 
 
 def test_an_executor_without_submit_is_refused():
-    with pytest.raises(InputError, match=r"^executor is a int, expected an object with submit"):
+    with pytest.raises(InputError, match=r"^executor is a int; expected an object with submit"):
         engine_of(3)  # pyright: ignore[reportArgumentType]
 
 

@@ -13,7 +13,7 @@ from firstlight.experiments.consistency import Network, Trained
 from firstlight.experiments.consistency.claims import comparison_claim, initial_claim, peak_claim
 from firstlight.experiments.consistency.comparisons import ARCHITECTURES, SEEDS
 from firstlight.experiments.consistency.figures import matrix
-from firstlight.experiments.consistency.similarity import beyond, last_common_step
+from firstlight.experiments.consistency.similarity import correlation_beyond, last_common_step
 from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation, energy_profile
@@ -226,9 +226,11 @@ def test_what_is_left_beyond_lambda_is_the_correlation_of_regression_residuals(s
     for profile, known in ((a, known_a), (b, known_b)):
         design = np.stack([known, np.ones(size)], axis=1)
         residuals.append(profile - design @ np.linalg.lstsq(design, profile)[0])
-    assert beyond(a, known_a, b, known_b) == pytest.approx(np.corrcoef(*residuals)[0, 1], abs=1e-6)
-    assert beyond(3 * a + 1, known_a, b, 5 * known_b) == pytest.approx(beyond(a, known_a, b, known_b), abs=1e-6)
-    assert np.isnan(beyond(2 * known_a + 1, known_a, b, known_b))
+    assert correlation_beyond(a, known_a, b, known_b) == pytest.approx(np.corrcoef(*residuals)[0, 1], abs=1e-6)
+    assert correlation_beyond(3 * a + 1, known_a, b, 5 * known_b) == pytest.approx(
+        correlation_beyond(a, known_a, b, known_b), abs=1e-6
+    )
+    assert np.isnan(correlation_beyond(2 * known_a + 1, known_a, b, known_b))
 
 
 def test_the_precision_is_judged_against_the_spread_between_seeds(empty):
@@ -278,8 +280,8 @@ def test_data_that_cannot_be_had_is_not_tested_and_all_else_is(tmp_path):
 def test_the_main_data_set_is_not_compared_with_itself(tmp_path):
     context = small_context(tmp_path, names=("photos", "cifar10", "cifar100"))
     assert {spec.data for spec in consistency.plan(context)} == {"photos"}  # quick leaves CIFAR-100 out
-    assert consistency.absence(context, "photos") == "The set of photographs is the main data set itself."
-    assert consistency.absence(context, "cifar100") == "The preset quick does not train on CIFAR-100."
+    assert consistency.absence_reason(context, "photos") == "The set of photographs is the main data set itself."
+    assert consistency.absence_reason(context, "cifar100") == "The preset quick does not train on CIFAR-100."
 
 
 def test_gray_images_share_no_component_with_colour(empty):
@@ -289,7 +291,7 @@ def test_gray_images_share_no_component_with_colour(empty):
         "photos": (train, test),
     }
     context = Context("quick", "gray", facts, empty._load, empty.measurements, {}, {})
-    assert "3 channels and those of the main data set 1" in consistency.absence(context, "photos")
+    assert "3 channels and those of the main data set 1" in consistency.absence_reason(context, "photos")
 
 
 def test_a_failed_training_takes_down_only_the_claims_that_need_it(empty):

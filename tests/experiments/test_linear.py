@@ -139,7 +139,7 @@ def test_moments_are_those_of_the_labels_that_they_are_named_for(context):
         # Merging classes is drawing fewer.
         few = drawn.reshape(646, 10, 10).any(axis=1)
         np.testing.assert_allclose(
-            linear_dynamics.merged(moments).cross, mean_patch_moments(train, 3, few).cross, atol=1e-14
+            linear_dynamics.merged_classes(moments).cross, mean_patch_moments(train, 3, few).cross, atol=1e-14
         )
     assert not np.allclose(random[0].cross, random[1].cross)
 

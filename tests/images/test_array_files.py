@@ -73,7 +73,7 @@ def test_npz_without_labels(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arrays", [{}, {"a": LABELS}, {"a": IMAGES, "b": IMAGES}])
 def test_npz_without_one_set_of_images(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
     save_npz(tmp_path / "a.npz", arrays)
-    with pytest.raises(InputError, match=f"holds {', '.join(arrays) or 'nothing'}, expected images and labels"):
+    with pytest.raises(InputError, match=f"holds {', '.join(arrays) or 'nothing'}; expected images and labels"):
         read_array_file(tmp_path / "a.npz")
 
 
@@ -120,10 +120,10 @@ def test_pickles_are_refused_and_never_run(tmp_path: Path, form: str) -> None:
 
 
 def test_missing_file_folder_and_other_suffix(tmp_path: Path) -> None:
-    refused(tmp_path / "none.npy", "does not exist, expected a .npy or .npz file")
+    refused(tmp_path / "none.npy", "does not exist; expected a .npy or .npz file")
     (tmp_path / "folder.npy").mkdir()
     refused(tmp_path / "folder.npy", "is a folder")
-    refused(tmp_path / "photo.jpg", "is not a file that images are read from, expected .npy or .npz")
+    refused(tmp_path / "photo.jpg", "is not a file that images are read from; expected .npy or .npz")
 
 
 def refused(path: Path, message: str) -> None:

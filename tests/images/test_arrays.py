@@ -34,7 +34,7 @@ def test_ambiguous_layout_asks_and_takes_the_answer(shape: list[int]) -> None:
 
 
 def test_unknown_layout() -> None:
-    with pytest.raises(InputError, match="layout is 'CHWN', expected 'NCHW', 'NHWC' or None"):
+    with pytest.raises(InputError, match="layout is 'CHWN'; expected 'NCHW', 'NHWC' or None"):
         check_images(image(2, 3, 8, 8), "CHWN")
 
 
@@ -51,8 +51,8 @@ def test_unknown_layout() -> None:
         (image(2, 3, 8, 8, dtype="complex64"), "dtype complex64 is not accepted"),
         (image(2, 3, 8, 8, dtype="longdouble"), r"is not accepted.*float64"),
         (image(2, 3, 8, 8, dtype="object"), "dtype object is not accepted"),
-        (np.ma.masked_array(image(2, 3, 8, 8)), "a MaskedArray, expected a plain numpy.ndarray"),
-        ([[1, 2]], "a list, expected a plain numpy.ndarray"),
+        (np.ma.masked_array(image(2, 3, 8, 8)), "a MaskedArray; expected a plain numpy.ndarray"),
+        ([[1, 2]], "a list; expected a plain numpy.ndarray"),
     ],
 )
 def test_refusals(array: object, message: str) -> None:
@@ -87,12 +87,12 @@ def test_labels_become_int64(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([0, 1], r"shape \(2,\), expected \(3,\)"),
-        ([[0], [1], [2]], r"shape \(3, 1\), expected \(3,\)"),
+        ([0, 1], r"shape \(2,\); expected \(3,\)"),
+        ([[0], [1], [2]], r"shape \(3, 1\); expected \(3,\)"),
         ([0, -1, -2], "label 1 is -1"),
-        ([0, 1, 2**40], "label 2 is 1099511627776, expected a class number from 0 to 65535"),
-        ([0.0, 1.0, 2.0], "labels are float64, expected integers"),
-        (["a", "b", "c"], "labels are <U1, expected integers"),
+        ([0, 1, 2**40], "label 2 is 1099511627776; expected a class number from 0 to 65535"),
+        ([0.0, 1.0, 2.0], "labels are float64; expected integers"),
+        (["a", "b", "c"], "labels are <U1; expected integers"),
         ([True, False, True], "labels are bool"),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_slow_server_is_given_up_at_the_time_limit(web: Web, tmp_path: Path, m
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "nan"])
 def test_limit_that_is_no_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("FIRSTLIGHT_FETCH_LIMIT", text)
-    with pytest.raises(InputError, match=f"FIRSTLIGHT_FETCH_LIMIT is '{text}', expected a number of seconds"):
+    with pytest.raises(InputError, match=f"FIRSTLIGHT_FETCH_LIMIT is '{text}'; expected a number of seconds"):
         Deadline(1)
 
 

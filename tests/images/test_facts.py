@@ -54,7 +54,7 @@ def test_facts_survive_json(described):
 def test_a_missing_fact_is_refused_by_name(name):
     values = asdict(FACTS)
     del values[name]
-    with pytest.raises(InputError, match=f"damaged .*{name}.*: expected the fields of SetFacts"):
+    with pytest.raises(InputError, match=f"damaged .*{name}.*; expected the fields of SetFacts"):
         SetFacts.from_dict(values)
 
 

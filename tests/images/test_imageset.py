@@ -72,14 +72,14 @@ def test_subset_is_a_view_with_the_same_normalisation() -> None:
 
 @pytest.mark.parametrize("count", [0, -1, 5])
 def test_subset_out_of_range(count: int) -> None:
-    with pytest.raises(InputError, match=rf"count is {count}, expected 1 to 4"):
+    with pytest.raises(InputError, match=rf"count is {count}; expected 1 to 4"):
         make(pixels()).subset(count)
 
 
 def test_parts_that_do_not_belong_together() -> None:
     with pytest.raises(InputError, match=r"shape \(3, 5, 7\)"):
         make(pixels()[0])
-    with pytest.raises(InputError, match=r"labels have shape \(3,\), expected \(4,\)"):
+    with pytest.raises(InputError, match=r"labels have shape \(3,\); expected \(4,\)"):
         make(pixels(), np.zeros(3, np.int64))
     with pytest.raises(InputError, match="3 channels"):
         ImageSet("x", "train", pixels(), None, (), (0.0,), (1.0,))

@@ -112,7 +112,7 @@ def test_unknown_names(name: str, hint: str) -> None:
 def test_what_is_no_source() -> None:
     with pytest.raises(InputError, match=r"source is a list, .*; expected a name, a .npy or .npz file, an array"):
         load_images([1, 2])
-    with pytest.raises(InputError, match="split is 'val', expected 'train' or 'test'"):
+    with pytest.raises(InputError, match="split is 'val'; expected 'train' or 'test'"):
         load_images("photos", "val")
     with pytest.raises(InputError, match="labels= and layout= are for arrays and files, but the source is photos"):
         load_images("photos", labels=LABELS)

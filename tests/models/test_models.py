@@ -82,17 +82,17 @@ def test_names_build_their_classes():
 
 
 def test_unknown_model_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"'vgg19' is unknown: expected one of vgg5, vgg8, .*, resnet32, resnet18$"):
+    with pytest.raises(InputError, match=r"'vgg19' is unknown; expected one of vgg5, vgg8, .*, resnet32, resnet18$"):
         build_model("vgg19")
 
 
 @pytest.mark.parametrize(
     ("name", "width", "message"),
     [
-        ("vgg11", 0, "width=0: expected at least 1 first-layer filter"),
-        ("resnet20", -1, "width=-1: expected at least 1"),
-        ("resnet20", 32, "width=32: expected 16, the only one of resnet20; choose a VGG"),
-        ("resnet18", 16, "width=16: expected 64, the only one of resnet18"),
+        ("vgg11", 0, "width is 0; expected at least 1 first-layer filter"),
+        ("resnet20", -1, "width is -1; expected at least 1"),
+        ("resnet20", 32, "width is 32; expected 16, the only one of resnet20: choose a VGG"),
+        ("resnet18", 16, "width is 16; expected 64, the only one of resnet18"),
     ],
 )
 def test_widths_that_a_network_cannot_have_are_refused(name, width, message):

@@ -239,7 +239,7 @@ def test_different_lags_do_not_merge():
 def test_sums_that_might_overflow_are_refused():
     lags = ImageLags(2, 3, 5).update(STACKS[1])
     lags.pixels.count = 2**47
-    with pytest.raises(InputError, match="64-bit sums are certain to be exact; keep separate"):
+    with pytest.raises(InputError, match="64-bit sums are certain to be exact: keep separate"):
         lags.update(STACKS[1])
     with pytest.raises(InputError, match="64-bit sums are certain"):
         _ = lags + lags
@@ -252,7 +252,7 @@ def test_sums_that_might_overflow_are_refused():
         ({"mean": [1, 2]}, "mean is .* one for each of 3 channels"),
         ({"mean": "gray"}, "mean is 'gray'"),
         ({"std": float("nan")}, "std is nan"),
-        ({"std": 1e-200}, "std is 1e-200; the squares of pixels divided by it overflow"),
+        ({"std": 1e-200}, "std is 1e-200, and the squares of pixels divided by it overflow"),
         ({"window": (3, 1)}, "window is 3 x 1; expected at least 1 x 1 and at most 2 x 2"),
         ({"window": (0, 1)}, "window is 0 x 1"),
     ],

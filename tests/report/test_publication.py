@@ -19,7 +19,7 @@ from firstlight.figures.pictures import show_tiles
 from firstlight.figures.profiles import component_axis
 from firstlight.figures.styles import PAPER, SLIDES, STYLES, use
 from firstlight.report.publication import encoded, fold_labels
-from firstlight.reproduction.draw_figures import chosen, draw_figures, is_name, write_drawn
+from firstlight.reproduction.draw_figures import chosen_figures, draw_figures, is_name, write_drawn
 from firstlight.reproduction.rebuild import rebuild
 from firstlight.reproduction.record import recorded_results
 
@@ -94,10 +94,10 @@ def test_names_of_figures_and_folders_are_told_apart():
 
 def test_unknown_figures_are_named_with_those_that_there_are():
     there = ["formula/pairs", "formula/filters", "linear/regimes"]
-    assert chosen([], there, Path("x")) == there
-    assert chosen(["linear/regimes", "formula"], there, Path("x")) == there
+    assert chosen_figures([], there, Path("x")) == there
+    assert chosen_figures(["linear/regimes", "formula"], there, Path("x")) == there
     with pytest.raises(InputError, match=r"figure 'formula/pair' is not in x; .*did you mean 'formula/pairs'\?"):
-        chosen(["formula/pair"], there, Path("x"))
+        chosen_figures(["formula/pair"], there, Path("x"))
 
 
 def test_figures_of_the_record_are_drawn_and_nothing_leaks():

@@ -192,9 +192,9 @@ def test_the_first_images_are_counted_among_those_that_are_kept():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"only": ("a", "x", "y")}, "only='x': expected classes of 'noise': a, b, c, d"),
-        ({"only": ("a", "B")}, "only='B': expected classes of 'noise'"),
-        ({"only": ("a", "b"), "batch_size": 60}, r"\d+ training images are left of 'noise': .* batch of 60; lower"),
+        ({"only": ("a", "x", "y")}, "only is 'x'; expected classes of 'noise': a, b, c, d"),
+        ({"only": ("a", "B")}, "only is 'B'; expected classes of 'noise'"),
+        ({"only": ("a", "b"), "batch_size": 60}, r"\d+ training images are left of 'noise'; .* batch of 60: lower"),
     ],
 )
 def test_classes_that_cannot_be_kept_are_refused_in_one_line(changes, message):
@@ -207,7 +207,7 @@ def test_classes_that_cannot_be_kept_are_refused_in_one_line(changes, message):
 def test_a_class_without_images_is_refused(split):
     sets = {"train": TRAIN, "test": TEST}
     sets[split] = replace(sets[split], labels=labels_of(sets[split]) % 2)
-    with pytest.raises(InputError, match=f"'noise' has no {split} images of c, d: expected at least one; keep other"):
+    with pytest.raises(InputError, match=f"'noise' has no {split} images of c, d; expected at least one: keep other"):
         prepared(make_spec(only=("c", "d")), sets["train"], sets["test"])
 
 

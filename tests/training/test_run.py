@@ -61,14 +61,14 @@ def test_equal_runs_have_equal_bytes(folder, tmp_path):
 
 def test_an_unfinished_run_is_refused(folder):
     (folder / "run.json").unlink()
-    with pytest.raises(RunError, match=r"holds no finished run: expected run.json"):
+    with pytest.raises(RunError, match=r"holds no finished run; expected run.json"):
         Run.load(folder)
 
 
 @pytest.mark.parametrize("name", ["spec.json", "filters.safetensors", "metrics.csv"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    with pytest.raises(RunError, match=rf"{name} cannot be read .*; train again, or delete"):
+    with pytest.raises(RunError, match=rf"{name} cannot be read .*: train again, or delete"):
         Run.load(folder)
 
 
@@ -90,7 +90,7 @@ def test_a_damaged_seal_is_named(folder, text):
 
 def test_a_folder_of_another_name_is_refused(folder):
     other = shutil.copytree(folder, folder.with_name("best-run"))
-    with pytest.raises(RunError, match=f"has the hash {SPEC.hash}: expected the folder's name"):
+    with pytest.raises(RunError, match=f"has the hash {SPEC.hash}; expected the folder's name"):
         Run.load(other)
 
 
@@ -99,7 +99,7 @@ def test_a_spec_that_is_not_its_hash_is_refused(folder):
     spec["spec"]["seed"] = 1
     (folder / "spec.json").write_text(json.dumps(spec))
     reseal(folder)
-    with pytest.raises(RunError, match=rf"spec\.json says hash '{SPEC.hash}': expected"):
+    with pytest.raises(RunError, match=rf"spec\.json says hash '{SPEC.hash}'; expected"):
         Run.load(folder)
 
 
@@ -119,7 +119,7 @@ WEIGHT = np.zeros((len(STEPS), 4, 3, 3, 3), np.float32)
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"weight": WEIGHT}, "holds weight: expected steps and weight"),
+        ({"weight": WEIGHT}, "holds weight; expected steps and weight"),
         ({"steps": STEPS_ARRAY + 1, "weight": WEIGHT}, "other steps than a run of 20 records"),
         ({"steps": STEPS_ARRAY, "weight": WEIGHT[1:]}, "has weights of shape"),
         ({"steps": STEPS_ARRAY, "weight": WEIGHT[:, :, :2]}, "has weights of shape"),

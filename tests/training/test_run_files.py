@@ -50,7 +50,7 @@ def test_json_that_is_not_an_object_is_refused(tmp_path):
     write_json(path, {"a": 1})
     assert read_json(path) == {"a": 1}
     path.write_text("[1]")
-    with pytest.raises(RunError, match="holds a list: expected a JSON object"):
+    with pytest.raises(RunError, match="holds a list; expected a JSON object"):
         read_json(path)
     with pytest.raises(RunError, match="cannot be read"):
         read_json(tmp_path / "b.json")

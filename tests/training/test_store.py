@@ -208,8 +208,8 @@ def test_a_file_that_is_something_else_is_named(make, name, content, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"test_fingerprint": None}, "spec lacks test_fingerprint: expected every field of RunSpec (older versions"),
-        ({"format": 9}, "spec format 9 is not known: expected 1; update firstlight"),
+        ({"test_fingerprint": None}, "spec lacks test_fingerprint; expected every field of RunSpec (older versions"),
+        ({"format": 9}, "spec format 9 is not known; expected 1: update firstlight"),
         ({"momentum": 0.9}, "spec has unknown momentum"),
     ],
 )
@@ -278,7 +278,7 @@ def test_runs_are_in_the_order_of_what_they_are(tmp_path):
 def test_a_store_that_is_not_there_is_refused(what, tmp_path):
     if what == "a file":
         (tmp_path / "store").write_text("")
-    with pytest.raises(InputError, match=r"store cannot be listed .*: expected a folder of runs"):
+    with pytest.raises(InputError, match=r"store cannot be listed .*; expected a folder of runs"):
         stored_runs(tmp_path / "store")
 
 
@@ -329,10 +329,10 @@ def test_only_folders_of_runs_are_removed_and_all_or_none(tmp_path):
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("somebody's")
     for path in (mine, link, foreign, tmp_path / "store", tmp_path / "store" / ".."):
-        with pytest.raises(InputError, match="is no folder of a run: expected one named by 16 hex digits"):
+        with pytest.raises(InputError, match="is no folder of a run; expected one named by 16 hex digits"):
             remove_runs([removable(run), removable(path)])
     (run / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"holds 'notes\.txt': expected a run's files alone"):
+    with pytest.raises(InputError, match=r"holds 'notes\.txt'; expected a run's files alone"):
         remove_runs([removable(run)])
     assert (run / "run.json").exists()
     assert (foreign / "thesis.tex").exists()

@@ -248,7 +248,7 @@ def test_a_checkpoint_of_another_run_or_machine_is_not_used(unbroken, tmp_path, 
     (tmp_path / other.hash).mkdir()
     checkpoint.save(tmp_path / other.hash, spec)
     assert train_here(other, tmp_path).environment["resumed"] == 0
-    assert f"belongs to the run {spec.hash}: expected {other.hash}" in caplog.text
+    assert f"belongs to the run {spec.hash}; expected {other.hash}" in caplog.text
 
 
 def test_a_checkpoint_of_another_version_starts_over_to_the_same_bytes(unbroken, tmp_path, monkeypatch, caplog):
@@ -417,15 +417,15 @@ def test_a_second_process_waits_and_takes_the_finished_run(unbroken, tmp_path, c
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data_fingerprint": "ab"}, "train set 'noise' has the fingerprint .*: expected ab"),
-        ({"test_fingerprint": "cd"}, "test set 'noise' has the fingerprint .*: expected cd"),
-        ({"train_images": 101}, "train set 'noise' has 100 images: expected at least 101"),
-        ({"batch_size": 101}, "train set 'noise' has 100 images: expected at least 101"),
-        ({"test_images": 41}, "test set 'noise' has 40 images: expected at least 41"),
-        ({"channels": 1, "mean": (0.5,), "std": (0.5,)}, "has 3 channels: expected 1"),
-        ({"classes": 3}, "has labels 0 to 3: expected 0 to 2"),
-        ({"only": ("a", "x")}, "only='x': expected classes of 'noise': a, b, c, d"),
-        ({"only": ("a", "b"), "batch_size": 80}, "training images are left of 'noise': expected at least one batch"),
+        ({"data_fingerprint": "ab"}, "train set 'noise' has the fingerprint .*; expected ab"),
+        ({"test_fingerprint": "cd"}, "test set 'noise' has the fingerprint .*; expected cd"),
+        ({"train_images": 101}, "train set 'noise' has 100 images; expected at least 101"),
+        ({"batch_size": 101}, "train set 'noise' has 100 images; expected at least 101"),
+        ({"test_images": 41}, "test set 'noise' has 40 images; expected at least 41"),
+        ({"channels": 1, "mean": (0.5,), "std": (0.5,)}, "has 3 channels; expected 1"),
+        ({"classes": 3}, "has labels 0 to 3; expected 0 to 2"),
+        ({"only": ("a", "x")}, "only is 'x'; expected classes of 'noise': a, b, c, d"),
+        ({"only": ("a", "b"), "batch_size": 80}, "training images are left of 'noise'; expected at least one batch"),
     ],
 )
 def test_images_that_are_not_the_specs_are_refused(changes, message, tmp_path):
@@ -437,7 +437,7 @@ def test_images_that_are_not_the_specs_are_refused(changes, message, tmp_path):
 @pytest.mark.parametrize("labels", ["true", "random", "energy:1"])
 def test_labels_beyond_the_classes_are_refused_where_they_choose_the_images(labels, tmp_path):
     nameless = replace(TRAIN, classes=CLASSES[:3])
-    with pytest.raises(InputError, match="train set 'noise' has labels 0 to 3: expected 0 to 2"):
+    with pytest.raises(InputError, match="train set 'noise' has labels 0 to 3; expected 0 to 2"):
         train(make_spec(only=("a", "b"), labels=labels), nameless, TEST, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -455,7 +455,7 @@ def test_images_without_labels_are_refused(tmp_path):
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta"])
 def test_devices_that_are_not_there_are_refused(device, tmp_path):
-    with pytest.raises(InputError, match=f"device='{device}'"):
+    with pytest.raises(InputError, match=f"device is '{device}'; "):
         train(make_spec(), TRAIN, TEST, tmp_path, device=device)
 
 

@@ -205,7 +205,7 @@ def _target(out: Path | None) -> Path:
         raise InputError(f"--out is {out}, a folder; expected the name of a file")
     place = next(parent for parent in target.absolute().parents if parent.exists())
     if not place.is_dir() or not os.access(place, os.W_OK):
-        raise InputError(f"--out is {out}, but {place} is no folder that can be written to; name another place")
+        raise InputError(f"--out is {out}, but {place} is no folder that can be written to: name another place")
     return target
 
 

@@ -115,7 +115,7 @@ def _rebuilt(
         "engine": engine_options != LOCAL,
     }
     if ignored := [name for name, value in given.items() if value]:
-        raise InputError(f"--recorded was given with --{ignored[0]}: expected it alone, a record has its own; drop one")
+        raise InputError(f"--recorded was given with --{ignored[0]}; expected it alone, a record has its own: drop one")
     out = out or DEFAULT_OUT / "recorded"
     found = replace(recorded(experiments), out=out.expanduser())
     write_reproduction(found, png=False)

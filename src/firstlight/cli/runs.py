@@ -75,7 +75,7 @@ def clean_runs(
 
     verbosity.apply()
     if names and state:
-        raise InputError(f"clean was given {names[0]!r} and --state {state[0]}: expected hashes or states; drop one")
+        raise InputError(f"clean was given {names[0]!r} and --state {state[0]}; expected hashes or states: drop one")
     removable = [one for one in STATES if one != "training"]
     if unknown := [one for one in state or () if one not in removable]:
         raise InputError(f"state is {unknown[0]!r}; expected some of {', '.join(removable)}")

@@ -36,7 +36,7 @@ class Verbosity:
     def apply(self) -> None:
         """Tell so much from now on."""
         if self.quiet and self.verbose:
-            raise InputError("--quiet was given with --verbose: expected one of them; drop the other")
+            raise InputError("--quiet was given with --verbose; expected one of them: drop the other")
         level = logging.WARNING if self.quiet else logging.DEBUG if self.verbose else _environment_level()
         logging.getLogger("firstlight").setLevel(level)
         silence(self.quiet)

@@ -125,15 +125,15 @@ class _Tasks:
 
         if isinstance(error, KilledWorker):
             return (
-                f"Dask on {self._place}: one task had several workers die under it, as they do when memory runs out; "
+                f"Dask on {self._place}: one task had several workers die under it, as they do when memory runs out: "
                 "give workers more memory, or tasks that take less, and start again"
             )
         if isinstance(error, ImportError):
             said = f"Dask on {self._place}: a worker says {first_line(error)}"
-            return f"{said}; install firstlight {__version__} where workers run"
+            return f"{said}: install firstlight {__version__} where workers run"
         # An OSError that a task raised has a number; those by which Dask tells of lost connections have none.
         if isinstance(error, CancelledError) or (isinstance(error, OSError) and error.errno is None):
-            return f"Dask on {self._place}: the scheduler does not answer any more; start it, and start again"
+            return f"Dask on {self._place}: the scheduler does not answer any more: start it, and start again"
         return None
 
 
@@ -152,7 +152,7 @@ def call(version: str, task: bytes) -> Any:
     """On a worker: what `_Tasks.submit` was given, if it means the same there."""
     if version != __version__:
         raise EngineError(
-            f"worker {worker_name()} has firstlight {__version__}, expected {version} as here; "
+            f"worker {worker_name()} has firstlight {__version__}; expected {version} as here: "
             "install the same version where workers run"
         )
     function, args = pickle.loads(task)
@@ -185,7 +185,7 @@ def _cluster(workers: int, resources: dict[str, float]) -> Iterator["LocalCluste
         cluster = LocalCluster(n_workers=workers, threads_per_worker=1, **options)
     except (OSError, RuntimeError) as error:
         raise EngineError(
-            f"Dask's processes do not start on this machine ({first_line(error)}); a script that opens the engine must "
+            f"Dask's processes do not start on this machine ({first_line(error)}): a script that opens the engine must "
             'do so under `if __name__ == "__main__":`, since they import it, too'
         ) from None
     try:

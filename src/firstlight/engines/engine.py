@@ -79,11 +79,11 @@ class Engine:
 
         Parameters
         ----------
-        function
+        function : callable
             Picklable, unless the tasks run in this process.
-        items
+        items : iterable of Item
             Drawn as there is room for them.
-        queued
+        queued : int, optional
             Tasks that may be under way for each worker: 1 where they take so long that none should wait for one
             worker while another is idle. By default that of the engine.
 
@@ -145,13 +145,13 @@ def engine_of(executor: Executor, width: int = 32) -> Engine:
 
     Parameters
     ----------
-    executor
+    executor : Executor
         Has ``submit(function, item)``, as those of `concurrent.futures`.
     width : int
         How many tasks may be under way at a time; some more than it has workers.
     """
     if not callable(getattr(executor, "submit", None)):
-        raise InputError(f"executor is a {type(executor).__name__}, expected an object with submit(function, item)")
+        raise InputError(f"executor is a {type(executor).__name__}; expected an object with submit(function, item)")
     name = type(executor).__name__
     return Engine(executor, lambda: width, lambda: name, lambda error: _outage(name, error), queued=1)
 
@@ -159,4 +159,4 @@ def engine_of(executor: Executor, width: int = 32) -> Engine:
 def _outage(name: str, error: BaseException) -> str | None:
     if not isinstance(error, BrokenExecutor | CancelledError):
         return None
-    return f"{name}: its workers are gone ({type(error).__name__}); open another, and start again"
+    return f"{name}: its workers are gone ({type(error).__name__}): open another, and start again"

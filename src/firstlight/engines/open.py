@@ -58,7 +58,7 @@ def open_engine(
     {0: 1, 1: 2}
     """
     if kind not in ENGINES:
-        raise InputError(f"engine is {kind!r}, expected one of {', '.join(ENGINES)}")
+        raise InputError(f"engine is {kind!r}; expected one of {', '.join(ENGINES)}")
     if workers is not None:
         workers = whole_number("workers", workers, 1)
     if kind == "local" and (scheduler is not None or resources):
@@ -66,7 +66,7 @@ def open_engine(
     for name, amount in (resources or {}).items():
         positive_number(f"resources[{name!r}]", amount)
     if scheduler is not None and workers is not None:
-        raise InputError(f"the workers of {scheduler} are those that it has; leave workers={workers} out")
+        raise InputError(f"the workers of {scheduler} are those that it has: leave workers={workers} out")
     if kind == "dask":
         from firstlight.engines.dask import open_dask
 

@@ -16,9 +16,9 @@ def new_figure(rows: int = 1, columns: int = 1, width: float = 4.2, height: floa
 
     Parameters
     ----------
-    rows, columns
+    rows, columns : int, optional
         Of panels. A single row or column of them may be folded where the style has no room for it.
-    width, height
+    width, height : float, optional
         Of a panel, in inches of the report; other styles make of it what fits them.
 
     Returns

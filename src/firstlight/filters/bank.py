@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import InputError, NonFiniteWeights
-from firstlight.utils.text import by, named
+from firstlight.utils.text import named, size_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,8 +152,8 @@ class FilterBank:
         shown = replace(self, weight=few(self.weight), scale=None)
         geometry = {"stride": self.stride, "padding": self.padding, "dilation": self.dilation}
         said = {"stored as": self.dtype, "followed by": self.batch_norm}
-        rows = [("filters", f"{len(self)} of {by(self.weight.shape[1:])}")]
-        rows += [(name, by(value) if value else "unknown") for name, value in geometry.items()]
+        rows = [("filters", f"{len(self)} of {size_text(self.weight.shape[1:])}")]
+        rows += [(name, size_text(value) if value else "unknown") for name, value in geometry.items()]
         rows += [(name, value) for name, value in said.items() if value]
         rows += [("note", note) for note in self.notes[:5]]
         return card(named(self.source, self.layer) or "Filters", rows, shown.plot, "The filters; gray is zero")

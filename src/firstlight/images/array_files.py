@@ -25,7 +25,7 @@ def read_array_file(path: Path) -> dict[str, Part]:
 
     Parameters
     ----------
-    path
+    path : Path
         A .npy file with one array (memory-mapped), or a .npz file with the arrays ``images`` and ``labels``;
         ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``; ``x_train``, ``y_train``,
         ``x_test`` and ``y_test``; or one 4-D array of any name. Labels may be left out.
@@ -37,12 +37,12 @@ def read_array_file(path: Path) -> dict[str, Part]:
     """
     if path.suffix.lower() not in (".npy", ".npz"):
         raise InputError(
-            f"{path} is not a file that images are read from, expected .npy or .npz; "
+            f"{path} is not a file that images are read from; expected .npy or .npz: "
             "image files, folders of them and saved data sets are read by image_stream"
         )
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
-        raise InputError(f"{path} {problem}, expected a .npy or .npz file")
+        raise InputError(f"{path} {problem}; expected a .npy or .npz file")
     return {"train": Part(read_npy(path), None)} if path.suffix.lower() == ".npy" else _read_npz(path)
 
 
@@ -86,8 +86,8 @@ def _find_splits(path: Path, archive: np.lib.npyio.NpzFile) -> dict[str, Part]:
     if len(candidates) != 1:
         found = ", ".join(archive.files) or "nothing"
         raise InputError(
-            f"{path} holds {found}, expected images and labels, train_images and so on, x_train and so on, "
-            f"or exactly one 4-D array; save it with numpy.savez(file, images=..., labels=...)"
+            f"{path} holds {found}; expected images and labels, train_images and so on, x_train and so on, "
+            f"or exactly one 4-D array: save it with numpy.savez(file, images=..., labels=...)"
         )
     return {"train": Part(candidates[0], None)}
 
@@ -98,7 +98,7 @@ def _refusal(path: Path, error: Exception) -> InputError:
         pickled = file.read(1) == _PICKLE_START
     if pickled or "allow_pickle" in text or "Python objects" in text:
         return InputError(
-            f"{path} holds pickled Python objects, which could run code when read and are refused; "
+            f"{path} holds pickled Python objects, which could run code when read and are refused: "
             f"save a plain uint8 or floating array instead"
         )
     return InputError(f"{path} cannot be read as a {path.suffix} file: damaged, cut off or of another kind ({text})")

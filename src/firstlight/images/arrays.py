@@ -24,15 +24,15 @@ def build_image_set(name: str, parts: dict[str, Part], split: str, layout: str |
 
     Parameters
     ----------
-    name
+    name : str
         What messages and the result call the source.
-    parts
+    parts : dict of str to Part
         The splits that the source has.
-    split
+    split : {"train", "test"}
         The split to return. The normalisation is always that of the train split.
-    layout
+    layout : str or None
         ``"NCHW"``, ``"NHWC"``, or None to recognise it.
-    wanted
+    wanted : object, optional
         Labels that replace those of the returned split.
 
     Raises
@@ -43,8 +43,8 @@ def build_image_set(name: str, parts: dict[str, Part], split: str, layout: str |
     for needed in ("train", split):
         if needed not in parts:
             raise InputError(
-                f"{name} holds no {needed} images, expected a train split"
-                f"{' and a test split' if split == 'test' else ''}; "
+                f"{name} holds no {needed} images; expected a train split"
+                f"{' and a test split' if split == 'test' else ''}: "
                 f"a .npz file holds both as train_images, train_labels, test_images and test_labels"
             )
     if wanted is not None:
@@ -53,7 +53,7 @@ def build_image_set(name: str, parts: dict[str, Part], split: str, layout: str |
     if images["train"].shape[1:] != images[split].shape[1:] or images["train"].dtype != images[split].dtype:
         raise InputError(
             f"{name} has train images of {_form(images['train'])} but test images of "
-            f"{_form(images['test'])}, expected the same"
+            f"{_form(images['test'])}; expected the same"
         )
     labels = {
         key: None if part.labels is None else check_labels(part.labels, len(part.images), _place(name, key, parts))
@@ -79,9 +79,9 @@ def check_images(images: Any, layout: str | None = None, place: str = "images") 
     Parameters
     ----------
     images : ndarray of shape (N, C, H, W) or (N, H, W, C), uint8, float16, float32 or float64
-    layout
+    layout : str, optional
         Which of the two it is; None recognises it where exactly one of axes 1 and 3 is in 1..4.
-    place
+    place : str, optional
         What messages call the array.
 
     Raises
@@ -90,16 +90,16 @@ def check_images(images: Any, layout: str | None = None, place: str = "images") 
         For any other type, shape or dtype, for an empty array, and for values that are not finite.
     """
     if layout is not None and layout not in LAYOUTS:
-        raise InputError(f"layout is {layout!r}, expected 'NCHW', 'NHWC' or None")
+        raise InputError(f"layout is {layout!r}; expected 'NCHW', 'NHWC' or None")
     if not isinstance(images, np.ndarray) or isinstance(images, np.ma.MaskedArray):
-        raise InputError(f"{place}: a {type(images).__name__}, expected a plain numpy.ndarray; convert it first")
+        raise InputError(f"{place}: a {type(images).__name__}; expected a plain numpy.ndarray: convert it first")
     if images.ndim != 4:
         raise InputError(
-            f"{place}: shape {images.shape} has {images.ndim} axes, expected (N, C, H, W) or (N, H, W, C); "
+            f"{place}: shape {images.shape} has {images.ndim} axes; expected (N, C, H, W) or (N, H, W, C): "
             f"{_rank_advice(images.ndim)}"
         )
     if 0 in images.shape:
-        raise InputError(f"{place}: shape {images.shape} is empty, expected at least one image of at least one pixel")
+        raise InputError(f"{place}: shape {images.shape} is empty; expected at least one image of at least one pixel")
     _check_dtype(images.dtype, place)
     if not images.dtype.isnative:
         images = images.astype(images.dtype.newbyteorder("="))
@@ -120,13 +120,13 @@ def check_labels(labels: Any, count: int, place: str = "images") -> np.ndarray:
     """
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu":
-        raise InputError(f"{place}: labels are {labels.dtype}, expected integers (class numbers from 0)")
+        raise InputError(f"{place}: labels are {labels.dtype}; expected integers (class numbers from 0)")
     if labels.shape != (count,):
-        raise InputError(f"{place}: labels have shape {labels.shape}, expected ({count},), one for each image")
+        raise InputError(f"{place}: labels have shape {labels.shape}; expected ({count},), one for each image")
     wrong = np.flatnonzero((labels < 0) | (labels >= _MAX_CLASSES))
     if wrong.size:
         raise InputError(
-            f"{place}: label {wrong[0]} is {labels[wrong[0]]}, expected a class number from 0 to {_MAX_CLASSES - 1}"
+            f"{place}: label {wrong[0]} is {labels[wrong[0]]}; expected a class number from 0 to {_MAX_CLASSES - 1}"
         )
     return labels.astype(np.int64)
 
@@ -157,7 +157,7 @@ def _check_dtype(dtype: np.dtype, place: str) -> None:
         "c": "choose the real part or the modulus",
         "O": "build it from numbers of one type",
     }.get(dtype.kind, "convert it to numbers")
-    raise InputError(f"{place}: dtype {dtype} is not accepted, expected uint8, float16, float32 or float64; {advice}")
+    raise InputError(f"{place}: dtype {dtype} is not accepted; expected uint8, float16, float32 or float64: {advice}")
 
 
 def _recognise(shape: tuple[int, ...], layout: str | None, place: str) -> str:
@@ -167,7 +167,7 @@ def _recognise(shape: tuple[int, ...], layout: str | None, place: str) -> str:
     if first == last:
         which = "both of axes 1 and 3 could be" if first else "neither of axes 1 and 3 is"
         raise InputError(
-            f"{place}: in shape {shape} {which} the channels (1 to 4 of them); "
+            f"{place}: in shape {shape} {which} the channels (1 to 4 of them): "
             f"say which with layout='NCHW' or layout='NHWC'"
         )
     return "NCHW" if first else "NHWC"
@@ -178,4 +178,4 @@ def _check_finite(images: np.ndarray, place: str) -> None:
         finite = np.isfinite(images[start : start + _BLOCK_IMAGES]).all(axis=(1, 2, 3))
         if not finite.all():
             index = start + int(np.argmin(finite))
-            raise InputError(f"{place}: image {index} has values that are NaN or infinite, expected finite ones")
+            raise InputError(f"{place}: image {index} has values that are NaN or infinite; expected finite ones")

@@ -19,7 +19,7 @@ def cache_dir(data_dir: str | Path | None = None) -> Path:
 
     Parameters
     ----------
-    data_dir
+    data_dir : str or Path, optional
         The folder itself; by default the environment variable FIRSTLIGHT_CACHE, else the platform's cache
         folder (on Linux ``~/.cache/firstlight``).
     """
@@ -46,7 +46,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
             stack.enter_context(hold(folder, "fetches into", note))
         except OSError as error:
             raise SourceError(
-                f"the cache folder {folder} cannot be written ({error.strerror or error}); "
+                f"the cache folder {folder} cannot be written ({error.strerror or error}): "
                 f"name another with data_dir= or {CACHE_VARIABLE}"
             ) from None
         remove_partials(folder)

@@ -29,7 +29,7 @@ class Deadline:
 
     Parameters
     ----------
-    seconds
+    seconds : float
         The limit, unless the environment variable FIRSTLIGHT_FETCH_LIMIT gives another.
 
     Raises
@@ -45,7 +45,7 @@ class Deadline:
         except ValueError:
             self.seconds = 0.0
         if not self.seconds > 0:
-            raise InputError(f"{LIMIT_VARIABLE} is {text!r}, expected a number of seconds above 0")
+            raise InputError(f"{LIMIT_VARIABLE} is {text!r}; expected a number of seconds above 0")
         self._end = time.monotonic() + self.seconds
 
     @property

@@ -72,5 +72,5 @@ class SetFacts:
             return cls(**fields)
         except (TypeError, AttributeError) as error:
             raise InputError(
-                f"the description of a data set is damaged ({error}): expected the fields of SetFacts"
+                f"the description of a data set is damaged ({error}); expected the fields of SetFacts"
             ) from None

@@ -61,16 +61,16 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
-            raise InputError(f"split is {self.split!r}, expected 'train' or 'test'")
+            raise InputError(f"split is {self.split!r}; expected 'train' or 'test'")
         if self.images.ndim != 4 or 0 in self.images.shape:
-            raise InputError(f"images have shape {self.images.shape}, expected a non-empty (N, C, H, W)")
+            raise InputError(f"images have shape {self.images.shape}; expected a non-empty (N, C, H, W)")
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise InputError(
-                f"mean and std have {len(self.mean)} and {len(self.std)} values, "
+                f"mean and std have {len(self.mean)} and {len(self.std)} values; "
                 f"expected one for each of the {self.channels} channels"
             )
         if self.labels is not None and self.labels.shape != (len(self),):
-            raise InputError(f"labels have shape {self.labels.shape}, expected ({len(self)},): one for each image")
+            raise InputError(f"labels have shape {self.labels.shape}; expected ({len(self)},): one for each image")
 
     def __len__(self) -> int:
         return self.images.shape[0]
@@ -146,7 +146,7 @@ class ImageSet:
             When `count` is not between 1 and the number of images.
         """
         if not 1 <= count <= len(self):
-            raise InputError(f"count is {count}, expected 1 to {len(self)}, the images in {self.name} {self.split}")
+            raise InputError(f"count is {count}; expected 1 to {len(self)}, the images in {self.name} {self.split}")
         labels = None if self.labels is None else self.labels[:count]
         return replace(self, images=self.images[:count], labels=labels)
 
@@ -173,7 +173,7 @@ def channel_statistics(images: np.ndarray) -> tuple[tuple[float, ...], tuple[flo
     for channel, variance in enumerate(variances):
         if not variance > 0:
             raise InputError(
-                f"channel {channel} has the same value in every pixel and cannot be normalised; drop that channel"
+                f"channel {channel} has the same value in every pixel and cannot be normalised: drop that channel"
             )
     return tuple(means), tuple(math.sqrt(variance) for variance in variances)
 

@@ -22,15 +22,15 @@ class DataSetInfo:
 
     Parameters
     ----------
-    name
+    name : str
         What to pass to `load_images`.
-    description
+    description : str
         One line.
-    size
+    size : str
         Numbers of images, their shape and what they occupy on disk.
-    location
+    location : Path or None
         The folder it is kept in once fetched; None where there is no such folder.
-    present
+    present : bool
         Whether it is there already; what the files hold is checked only when they are read.
     """
 

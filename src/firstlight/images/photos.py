@@ -71,7 +71,7 @@ def require_photos() -> Path:
     for file in PHOTOGRAPHS.values():
         if not (folder / file).is_file():
             raise SourceError(
-                f"scikit-image in {folder} has no {file}, expected the photographs of version 0.22 or later: "
+                f"scikit-image in {folder} has no {file}; expected the photographs of version 0.22 or later: "
                 f"pip install --upgrade 'firstlight[photos]'"
             )
     return folder

@@ -60,7 +60,7 @@ def load_images(
     ImageSet('array', train: 2 images of 3x8x8, uint8, no labels)
     """
     if split not in SPLITS:
-        raise InputError(f"split is {split!r}, expected 'train' or 'test'")
+        raise InputError(f"split is {split!r}; expected 'train' or 'test'")
     data = recognise(source, data_dir)
     if isinstance(labels, str | Path):
         labels = read_npy(_existing(Path(labels)))
@@ -209,5 +209,5 @@ def shards_of(
 def _existing(path: Path) -> Path:
     path = path.expanduser()
     if not path.is_file():
-        raise InputError(f"labels file {path} does not exist, expected a .npy file")
+        raise InputError(f"labels file {path} does not exist; expected a .npy file")
     return path

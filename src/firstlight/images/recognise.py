@@ -44,9 +44,9 @@ def recognise(source: Any, data_dir: str | Path | None = None) -> Data:
 
     Parameters
     ----------
-    source
+    source : object
         Whatever `load_images`, `image_stream` or `shards_of` take, or the `Data` that this has become before.
-    data_dir
+    data_dir : str or Path, optional
         Where data sets that are known by name are kept.
 
     Raises
@@ -76,7 +76,7 @@ def recognise(source: Any, data_dir: str | Path | None = None) -> Data:
         return GivenShards(source[0].name, f"a {type(source).__name__} of shards", items=source)
     indexed = hasattr(source, "__getitem__") and hasattr(source, "__len__")
     if isinstance(source, Mapping | bytes) or not (hasattr(source, "__iter__") or indexed):
-        raise InputError(f"source is {kind}, expected {_EXPECTED}")
+        raise InputError(f"source is {kind}; expected {_EXPECTED}")
     return Objects(type(source).__name__, kind, items=source)
 
 
@@ -92,7 +92,7 @@ def _at(path: Path) -> Data:
     if path.is_dir():
         return _in_folder(path, name)
     if not path.exists() and not path.is_symlink():
-        raise InputError(f"{path} does not exist, expected {_EXPECTED}")
+        raise InputError(f"{path} does not exist; expected {_EXPECTED}")
     if suffix in (".npy", ".npz"):
         return ArrayFile(path.name, f"a {suffix} file", path)
     if suffix in TABLE_SUFFIXES:
@@ -101,7 +101,7 @@ def _at(path: Path) -> Data:
         return EncodedFiles(name, "an image file", path, source=partial(ImageFiles, path), cut_by=Cut.files)
     if is_tar(path.name) and path.is_file():
         return EncodedFiles(name, "a tar file", path, source=partial(TarFiles, path, [path.name]), cut_by=Cut.tars)
-    raise InputError(f"{path} is not a file that images are read from, expected {_EXPECTED}")
+    raise InputError(f"{path} is not a file that images are read from; expected {_EXPECTED}")
 
 
 def _in_folder(folder: Path, name: str) -> Data:
@@ -136,5 +136,5 @@ def _in_folder(folder: Path, name: str) -> Data:
         source = partial(tar_folder, folder, tars)
         return found("a folder of tar files", source=source, cut_by=Cut.tars, has_splits=True, passed_over=arrow)
     raise InputError(
-        f"{folder} holds no images, expected files that end in {', '.join(sorted(SUFFIXES))}, or in .parquet or .tar"
+        f"{folder} holds no images; expected files that end in {', '.join(sorted(SUFFIXES))}, or in .parquet or .tar"
     )

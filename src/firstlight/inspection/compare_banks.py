@@ -13,7 +13,7 @@ from firstlight.patches.basis import PatchBasis
 from firstlight.patches.statistics import basis_for
 from firstlight.profile import EnergyProfile, correlation, energy_profile
 from firstlight.theory.null import agreement, gaussian_profiles, percentile
-from firstlight.utils.text import by
+from firstlight.utils.text import size_text
 
 # Random pairs of banks for the null distribution.
 DRAWS = 1000
@@ -124,7 +124,7 @@ def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarr
         return energy_profile(bank, basis, initial)
     if weight.shape[1] != channels or weight.shape[2] < rows or weight.shape[3] < columns:
         raise InputError(
-            f"{bank.source or 'a bank'} has filters of {by(weight.shape[1:])}; expected {channels} "
+            f"{bank.source or 'a bank'} has filters of {size_text(weight.shape[1:])}; expected {channels} "
             f"channels and at least {rows} x {columns}, the patches of the basis"
         )
     if bank.dilation != (1, 1):

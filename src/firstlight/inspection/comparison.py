@@ -9,7 +9,7 @@ import numpy as np
 from firstlight.filters.bank import FilterBank
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
-from firstlight.utils.text import by, listed, printable
+from firstlight.utils.text import listed, printable, size_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ class Comparison:
             ("compared", listed(self.labels, 12, ", ")),
             ("correlations", self._range),
             ("random banks", f"95% of pairs stay below {self.chance:.2f}"),
-            ("components", f"{self.basis.size}, of {by(self.basis.shape)}"),
+            ("components", f"{self.basis.size}, of {size_text(self.basis.shape)}"),
         ]
         if self.note:
             rows.append(("note", self.note))

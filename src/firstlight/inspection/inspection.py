@@ -13,7 +13,7 @@ from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
 from firstlight.theory.formula_fit import FormulaFit
 from firstlight.theory.null import RandomBanks, percentile, spread
-from firstlight.utils.text import by, listed, named, printable, spaced
+from firstlight.utils.text import listed, named, printable, size_text, spaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,9 @@ class Inspection:
         fit = self.unfitted if self.fit is None else f"tau {self.fit.tau:.4g}, correlation {self.fit.correlation:.3f}"
         said = self.findings[0].partition(":")[0] if self.findings else ""
         name = named(self.source, self.bank.layer) or "filters"
-        about = f"{len(self.bank)} filters of {by(self.bank.weight.shape[1:])}, patches of {printable(self.data)}"
+        about = (
+            f"{len(self.bank)} filters of {size_text(self.bank.weight.shape[1:])}, patches of {printable(self.data)}"
+        )
         return f"Inspection({name}: {about}; eq. 3: {fit}; {said})"
 
     def _repr_html_(self) -> str:
@@ -123,7 +125,7 @@ class Inspection:
             unevenness += f"; random banks {null.spreads.mean():.2f}, 95th percentile {percentile(null.spreads):.2f}"
         whitening = f"{self.whitening:.2f}" if math.isfinite(self.whitening) else "not defined"
         return [
-            ("layer", f"{bank.layer or '-'}: {count} filters of {by(shape)}{stride}{stored}"),
+            ("layer", f"{bank.layer or '-'}: {count} filters of {size_text(shape)}{stride}{stored}"),
             ("patches", f"{self.data}, mean {spaced(basis.mean)}, std {spaced(basis.std)}"),
             ("peak", f"component {peak + 1} of {basis.size}, {self.frequency[peak]:.2f} cycles/pixel"),
             ("eq. 3", fit),

@@ -24,10 +24,14 @@ class ModelInfo:
 
     Attributes
     ----------
-    title : its name in tables and figures.
-    description : one line.
-    depth : of a VGG, in layers; None for others.
-    filters : number of first-layer filters, unless a VGG is told otherwise.
+    title : str
+        Its name in tables and figures.
+    description : str
+        One line.
+    depth : int or None
+        Of a VGG, in layers; None for others.
+    filters : int
+        Number of first-layer filters, unless a VGG is told otherwise.
     """
 
     title: str
@@ -109,12 +113,12 @@ def known_model(name: str, width: int | None = None) -> ModelInfo:
         As `build_model`.
     """
     if name not in MODELS:
-        raise InputError(f"model {name!r} is unknown: expected one of {', '.join(MODELS)}")
+        raise InputError(f"model {name!r} is unknown; expected one of {', '.join(MODELS)}")
     info = MODELS[name]
     if width is not None and width < 1:
-        raise InputError(f"width={width}: expected at least 1 first-layer filter")
+        raise InputError(f"width is {width}; expected at least 1 first-layer filter")
     if width not in (None, info.filters) and info.depth is None:
-        raise InputError(f"width={width}: expected {info.filters}, the only one of {name}; choose a VGG for another")
+        raise InputError(f"width is {width}; expected {info.filters}, the only one of {name}: choose a VGG for another")
     return info
 
 

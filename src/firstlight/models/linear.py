@@ -12,10 +12,14 @@ class LinearCNN(nn.Module):
 
     Parameters
     ----------
-    filters : number K of filters.
-    kernel_size : side k of a filter in pixels; stride 1, no padding, no bias.
-    channels : channels C of the images.
-    sigma : standard deviation of the initial weights, which are normal with mean 0.
+    filters : int, optional
+        Number K of filters.
+    kernel_size : int, optional
+        Side k of a filter in pixels; stride 1, no padding, no bias.
+    channels : int, optional
+        Channels C of the images.
+    sigma : float, optional
+        Standard deviation of the initial weights, which are normal with mean 0.
     """
 
     def __init__(self, filters: int = 64, kernel_size: int = 3, channels: int = 3, sigma: float = 1e-3) -> None:

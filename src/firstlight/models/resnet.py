@@ -16,10 +16,14 @@ class CifarResNet(nn.Module):
 
     Parameters
     ----------
-    blocks : blocks in each of the three stages.
-    classes : number of classes.
-    channels : channels of the images; 3 for RGB, 1 for gray.
-    stride : of the first layer; above 1 its patches lie side by side, without padding.
+    blocks : int
+        Blocks in each of the three stages.
+    classes : int, optional
+        Number of classes.
+    channels : int, optional
+        Channels of the images; 3 for RGB, 1 for gray.
+    stride : int, optional
+        Of the first layer; above 1 its patches lie side by side, without padding.
     """
 
     def __init__(self, blocks: int, classes: int = 10, channels: int = 3, stride: int = 1) -> None:
@@ -44,7 +48,8 @@ class ResNet18(nn.Module):
 
     Parameters
     ----------
-    classes, channels, stride : as in `CifarResNet`.
+    classes, channels, stride : int, optional
+        As in `CifarResNet`.
     """
 
     def __init__(self, classes: int = 10, channels: int = 3, stride: int = 1) -> None:
@@ -69,10 +74,13 @@ class BasicBlock(nn.Module):
 
     Parameters
     ----------
-    channels, width : channels before and after.
-    stride : of the first convolution and of the shortcut.
-    projected : whether the shortcut is a 1 x 1 convolution where sizes change (option B); else it has no parameters:
-        every second pixel, and zeros on both sides of the channels (option A).
+    channels, width : int
+        Channels before and after.
+    stride : int
+        Of the first convolution and of the shortcut.
+    projected : bool, optional
+        Whether the shortcut is a 1 x 1 convolution where sizes change (option B); else it has no parameters: every
+        second pixel, and zeros on both sides of the channels (option A).
     """
 
     def __init__(self, channels: int, width: int, stride: int, projected: bool) -> None:

@@ -27,12 +27,17 @@ class VGG(nn.Module):
 
     Parameters
     ----------
-    depth : a key of `LAYERS`.
-    classes : number of classes.
-    channels : channels of the images; 3 for RGB, 1 for gray.
-    width : number of first-layer filters.
-    stride : of the first layer. Above 1 its patches lie side by side, without padding, and a pooling keeps the half
-        pixel at the border, so that the smaller maps survive five of them.
+    depth : int
+        A key of `LAYERS`.
+    classes : int, optional
+        Number of classes.
+    channels : int, optional
+        Channels of the images; 3 for RGB, 1 for gray.
+    width : int, optional
+        Number of first-layer filters.
+    stride : int, optional
+        Of the first layer. Above 1 its patches lie side by side, without padding, and a pooling keeps the half pixel at
+        the border, so that the smaller maps survive five of them.
     """
 
     def __init__(self, depth: int, classes: int = 10, channels: int = 3, width: int = 64, stride: int = 1) -> None:
@@ -58,8 +63,8 @@ class VGG(nn.Module):
         least = self.smallest_image
         if min(height, width) < least:
             raise InputError(
-                f"vgg{self.depth} was given images of {height} x {width} pixels: expected at least {least} x {least}, "
-                "of which its layers leave one position; enlarge or pad the images, or train resnet20"
+                f"vgg{self.depth} was given images of {height} x {width} pixels; expected at least {least} x {least}, "
+                "of which its layers leave one position: enlarge or pad the images, or train resnet20"
             )
         # One position is left of a 32 x 32 image, and its mean is itself; larger images are averaged.
         return self.classifier(self.features(images).mean(dim=(-2, -1)))

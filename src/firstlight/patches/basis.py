@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.patches.spectra import frequencies
-from firstlight.utils.text import by, spaced
+from firstlight.utils.text import size_text, spaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,7 @@ class PatchBasis:
 
     def __repr__(self) -> str:
         return (
-            f"PatchBasis({self.size} components of {by(self.shape)} patches; {self.count:,} patches; "
+            f"PatchBasis({self.size} components of {size_text(self.shape)} patches; {self.count:,} patches; "
             f"99% of the variance in {self.holding()})"
         )
 
@@ -158,7 +158,7 @@ class PatchBasis:
 
         strides = ", ".join(f"{name} {value}" for name, value in (("stride", self.stride), ("dilation", self.dilation)))
         rows = [
-            ("patches", f"{self.count:,} of {by(self.shape)}, {strides}"),
+            ("patches", f"{self.count:,} of {size_text(self.shape)}, {strides}"),
             ("normalised", f"mean {spaced(self.mean)}, std {spaced(self.std)}{', centred' if self.center else ''}"),
             ("components", str(self.size)),
             ("variance λ²", f"{self.variance[0]:.4g} to {self.variance[-1]:.4g}"),

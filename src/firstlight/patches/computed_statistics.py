@@ -44,7 +44,7 @@ class ComputedStatistics(PatchStatistics):
                 dilated = f" (with dilation {moments.dilation})" if moments.dilation > 1 else ""
                 raise InputError(
                     f"all images of {self.data} are smaller than the kernel, {moments.extent} x {moments.extent}"
-                    f"{dilated}; give larger ones"
+                    f"{dilated}: give larger ones"
                 )
             self._known[kind] = moments
             if path := self._path(*kind):

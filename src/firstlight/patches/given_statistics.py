@@ -111,5 +111,5 @@ class BasisStatistics(PatchStatistics):
                 f"data is {self._basis!r}: give one of patches of that shape, or moments or images"
             )
         if mean is not None or std is not None:
-            raise InputError("mean or std is given beside a basis, whose patches are normalised already; leave it out")
+            raise InputError("mean or std is given beside a basis, whose patches are normalised already: leave it out")
         return self._basis

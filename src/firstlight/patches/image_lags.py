@@ -153,7 +153,7 @@ class ImageLags(PatchSums):
         if 2 * pixels > MOST_PATCHES:
             raise InputError(
                 f"pairs of {pixels:,} patches are more than {MOST_PATCHES:,}, for which 64-bit sums are certain to be "
-                "exact; keep separate ImageLags"
+                "exact: keep separate ImageLags"
             )
 
     def up_to(self, max_distance: int) -> "ImageLags":
@@ -256,7 +256,7 @@ class ImageLags(PatchSums):
             pairs = [(normalised(d) + normalised(d + self.max_distance)) / 2 for d in range(1, self.max_distance + 1)]
             matrices = np.array([normalised(0), *pairs])
         if not np.isfinite(matrices).all():
-            raise InputError(f"std is {std}; the squares of pixels divided by it overflow: expected larger numbers")
+            raise InputError(f"std is {std}, and the squares of pixels divided by it overflow; expected larger numbers")
         return matrices
 
     def _stored(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -132,7 +132,7 @@ class PatchMoments(PatchSums):
         count = self.count + other.count
         if count > MOST_PATCHES:
             raise InputError(
-                f"{count:,} patches are more than {MOST_PATCHES:,}, for which 64-bit sums are certain to be exact; "
+                f"{count:,} patches are more than {MOST_PATCHES:,}, for which 64-bit sums are certain to be exact: "
                 "keep separate PatchMoments"
             )
 

@@ -277,7 +277,7 @@ class PatchSums(ABC):
             sums.provenance = {**header["provenance"]}
         except DAMAGE:
             raise InputError(
-                f"{path}: the {cls._noun} contradict their header; the file is damaged: compute them again"
+                f"{path}: the {cls._noun} contradict their header, so the file is damaged: compute them again"
             ) from None
         return sums
 

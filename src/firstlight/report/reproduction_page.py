@@ -3,7 +3,7 @@
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.claims import verdict_counts
 from firstlight.experiments.results import Reproduction
-from firstlight.experiments.views import merged
+from firstlight.experiments.run_views import merged_views
 from firstlight.figures.inline_svg import Figures
 from firstlight.report.interactive import markup, render
 
@@ -31,7 +31,7 @@ def reproduction_page(reproduction: Reproduction) -> str:
         }
         for result in results
     ]
-    views = merged(view for result in results for view in result.networks)
+    views = merged_views(view for result in results for view in result.networks)
     experiments = {view.key: result.experiment for result in reversed(results) for view in result.networks}
     return render(
         "report.html",

@@ -47,7 +47,7 @@ def draw_figures(
     with use(style):
         found = rebuild(folder, experiments, command="firstlight figures", console=console)
         entries = {f"{result.experiment}/{key}": fig for result in found.results for key, fig in result.figures.items()}
-        return [drawn(name, entries[name], style, formats) for name in chosen(names, list(entries), folder)]
+        return [drawn(name, entries[name], style, formats) for name in chosen_figures(names, list(entries), folder)]
 
 
 def write_drawn(figures: Iterable[Drawn], folder: Path) -> list[Path]:
@@ -67,11 +67,11 @@ def write_drawn(figures: Iterable[Drawn], folder: Path) -> list[Path]:
                     file.write(content)
                 paths.append(path)
     except OSError as error:
-        raise RunError(f"the figures cannot be written to {folder} ({error}); give another --out") from None
+        raise RunError(f"the figures cannot be written to {folder} ({error}): give another --out") from None
     return paths
 
 
-def chosen(names: Sequence[str], there: Sequence[str], folder: Path) -> list[str]:
+def chosen_figures(names: Sequence[str], there: Sequence[str], folder: Path) -> list[str]:
     """The figures that some names ask for, in the order of the experiments."""
     wanted: set[str] = set()
     for name in names:

@@ -27,7 +27,7 @@ def recorded_results() -> Path:
         if (folder / RECORD).is_file():
             return folder
     expected = package.parents[1] / "results" / RECORD
-    raise InputError(f"no recorded results here: expected {expected}; clone the repository")
+    raise InputError(f"no recorded results here; expected {expected}: clone the repository")
 
 
 def recorded(

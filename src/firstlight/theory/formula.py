@@ -75,7 +75,7 @@ def linear_cnn_profile(
             raise InputError(f"steps is {steps!r}; expected whole numbers")
         learned = _learned_in_steps(variance, lr, time)
     else:
-        raise InputError("expected either tau, or lr and steps together")
+        raise InputError(f"tau is {tau!r}, lr {lr!r}, steps {steps!r}; expected either tau, or lr and steps together")
     deviation = np.sqrt(variance)
     with np.errstate(over="ignore"):
         profile = np.divide(learned, deviation, out=np.zeros(learned.shape), where=deviation > 0)

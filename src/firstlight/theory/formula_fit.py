@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from firstlight.theory.scan import FLAT
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# The fit counts as equally good where the correlation is at most this much below its best.
-FLAT = 0.01
 _LIMITS = {"early": "proportional to λ: tau is too small to be told", "late": "whitened: tau is too large to be told"}
 
 

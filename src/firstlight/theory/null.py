@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import correlation, energy_profile
-from firstlight.theory.fit import fit_formula, scan, shape_scores
+from firstlight.theory.fit import fit_formula
 from firstlight.theory.formula import checked_variance
+from firstlight.theory.scan import scan, shape_scores
 
 # Random banks to draw: the 95th percentile is then known to about two hundredths of a correlation.
 DRAWS = 1000

@@ -33,16 +33,26 @@ class Checkpoint:
 
     Attributes
     ----------
-    step : updates done.
-    machine : what the arithmetic depends on beside the spec; the same bits follow on the same machine alone.
-    threads : CPU threads of the training so far.
-    model : the network's parameters and buffers by name.
-    filters : (T, K, C, kh, kw) float32, the records so far.
-    rows : the metrics so far.
-    tally : the batches since the last row.
-    started : UTC time at which the training began.
-    seconds : training time so far.
-    resumed : how often the training was taken up again.
+    step : int
+        Updates done.
+    machine : str
+        What the arithmetic depends on beside the spec; the same bits follow on the same machine alone.
+    threads : int
+        CPU threads of the training so far.
+    model : dict of str to ndarray
+        The network's parameters and buffers by name.
+    filters : ndarray, shape (T, K, C, kh, kw), float32
+        The records so far.
+    rows : list of dict
+        The metrics so far.
+    tally : Tally
+        The batches since the last row.
+    started : str
+        UTC time at which the training began.
+    seconds : float
+        Training time so far.
+    resumed : int
+        How often the training was taken up again.
     """
 
     step: int
@@ -79,15 +89,15 @@ class Checkpoint:
             return None
         tensors, values = read_tensors(path)
         if (other := values.pop("hash", None)) != spec.hash:
-            raise RunError(f"{path} belongs to the run {other}: expected {spec.hash}")
+            raise RunError(f"{path} belongs to the run {other}; expected {spec.hash}")
         try:
             filters = tensors.pop("filters")
             model = {name.removeprefix(_MODEL): array for name, array in tensors.items()}
             tally = Tally(**values.pop("tally"))
             checkpoint = cls(model=model, filters=filters, tally=tally, **values)
         except (KeyError, TypeError) as error:
-            raise RunError(f"{path} holds other values ({error}): expected those of this version") from None
+            raise RunError(f"{path} holds other values ({error}); expected those of this version") from None
         done = [step for step in record_steps(spec.steps) if step <= checkpoint.step]
         if len(filters) != len(done) or [row["step"] for row in checkpoint.rows] != done:
-            raise RunError(f"{path} has {len(filters)} records: expected {len(done)} at step {checkpoint.step}")
+            raise RunError(f"{path} has {len(filters)} records; expected {len(done)} at step {checkpoint.step}")
         return checkpoint

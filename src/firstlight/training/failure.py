@@ -25,7 +25,7 @@ def stored_failure(folder: Path) -> dict[str, Any] | None:
     loss = failed.get("last_finite_loss", "")
     known = failed.get("hash") == folder.name and isinstance(failed.get("step"), int)
     if not known or not (loss is None or isinstance(loss, (int, float))):
-        raise RunError(f"{path} is damaged: expected the hash {folder.name}, a step and a loss")
+        raise RunError(f"{path} is damaged; expected the hash {folder.name}, a step and a loss")
     return failed
 
 
@@ -33,6 +33,6 @@ def diverged(failed: dict[str, Any], folder: Path, spec: RunSpec) -> RunError:
     """The error of a failure that `stored_failure` returned."""
     return RunError(
         f"the training diverged: loss or weights were no longer finite after step {failed['step']} "
-        f"of {spec.steps} (last finite loss {failed['last_finite_loss']}); "
+        f"of {spec.steps} (last finite loss {failed['last_finite_loss']}): "
         f"lower lr={spec.lr}, or delete {folder} to try again"
     )

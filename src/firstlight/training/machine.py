@@ -42,12 +42,12 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
-        raise InputError(f"device={name!r}: expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
+        raise InputError(f"device is {name!r}; expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
     if device.type == "cpu":
         return torch.device("cpu")
     index = device.index or 0
     if index >= torch.cuda.device_count():
-        raise InputError(f"device={name!r}: this machine has {torch.cuda.device_count()} CUDA devices; use 'cpu'")
+        raise InputError(f"device is {name!r}; this machine has {torch.cuda.device_count()} CUDA devices: use 'cpu'")
     return torch.device("cuda", index)
 
 

@@ -26,8 +26,10 @@ class DataPlaces:
 
     Attributes
     ----------
-    sources : for a data set, by its name, what `load_images` is given; without an entry, the name.
-    folder : as `data_dir` of `load_images`.
+    sources : mapping of str to str
+        For a data set, by its name, what `load_images` is given; without an entry, the name.
+    folder : str or None
+        As `data_dir` of `load_images`.
     """
 
     sources: Mapping[str, str]
@@ -54,10 +56,14 @@ def outcome_of(message: dict[str, Any], spec: RunSpec, store: Path, by: str = ""
 
     Parameters
     ----------
-    message : as `firstlight.training.workers.worker` writes them.
-    spec : what was trained.
-    store : folder of runs.
-    by : whose message it is, for what is raised; begins a line.
+    message : dict of str to object
+        As `firstlight.training.workers.worker` writes them.
+    spec : RunSpec
+        What was trained.
+    store : Path
+        Folder of runs.
+    by : str, optional
+        Whose message it is, for what is raised; begins a line.
     """
     if message["event"] == "finished":
         return Outcome(spec, Run.load(store / spec.hash))

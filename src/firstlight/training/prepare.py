@@ -19,12 +19,15 @@ def prepare(spec: RunSpec, train_set: ImageSet, test_set: ImageSet) -> tuple[Ima
 
     Parameters
     ----------
-    spec : what is trained.
-    train_set, test_set : the labelled images whose fingerprints the spec holds.
+    spec : RunSpec
+        What is trained.
+    train_set, test_set : ImageSet
+        The labelled images whose fingerprints the spec holds.
 
     Returns
     -------
-    Train and test images and labels, as many as the spec uses.
+    tuple of two ImageSet
+        Train and test images and labels, as many as the spec uses.
 
     Raises
     ------
@@ -54,8 +57,8 @@ def chosen_images(spec: RunSpec, train_set: ImageSet, test_set: ImageSet) -> lis
     sets = [_chosen(spec, train_set, spec.train_images), _chosen(spec, test_set, spec.test_images)]
     if len(sets[0]) < spec.batch_size:
         raise InputError(
-            f"{len(sets[0])} training images are left of {train_set.name!r}: expected at least one batch of "
-            f"{spec.batch_size}; lower batch_size or keep more classes"
+            f"{len(sets[0])} training images are left of {train_set.name!r}; expected at least one batch of "
+            f"{spec.batch_size}: lower batch_size or keep more classes"
         )
     # The network sees both sets through the spec's normalisation, whatever their own is.
     return [replace(images, mean=spec.mean, std=spec.std) for images in sets]
@@ -99,14 +102,14 @@ def _chosen(spec: RunSpec, images: ImageSet, count: int | None) -> ImageSet:
         return images if count is None else images.subset(count)
     unknown = [name for name in spec.only if name not in images.classes]
     if unknown:
-        raise InputError(f"only={unknown[0]!r}: expected classes of {images.name!r}: {', '.join(images.classes)}")
+        raise InputError(f"only is {unknown[0]!r}; expected classes of {images.name!r}: {', '.join(images.classes)}")
     numbers = np.full(len(images.classes), -1)
     numbers[[images.classes.index(name) for name in spec.only]] = np.arange(len(spec.only))
     labels = numbers[images.labels]
     index = np.flatnonzero(labels >= 0)[:count]
     if not index.size:
         raise InputError(
-            f"{images.name!r} has no {images.split} images of {', '.join(spec.only)}: expected at least one; "
+            f"{images.name!r} has no {images.split} images of {', '.join(spec.only)}; expected at least one: "
             "keep other classes"
         )
     return replace(images, images=images.images[index], labels=labels[index], classes=spec.only)

@@ -93,24 +93,24 @@ class Run:
         """
         folder = Path(folder)
         if not (folder / SEAL).is_file():
-            raise RunError(f"{folder} holds no finished run: expected {SEAL} in it; train the run to its end")
+            raise RunError(f"{folder} holds no finished run; expected {SEAL} in it: train the run to its end")
         try:
             return cls._load(folder)
         except (RunError, InputError) as error:
-            raise RunError(f"{error}; train again, or delete {folder}") from None
+            raise RunError(f"{error}: train again, or delete {folder}") from None
 
     @classmethod
     def _load(cls, folder: Path) -> Self:
         environment = read_json(folder / SEAL)
         digests = environment.pop("files", None)
         if not isinstance(digests, dict) or set(digests) != {SPEC, FILTERS, METRICS}:
-            raise RunError(f"{folder / SEAL} is damaged: expected digests of {SPEC}, {FILTERS} and {METRICS}")
+            raise RunError(f"{folder / SEAL} is damaged; expected digests of {SPEC}, {FILTERS} and {METRICS}")
         for name, digest in digests.items():
             if file_digest(folder / name) != digest:
                 raise RunError(f"{folder / name} is damaged: its bytes do not match the digest in {SEAL}")
         spec = read_spec(folder / SPEC)
         if spec.hash != folder.resolve().name:
-            raise RunError(f"{folder / SPEC} has the hash {spec.hash}: expected the folder's name")
+            raise RunError(f"{folder / SPEC} has the hash {spec.hash}; expected the folder's name")
         steps, filters = _read_filters(folder / FILTERS, spec)
         metrics = _read_metrics(folder / METRICS)
         if metrics["step"].tolist() != steps.tolist():
@@ -134,10 +134,14 @@ def write_run(
 
     Parameters
     ----------
-    folder : the run's folder, which exists and is named by the spec's hash.
-    filters : (T, K, C, kh, kw) float32, one entry for each of `record_steps(spec.steps)`.
-    rows : the metrics, one dict with the keys `COLUMNS` an entry; None where nothing was measured.
-    environment : goes into `run.json`, with the digests of the other files.
+    folder : Path
+        The run's folder, which exists and is named by the spec's hash.
+    filters : ndarray, shape (T, K, C, kh, kw), float32
+        One entry for each of `record_steps(spec.steps)`.
+    rows : list of dict
+        The metrics, one dict with the keys `COLUMNS` an entry; None where nothing was measured.
+    environment : dict of str to object
+        Goes into `run.json`, with the digests of the other files.
     """
     write_spec(folder, spec)
     steps = np.array(record_steps(spec.steps), dtype=np.int64)
@@ -159,20 +163,20 @@ def read_spec(path: Path) -> RunSpec:
     except (InputError, TypeError) as error:  # TypeError: a value of no type that a field can have
         raise RunError(f"{path}: {error}") from None
     if values.get("hash") != spec.hash:
-        raise RunError(f"{path} says hash {values.get('hash')!r}: expected {spec.hash}, the hash of its spec")
+        raise RunError(f"{path} says hash {values.get('hash')!r}; expected {spec.hash}, the hash of its spec")
     return spec
 
 
 def _read_filters(path: Path, spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
     tensors, _ = read_tensors(path)
     if set(tensors) != {"steps", "weight"}:
-        raise RunError(f"{path} holds {', '.join(sorted(tensors))}: expected steps and weight")
+        raise RunError(f"{path} holds {', '.join(sorted(tensors))}; expected steps and weight")
     steps, weight = tensors["steps"], tensors["weight"]
     if steps.tolist() != record_steps(spec.steps):
         raise RunError(f"{path} has other steps than a run of {spec.steps} records")
     expected = (len(steps), "K", spec.channels, "kh", "kw")
     if weight.ndim != 5 or weight.shape[0] != len(steps) or weight.shape[2] != spec.channels:
-        raise RunError(f"{path} has weights of shape {weight.shape}: expected {expected}")
+        raise RunError(f"{path} has weights of shape {weight.shape}; expected {expected}")
     if not np.isfinite(weight).all():
         raise RunError(f"{path} has weights that are not finite")
     return steps, weight.astype(np.float64)
@@ -183,11 +187,11 @@ def _read_metrics(path: Path) -> pd.DataFrame:
     with path.open(newline="") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     if tuple(header) != COLUMNS:
-        raise RunError(f"{path} has the columns {', '.join(header)}: expected {', '.join(COLUMNS)}")
+        raise RunError(f"{path} has the columns {', '.join(header)}; expected {', '.join(COLUMNS)}")
     if any(len(row) != len(COLUMNS) for row in rows):
-        raise RunError(f"{path} has rows that are cut short: expected {len(COLUMNS)} values in each")
+        raise RunError(f"{path} has rows that are cut short; expected {len(COLUMNS)} values in each")
     try:
         numbers = [[float(text) if text else math.nan for text in row] for row in rows]
         return pd.DataFrame(numbers, columns=list(COLUMNS)).astype({"step": np.int64})
     except ValueError as error:
-        raise RunError(f"{path} cannot be read ({error}): expected numbers") from None
+        raise RunError(f"{path} cannot be read ({error}); expected numbers") from None

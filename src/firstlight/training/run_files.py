@@ -32,9 +32,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:  # RecursionError: a thousand brackets
-        raise RunError(f"{path} cannot be read ({error}): expected JSON") from None
+        raise RunError(f"{path} cannot be read ({error}); expected JSON") from None
     if not isinstance(values, dict):
-        raise RunError(f"{path} holds a {type(values).__name__}: expected a JSON object")
+        raise RunError(f"{path} holds a {type(values).__name__}; expected a JSON object")
     return values
 
 
@@ -60,7 +60,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             values, digest = sealed["values"], sealed["sha256"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
-        raise RunError(f"{path} cannot be read ({error}): expected tensors that firstlight wrote") from None
+        raise RunError(f"{path} cannot be read ({error}); expected tensors that firstlight wrote") from None
     if _digest(arrays, values) != digest:
         raise RunError(f"{path} is damaged: its content does not match its digest")
     return arrays, values

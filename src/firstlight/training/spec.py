@@ -142,44 +142,44 @@ class RunSpec:
         _check_format(self.format)
         for name in ("model", "data", "data_fingerprint", "test_fingerprint"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise InputError(f"{name}={getattr(self, name)!r}: expected text that is not empty")
+                raise InputError(f"{name} is {getattr(self, name)!r}; expected text that is not empty")
         if self.width == known_model(self.model, self.width).filters:
             object.__setattr__(self, "width", None)  # the network's own, by whatever name
         # A batch of one has no variance to normalise by.
         least = {"classes": 2, "channels": 1, "steps": 1, "seed": 0, "batch_size": 2, "test_images": 1, "stride": 1}
         for name, minimum in least.items():
             if getattr(self, name) < minimum:
-                raise InputError(f"{name}={getattr(self, name)}: expected at least {minimum}")
+                raise InputError(f"{name} is {getattr(self, name)}; expected at least {minimum}")
         if self.train_images is not None and self.train_images < self.batch_size:
             raise InputError(
-                f"train_images={self.train_images}: expected at least one batch of {self.batch_size}; lower batch_size"
+                f"train_images is {self.train_images}; expected at least a batch of {self.batch_size}: lower batch_size"
             )
         if self.lr <= 0:
-            raise InputError(f"lr={self.lr}: expected a positive number")
+            raise InputError(f"lr is {self.lr}; expected a positive number")
         for name in ("mean", "std"):
             if len(getattr(self, name)) != self.channels:
-                raise InputError(f"{name}={getattr(self, name)}: expected {self.channels} numbers, one a channel")
+                raise InputError(f"{name} is {getattr(self, name)}; expected {self.channels} numbers, one a channel")
         if min(self.std) <= 0:
-            raise InputError(f"std={self.std}: expected positive numbers")
+            raise InputError(f"std is {self.std}; expected positive numbers")
         self._validate_changes()
 
     def _validate_changes(self) -> None:
         """Check the fields that change the network or the data from the authors' recipe."""
         if not isinstance(self.frozen, bool):
-            raise InputError(f"frozen={self.frozen!r}: expected True or False")
+            raise InputError(f"frozen is {self.frozen!r}; expected True or False")
         if self.only is not None and not (
             all(isinstance(name, str) for name in self.only) and len(set(self.only)) == len(self.only) == self.classes
         ):
-            raise InputError(f"only={self.only}: expected {self.classes} different class names, as many as classes")
+            raise InputError(f"only is {self.only}; expected {self.classes} different class names, as many as classes")
         if self.labels not in LABELS[:2] and label_component(self.labels) is None:
-            raise InputError(f"labels={self.labels!r}: expected one of {', '.join(LABELS)}, N a component from 1")
+            raise InputError(f"labels is {self.labels!r}; expected one of {', '.join(LABELS)}, N a component from 1")
         if self.precision not in PRECISIONS:
-            raise InputError(f"precision={self.precision!r}: expected one of {', '.join(PRECISIONS)}")
+            raise InputError(f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
         if self.scale <= 0:
-            raise InputError(f"scale={self.scale}: expected a positive number")
+            raise InputError(f"scale is {self.scale}; expected a positive number")
         if (self.scaled_component is None) != (self.scale == 1):
             raise InputError(
-                f"scaled_component={self.scaled_component} with scale={self.scale}: expected both, or neither (None, 1)"
+                f"scaled_component is {self.scaled_component}, scale {self.scale}; expected both, or neither (None, 1)"
             )
         size = self.channels * KERNEL_SIZE**2
         for name, component in (
@@ -188,11 +188,11 @@ class RunSpec:
         ):
             if component is not None and not 1 <= component <= size:
                 raise InputError(
-                    f"{name}={getattr(self, name)!r}: expected component 1 to {size}, as many as a patch has numbers"
+                    f"{name} is {getattr(self, name)!r}; expected component 1 to {size}, as many as a patch has numbers"
                 )
         if self.scaled_component is not None and self.stride != KERNEL_SIZE:
             raise InputError(
-                f"stride={self.stride} with scaled_component={self.scaled_component}: expected stride {KERNEL_SIZE}, "
+                f"stride is {self.stride}, scaled_component {self.scaled_component}; expected stride {KERNEL_SIZE}, "
                 "whose patches share no pixel"
             )
 
@@ -258,14 +258,14 @@ class RunSpec:
             The format is another, keys are missing or unknown, or a value is impossible.
         """
         if not isinstance(values, dict):
-            raise InputError(f"spec is a {type(values).__name__}: expected a dict of its fields")
+            raise InputError(f"spec is a {type(values).__name__}; expected a dict of its fields")
         _check_format(values.get("format", FORMAT))
         names = {field.name for field in fields(cls)}
         if missing := sorted(names - values.keys() - LATER.keys()):
-            changes = "".join(f" ({CHANGES[name]}; train again)" for name in missing if name in CHANGES)
-            raise InputError(f"spec lacks {', '.join(missing)}: expected every field of RunSpec{changes}")
+            changes = "".join(f" ({CHANGES[name]}: train again)" for name in missing if name in CHANGES)
+            raise InputError(f"spec lacks {', '.join(missing)}; expected every field of RunSpec{changes}")
         if unknown := sorted(values.keys() - names):
-            raise InputError(f"spec has unknown {', '.join(map(str, unknown))}: expected the fields of RunSpec alone")
+            raise InputError(f"spec has unknown {', '.join(map(str, unknown))}; expected the fields of RunSpec alone")
         return cls(**values)
 
     @property
@@ -282,4 +282,4 @@ def hash_of(values: Any) -> str:
 
 def _check_format(version: Any) -> None:
     if version != FORMAT or isinstance(version, bool):
-        raise InputError(f"spec format {version!r} is not known: expected {FORMAT}; update firstlight")
+        raise InputError(f"spec format {version!r} is not known; expected {FORMAT}: update firstlight")

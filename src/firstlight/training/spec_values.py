@@ -21,7 +21,7 @@ def label_component(labels: str) -> int | None:
 def items(name: str, value: Any) -> tuple[Any, ...]:
     """The values of a list, of whatever kind that is; raises `InputError` where it is none."""
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InputError(f"{name}={value!r}: expected a list")
+        raise InputError(f"{name} is {value!r}; expected a list")
     return tuple(value)
 
 
@@ -30,7 +30,7 @@ def finite_number(name: str, value: Any) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{name}={value!r}: expected a number") from None
+        raise InputError(f"{name} is {value!r}; expected a number") from None
     if not math.isfinite(number):
-        raise InputError(f"{name}={value!r}: expected a finite number")
+        raise InputError(f"{name} is {value!r}; expected a finite number")
     return number + 0.0  # -0.0 becomes 0.0, which it equals

@@ -12,11 +12,13 @@ def record_steps(steps: int) -> list[int]:
 
     Parameters
     ----------
-    steps : number of updates of the run, at least 1.
+    steps : int
+        Number of updates of the run, at least 1.
 
     Returns
     -------
-    Strictly increasing steps; after step `s` means after `s` updates, so 0 is the initialisation.
+    list of int
+        Strictly increasing steps; after step `s` means after `s` updates, so 0 is the initialisation.
     """
     decades = range(math.ceil(RECORDS_PER_DECADE * math.log10(steps)) + 1)
     spaced = {round(10 ** (index / RECORDS_PER_DECADE)) for index in decades}

@@ -32,15 +32,22 @@ class StoredRun:
 
     Attributes
     ----------
-    hash : 16 hex digits, the name of its folder.
-    path : the folder.
-    state : `"finished"`: every file was read and checked; `"training"`: by a process, now; `"unfinished"`: goes on when
-        it is asked for again; `"failed"`: it diverged; `"damaged"`: trained again when it is asked for; `"refused"`: of
-        a version of firstlight whose specs this one does not understand.
-    spec : what is trained; None where that cannot be read.
-    step : updates done; None where that is not known.
-    size : bytes on disk.
-    detail : what the state does not say: where it goes on, what failed, which file is damaged.
+    hash : str
+        16 hex digits, the name of its folder.
+    path : Path
+        The folder.
+    state : State
+        `"finished"`: every file was read and checked; `"training"`: by a process, now; `"unfinished"`: goes on when it
+        is asked for again; `"failed"`: it diverged; `"damaged"`: trained again when it is asked for; `"refused"`: of a
+        version of firstlight whose specs this one does not understand.
+    spec : RunSpec or None
+        What is trained; None where that cannot be read.
+    step : int or None
+        Updates done; None where that is not known.
+    size : int
+        Bytes on disk.
+    detail : str
+        What the state does not say: where it goes on, what failed, which file is damaged.
     """
 
     hash: str
@@ -79,11 +86,11 @@ def find_run(store: Path | str, prefix: str) -> StoredRun:
     if len(found) == 1:
         return _inspect(found[0])
     if not folders:
-        raise InputError(f"run {prefix!r} is not in {store}: expected a folder that holds runs")
+        raise InputError(f"run {prefix!r} is not in {store}; expected a folder that holds runs")
     names = [path.name for path in found or folders]
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     raise InputError(
-        f"run {prefix!r} is the beginning of {len(found) or 'no'} hashes in {store}: "
+        f"run {prefix!r} is the beginning of {len(found) or 'no'} hashes in {store}; "
         f"expected that of one alone, of {listed}"
     )
 
@@ -115,7 +122,7 @@ def _folders(store: Path | str) -> list[Path]:
         return sorted(path for path in Path(store).expanduser().iterdir() if _is_run_folder(path))
     except OSError as error:
         raise InputError(
-            f"{store} cannot be listed ({error.strerror}): expected a folder of runs, such as firstlight-out/runs"
+            f"{store} cannot be listed ({error.strerror}); expected a folder of runs, such as firstlight-out/runs"
         ) from None
 
 
@@ -140,7 +147,7 @@ def _inspect(path: Path) -> StoredRun:
     except Exception as error:  # whatever one folder holds, the others are listed
         state, detail = "damaged", str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
     # The folder's own name, and what to do: whoever lists a store sees the one and decides the other.
-    detail = detail.removesuffix(f"; train again, or delete {path}").replace(f"{path}{os.sep}", "")
+    detail = detail.removesuffix(f": train again, or delete {path}").replace(f"{path}{os.sep}", "")
     return StoredRun(path.name, path, state, spec, step, _size(path), detail)
 
 
@@ -184,7 +191,7 @@ def _state(path: Path, spec: RunSpec | None) -> tuple[State, int | None, str]:
     if damage:
         raise damage
     if spec is None and (path / SPEC).exists():
-        raise RunError(f"{SPEC} is damaged: expected the spec of {path.name}")
+        raise RunError(f"{SPEC} is damaged; expected the spec of {path.name}")
     if failed := stored_failure(path):
         loss = failed["last_finite_loss"]
         last = "no loss was finite" if loss is None else f"last finite loss {loss:.4g}"
@@ -200,7 +207,7 @@ def _checkpoint_step(path: Path) -> int:
         return 0
     _, values = read_tensors(checkpoint)
     if values.get("hash") != path.name:
-        raise RunError(f"{checkpoint} belongs to the run {values.get('hash')}: expected {path.name}")
+        raise RunError(f"{checkpoint} belongs to the run {values.get('hash')}; expected {path.name}")
     return int(values["step"])
 
 
@@ -215,10 +222,10 @@ def _size(path: Path) -> int:
 
 def _check_removable(path: Path) -> None:
     if not _is_run_folder(path):
-        raise InputError(f"{path} is no folder of a run: expected one named by 16 hex digits, with a run's files")
+        raise InputError(f"{path} is no folder of a run; expected one named by 16 hex digits, with a run's files")
     foreign = sorted(name for name in os.listdir(path) if name not in _FILES and not name.startswith(PARTIAL))
     if foreign:
-        raise InputError(f"{path} holds {foreign[0]!r}: expected a run's files alone; move it to somewhere else")
+        raise InputError(f"{path} holds {foreign[0]!r}; expected a run's files alone: move it to somewhere else")
     if is_held(path):
         raise _trained(path)
 
@@ -238,4 +245,4 @@ def _remove(path: Path) -> None:
 
 
 def _trained(path: Path) -> InputError:
-    return InputError(f"{path} is trained by a process now: expected a run at rest; stop that training first")
+    return InputError(f"{path} is trained by a process now; expected a run at rest: stop that training first")

@@ -40,10 +40,14 @@ class Trainer:
 
     Parameters
     ----------
-    spec : what to train.
-    train_set, test_set : images and labels, as `prepare` makes them of the spec.
-    device : where to train.
-    threads : CPU threads that torch uses; noted in checkpoints.
+    spec : RunSpec
+        What to train.
+    train_set, test_set : ImageSet
+        Images and labels, as `prepare` makes them of the spec.
+    device : torch.device
+        Where to train.
+    threads : int
+        CPU threads that torch uses; noted in checkpoints.
     """
 
     def __init__(
@@ -94,8 +98,10 @@ class Trainer:
 
         Parameters
         ----------
-        report : called before the first step and whenever the losses were read.
-        save : called likewise; writes a checkpoint when it is time for one.
+        report : callable
+            Called before the first step and whenever the losses were read.
+        save : callable
+            Called likewise; writes a checkpoint when it is time for one.
 
         Raises
         ------

@@ -17,9 +17,12 @@ def hold(folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[No
 
     Parameters
     ----------
-    folder : it exists.
-    doing : what those who hold it do with it, such as "trains"; for what is told.
-    tell : called with a line if this process has to wait.
+    folder : Path
+        It exists.
+    doing : str
+        What those who hold it do with it, such as "trains"; for what is told.
+    tell : callable
+        Called with a line if this process has to wait.
 
     Raises
     ------

@@ -71,7 +71,7 @@ def named(*parts: str) -> str:
     return printable(" ".join(part for part in parts if part))
 
 
-def by(sizes: Iterable[int]) -> str:
+def size_text(sizes: Iterable[int]) -> str:
     """Sizes along several axes.
 
     Examples

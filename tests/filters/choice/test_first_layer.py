@@ -362,7 +362,7 @@ def test_a_refusal_says_what_there_is(shapes: Shapes, says: str):
 
 
 def test_a_refusal_of_a_large_network_is_short():
-    with pytest.raises(SourceError, match=r"; and 492 more; name the layer with --layer \(layer=\)$") as caught:
+    with pytest.raises(SourceError, match=r"; and 492 more: name the layer with --layer \(layer=\)$") as caught:
         chosen({f"blocks.{i}.conv.weight": (64, 64, 3, 3) for i in range(500)})
     assert len(str(caught.value)) < 600
 

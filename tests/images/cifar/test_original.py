@@ -83,7 +83,7 @@ def test_stand_ins_lead_nowhere(batch: Pixels) -> None:
     [
         (b"", "not a readable Python batch"),
         (b"hello", "not a readable Python batch"),
-        (pickle.dumps([1, 2], protocol=2), "holds a list, expected a dictionary"),
+        (pickle.dumps([1, 2], protocol=2), "holds a list; expected a dictionary"),
         (pickle.dumps({b"labels": [1]}, protocol=2), "has no array b'data'"),
         (pickle.dumps({b"labels": [1], b"data": b"x"}, protocol=2), "has no array b'data'"),
         (pickle.dumps({b"data": np.zeros((1, 3072), "u1")}, protocol=2), "no list b'labels'"),

@@ -353,7 +353,7 @@ def test_a_sparse_member_is_broken(tmp_path):
         (lambda folder: shards_of(folder), "holds no images"),
         (lambda folder: shards_of([1, 2]), "source is a list, which cannot be cut into shards"),
         (lambda folder: shards_of(noise(2), images_per_shard=0), "images_per_shard is 0"),
-        (lambda folder: shards_of(noise(2), channels=2), "with 3 channels, expected 2"),
+        (lambda folder: shards_of(noise(2), channels=2), "with 3 channels; expected 2"),
         (lambda folder: shards_of(noise(2), crop=100), "too small"),
         (lambda folder: shards_of(noise(2), split="train"), "has no splits"),
         (

@@ -47,7 +47,7 @@ def test_dictionary_takes_train_or_the_first_or_the_split_asked_for(tmp_path: Pa
     assert means(save_dictionary({"b": tables["train"], "a": tables["validation"]}, tmp_path / "x")) == expected(
         PIXELS[3:]
     )
-    with pytest.raises(InputError, match=r"split is 'test', expected one of those in .*: validation, train"):
+    with pytest.raises(InputError, match=r"split is 'test'; expected one of those in .*: validation, train"):
         image_stream(folder, split="test")
 
 
@@ -163,7 +163,7 @@ def test_other_columns_are_refused(tmp_path: Path, kind: Any) -> None:
 
 
 def test_no_rows(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no rows, expected at least one image"):
+    with pytest.raises(InputError, match="has no rows; expected at least one image"):
         image_stream(save_to_disk(image_table([]), tmp_path / "x"))
 
 

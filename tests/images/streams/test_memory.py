@@ -234,7 +234,7 @@ def test_resize_and_crop() -> None:
     with pytest.raises(InputError, match="array: images are too small: 7 x 6 pixels, crop 8 x 8"):
         image_stream(STACK, crop=8)
     for source in (FLOATS, list(FLOATS)):
-        with pytest.raises(InputError, match="resize=4 is for 8-bit images"):
+        with pytest.raises(InputError, match="resize is 4, for 8-bit images; these are"):
             list(image_stream(source, resize=4, progress=False))
 
 
@@ -268,7 +268,7 @@ def test_iterators_can_be_read_once() -> None:
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([], "list holds no images, expected at least one"),
+        ([], "list holds no images; expected at least one"),
         (["a.png"], "item 0 is or begins with a str; expected an array"),
         ([(3, 4)], "item 0 is or begins with a int"),
         ([{"photo": STACK[0], "y": 1}], "item 0 is or begins with a dict with photo, y; expected"),
@@ -277,8 +277,8 @@ def test_iterators_can_be_read_once() -> None:
             "item 1: float64 after images of uint8; expected the same type throughout",
         ),
         ([STACK[0].astype("i8")], "item 0: dtype int64 is not accepted"),
-        ([STACK[0, :2]], "item 0: images of uint8 with 2 channels, expected 3; pass channels=2"),
-        ([STACK[0], STACK[0, 0]], "item 1: images of uint8 with 1 channels, expected 3; pass channels=1"),
+        ([STACK[0, :2]], "item 0: images of uint8 with 2 channels; expected 3: pass channels=2"),
+        ([STACK[0], STACK[0, 0]], "item 1: images of uint8 with 1 channels; expected 3: pass channels=1"),
         ([noise(4, 4, 4)], "say which with layout='NCHW' or layout='NHWC'"),
         ([np.full((3, 8, 8), np.nan)], "item 0: image 0 has values that are NaN"),
         ([STACK[0, 0, 0]], "item 0: shape"),

@@ -61,7 +61,7 @@ def test_shrinking_averages_so_that_nothing_aliases() -> None:
 def test_floats_are_cropped_but_not_resized() -> None:
     floats = np.linspace(0, 1, 75, dtype=np.float32).reshape(1, 3, 5, 5)
     np.testing.assert_array_equal(Geometry.of(None, 3).apply_to_array(floats), floats[:, :, 1:4, 1:4])
-    with pytest.raises(InputError, match="resize=4 is for 8-bit images, but these are float32"):
+    with pytest.raises(InputError, match="resize is 4, for 8-bit images; these are float32"):
         Geometry.of(4, None).apply_to_array(floats)
 
 
@@ -70,7 +70,7 @@ def test_floats_are_cropped_but_not_resized() -> None:
     "value", [0, -3, 2.5, True, "9", (), (1,), (1, 2, 3), (0, 5), (5, None), [3, 2.0], 10**6, (10**5, 10**5)]
 )
 def test_refused_sizes(name: str, value: Any) -> None:
-    with pytest.raises(InputError, match=f"{name} is .*, expected .* in pixels, or \\(height, width\\)") as caught:
+    with pytest.raises(InputError, match=f"{name} is .*; expected .* in pixels, or \\(height, width\\)") as caught:
         Geometry.of(**{"resize": None, "crop": None, name: value})
     assert "\n" not in str(caught.value)
 

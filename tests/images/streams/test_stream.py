@@ -241,13 +241,13 @@ def test_interrupt_stops_promptly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        (None, {}, "source is a NoneType, expected a folder of images"),
+        (None, {}, "source is a NoneType; expected a folder of images"),
         (3, {}, "source is a int"),
         ({"a": 1}, {}, "source is a dict"),
         (b"x", {}, "source is a bytes"),
         ("fotos", {}, "no data set is called 'fotos'; did you mean 'photos'"),
-        ("none/such.png", {}, r"none/such\.png does not exist, expected a folder of images"),
-        (".", {"channels": 2}, "channels is 2, expected 1 .gray. or 3 .RGB. for encoded images"),
+        ("none/such.png", {}, r"none/such\.png does not exist; expected a folder of images"),
+        (".", {"channels": 2}, "channels is 2; expected 1 .gray. or 3 .RGB. for encoded images"),
         (".", {"channels": 0}, "channels is 0; expected a whole number of at least 1"),
         (".", {"workers": 0}, "workers is 0; expected a whole number"),
         (".", {"workers": 1.5}, "workers is 1.5; expected a whole number"),
@@ -259,10 +259,10 @@ def test_interrupt_stops_promptly(tmp_path: Path) -> None:
         ),
         ([], {"split": "train"}, "split is 'train', but source is a list, which has no splits"),
         ("0/00.png", {"split": "train"}, "split is 'train', but .* is an image file, which has no splits"),
-        ("notes.txt", {}, "is not a file that images are read from, expected a folder of images"),
-        ("empty", {}, r"empty holds no images, expected files that end in \.apng, \.bmp"),
+        ("notes.txt", {}, "is not a file that images are read from; expected a folder of images"),
+        ("empty", {}, r"empty holds no images; expected files that end in \.apng, \.bmp"),
         (np.zeros(8, np.uint8), {}, r"array: shape \(1, 8\) has 2 axes|array: shape"),
-        (np.zeros((2, 1, 8, 8), np.uint8), {}, "array: images of uint8 with 1 channels, expected 3; pass channels=1"),
+        (np.zeros((2, 1, 8, 8), np.uint8), {}, "array: images of uint8 with 1 channels; expected 3: pass channels=1"),
     ],
 )
 def test_refusals_come_before_any_reading(

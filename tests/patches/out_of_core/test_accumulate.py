@@ -85,7 +85,7 @@ def test_an_interrupted_run_of_lags_goes_on_to_the_same_bits(monkeypatch, tmp_pa
     assert found.lags == ImageLags(3, 3, 4).update(images)
     assert accumulate(shards, 3, **options).lags == found.lags  # all was done
     for distance in (None, 5):
-        with pytest.raises(InputError, match=f"this state is of max_distance 4, expected {distance}"):
+        with pytest.raises(InputError, match=f"this state is of max_distance 4; expected {distance}"):
             accumulate(shards, 3, **{**options, "max_distance": distance})
 
 
@@ -221,17 +221,17 @@ def state(tmp_path) -> Path:
 @pytest.mark.parametrize(
     ("per_shard", "changes", "message"),
     [
-        (2, {"kernel_size": 5}, "this state is of kernel_size 3, expected 5"),
-        (2, {"stride": 2}, "this state is of stride 1, expected 2"),
-        (2, {"dilation": 2}, "this state is of dilation 1, expected 2"),
-        (2, {"blocks": 4}, "this state is of blocks 0, expected 4"),
-        (3, {}, "in this state shard 0 is array[0:2], expected array[0:3]"),
+        (2, {"kernel_size": 5}, "this state is of kernel_size 3; expected 5"),
+        (2, {"stride": 2}, "this state is of stride 1; expected 2"),
+        (2, {"dilation": 2}, "this state is of dilation 1; expected 2"),
+        (2, {"blocks": 4}, "this state is of blocks 0; expected 4"),
+        (3, {}, "in this state shard 0 is array[0:2]; expected array[0:3]"),
     ],
 )
 def test_a_state_of_others_is_refused_by_name(state, per_shard, changes, message):
     with pytest.raises(InputError) as caught:
         accumulate(shards_of(noise(), images_per_shard=per_shard), **{"kernel_size": 3, **changes}, state=state)
-    assert str(caught.value).startswith(f"{state}: {message}; give another file")
+    assert str(caught.value).startswith(f"{state}: {message}: give another file")
 
 
 def test_a_state_of_other_pixels_or_more_shards_is_refused_by_name(state):
@@ -239,7 +239,7 @@ def test_a_state_of_other_pixels_or_more_shards_is_refused_by_name(state):
     changed[5, 0, 0, 0] ^= 1
     with pytest.raises(InputError, match=r"shard array\[4:6\] is not what it was when this state was begun"):
         accumulate(shards_of(changed, images_per_shard=2), 3, state=state)
-    with pytest.raises(InputError, match="this state is of 12 shards, expected 11"):
+    with pytest.raises(InputError, match="this state is of 12 shards; expected 11"):
         accumulate(shards_of(noise(), images_per_shard=2)[:11], 3, state=state)
 
 

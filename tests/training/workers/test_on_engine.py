@@ -226,7 +226,7 @@ def test_another_version_is_refused(cluster, data, tmp_path):
 
     with on(cluster, "old") as engine:
         said = refused(EngineError, make_specs(data, 1), data, tmp_path, engine)
-        expected = rf"worker tcp://\S+ \(\S+\) has firstlight 0\.0\.9, expected {re.escape(__version__)} as here; "
+        expected = rf"worker tcp://\S+ \(\S+\) has firstlight 0\.0\.9; expected {re.escape(__version__)} as here: "
         assert re.match(expected, said)
         assert said.endswith(f"{tmp_path} keeps what was trained")
         with pytest.raises(EngineError, match=expected):  # every task, whatever it does
@@ -234,7 +234,7 @@ def test_another_version_is_refused(cluster, data, tmp_path):
 
 
 def test_a_worker_without_firstlight_is_told(cluster):
-    expected = r"a worker says No module named 'firstlight'; install firstlight \S+ where workers run$"
+    expected = r"a worker says No module named 'firstlight': install firstlight \S+ where workers run$"
     with on(cluster, "bare") as engine, pytest.raises(EngineError, match=expected):
         list(engine.run(abs, [-1]))
 
@@ -283,7 +283,7 @@ sys.stdin.readline()
 def test_a_process_that_dies_is_started_once_more(data, tmp_path, monkeypatch, caplog):
     stub("os.kill(os.getpid(), signal.SIGKILL)", monkeypatch)
     said = refused(RunError, make_specs(data, 1), data, tmp_path, engine_of(InThisThread(), width=1))
-    assert re.search(r"trained run [0-9a-f]{16} \(ResNet20, .*\) was killed by SIGKILL, .*, twice: expected it", said)
+    assert re.search(r"trained run [0-9a-f]{16} \(ResNet20, .*\) was killed by SIGKILL, .*, twice; expected it", said)
     assert (tmp_path / "tries").read_text() == "xx"
     stub("if tries.read_text() == 'xxx': sys.exit('so it is')\nsay('failed', text='at last')", monkeypatch)
     (outcome,) = trained(make_specs(data, 1), data, tmp_path, engine_of(InThisThread(), width=1))
@@ -322,7 +322,7 @@ def test_locks_that_do_not_hold_are_told_once(data, tmp_path, monkeypatch, caplo
 
 
 def test_jobs_are_not_for_an_engine(data, tmp_path):
-    with pytest.raises(InputError, match="jobs=2: the engine's workers decide"):
+    with pytest.raises(InputError, match="jobs is 2; the engine's workers decide"):
         train_all(make_specs(data, 1), pytest.fail, tmp_path, jobs=2, engine=engine_of(InThisThread(), width=1))
 
 
@@ -340,7 +340,7 @@ def test_a_scheduler_that_is_lost_ends_all_in_one_line_and_the_same_command_goes
             kill(cluster.scheduler)
             out, errors = process.communicate(timeout=SECONDS)
             assert (process.returncode, out, errors.count("\n")) == (2, "", 2), errors  # the other is of the display
-            assert f"Dask on {cluster.address}: the scheduler does not answer any more; start it" in errors
+            assert f"Dask on {cluster.address}: the scheduler does not answer any more: start it" in errors
             assert errors.endswith(f"; {store} keeps what was trained\n")
             wait_for(lambda: not children(store))  # since their workers end without a scheduler
         assert is_held(store, first, second)

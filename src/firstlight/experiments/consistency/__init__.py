@@ -60,7 +60,7 @@ def networks(context: Context) -> list[Network]:
     base = [Network(model, name, [context.spec(model, seed=seed) for seed in seeds]) for model, name in MODELS.items()]
     widths = [variant(f"vgg11-width{width}", "vgg11", f", {width} filters", width=width) for width in WIDTHS]
     architectures = [variant(model, model) for model in ARCHITECTURES]
-    others = [data for data in OTHER_DATA if not absence(context, data)]
+    others = [data for data in OTHER_DATA if not absence_reason(context, data)]
     data = [variant(f"{model}-{name}", model, f" on {name}", data=name) for name in others for model in MODELS]
     other = other_precision(context)
     precisions = [variant(f"{model}-{other}", model, f", {other}", precision=other) for model in MODELS]
@@ -77,7 +77,7 @@ def other_precision(context: Context) -> str:
     return "bfloat16" if context.schedule.precision == "float32" else "float32"
 
 
-def absence(context: Context, data: str) -> str:
+def absence_reason(context: Context, data: str) -> str:
     """Why this data set is not compared with the main one; empty where it is."""
     name = OTHER_DATA[data]
     if data == context.data:
@@ -99,7 +99,7 @@ def run(context: Context) -> Result:
     trained = [
         Trained.of(network, run, bases[run.spec.data]) for network in wanted for run in context.runs(network.specs)
     ]
-    missing = {data: absence(context, data) for data in OTHER_DATA}
+    missing = {data: absence_reason(context, data) for data in OTHER_DATA}
     reasons = {f"vgg11-{data}": reason for data, reason in missing.items() if reason} | {
         network.name: missing_reason(context, network.specs, f"of {network.title} was")
         for network in wanted
@@ -121,7 +121,7 @@ def run(context: Context) -> Result:
     )
 
 
-def names(a: Trained, b: Trained, step: int) -> dict[str, str | int]:
+def pair_names(a: Trained, b: Trained, step: int) -> dict[str, str | int]:
     """Which two runs are compared, and where."""
     values = a.network.name, a.run.spec.seed, b.network.name, b.run.spec.seed, step
     return dict(zip(PAIR, values, strict=True))
@@ -134,14 +134,14 @@ def pair_table(trained: Sequence[Trained]) -> pd.DataFrame:
         step = last_common_step(a, b)
         ends = similarity(a.energies[a.last], b.energies[b.last])
         more = ends, similarity(a.deviation, b.deviation), a.accuracy(step), b.accuracy(step)
-        rows.append(names(a, b, step) | compare(a, b, step) | dict(zip(ENDS, more, strict=True)))
+        rows.append(pair_names(a, b, step) | compare(a, b, step) | dict(zip(ENDS, more, strict=True)))
     return pd.DataFrame(rows, columns=[*PAIR, *COMPARISON, *ENDS])
 
 
 def step_table(trained: Sequence[Trained]) -> pd.DataFrame:
     """A row a pair of seeds of a base network and recorded step: how alike they are beside how like λ."""
     rows = [
-        names(a, b, step) | compare(a, b, step)
+        pair_names(a, b, step) | compare(a, b, step)
         for a, b in combinations(trained, 2)
         if a.network is b.network and a.network.name in MODELS
         for step in a.energies

@@ -6,7 +6,7 @@ import pandas as pd
 
 from firstlight.experiments.claims import Claim, magnitude
 from firstlight.experiments.consistency.comparisons import ACROSS_WIDTHS, ARCHITECTURES, DATA, SEEDS, Comparison
-from firstlight.experiments.shared.notes import extent, number, percent
+from firstlight.experiments.shared.notes import number, number_range, percent
 from firstlight.experiments.shared.plans import MODELS
 
 
@@ -34,8 +34,8 @@ def judge(
     """
     claims = []
     for comparison in (*SEEDS, ACROSS_WIDTHS, *ARCHITECTURES, *DATA):
-        rows = between(pairs, comparison.pairs)
-        missing = why(comparison.networks, reasons)
+        rows = rows_between(pairs, comparison.pairs)
+        missing = untested_reason(comparison.networks, reasons)
         note = missing or comparison_note(comparison, rows, runs, banks)
         if comparison in DATA and not missing:
             note += data_note(comparison, rows, pairs)
@@ -43,19 +43,21 @@ def judge(
     for model in MODELS:
         own = runs.query("network == @model")
         claims += [
-            initial_claim(model, own, banks, why([model], reasons)),
-            peak_claim(model, own, components, why([model], reasons)),
-            precision_claim(model, precision, pairs, over_steps, why([model, f"{model}-{precision}"], reasons)),
+            initial_claim(model, own, banks, untested_reason([model], reasons)),
+            peak_claim(model, own, components, untested_reason([model], reasons)),
+            precision_claim(
+                model, precision, pairs, over_steps, untested_reason([model, f"{model}-{precision}"], reasons)
+            ),
         ]
     return claims
 
 
-def why(networks: list[str], reasons: Mapping[str, str]) -> str:
+def untested_reason(networks: list[str], reasons: Mapping[str, str]) -> str:
     """Why a claim on these networks cannot be tested; empty where it can."""
     return " ".join(dict.fromkeys(reasons[name] for name in networks if name in reasons))
 
 
-def between(pairs: pd.DataFrame, networks: tuple[tuple[str, str], ...]) -> pd.DataFrame:
+def rows_between(pairs: pd.DataFrame, networks: tuple[tuple[str, str], ...]) -> pd.DataFrame:
     """The rows that compare these pairs of networks, in whichever order."""
     wanted = {frozenset(pair) for pair in networks}
     return pairs.loc[[frozenset(pair) in wanted for pair in zip(pairs.network_a, pairs.network_b, strict=True)]]
@@ -92,9 +94,10 @@ def comparison_note(comparison: Comparison, rows: pd.DataFrame, runs: pd.DataFra
     )
     sizes = {tuple(sorted((about.filters[a], about.filters[b]))) for a, b in comparison.pairs}
     return (
-        f"At step {extent(rows.step, ',')}{ends(rows, runs)}. Correlation with λ alone: {alone}. Profiles near λ, as "
-        f"early ones are, are near each other; what λ leaves unexplained correlates {number(rows.beyond_lambda)}. "
-        f"{by_chance(banks, sizes)} Training accuracy at that step: {reached}.{same_seed(rows)}"
+        f"At step {number_range(rows.step, ',')}{end_note(rows, runs)}. Correlation with λ alone: {alone}. Profiles "
+        f"near λ, as early ones are, are near each other; what λ leaves unexplained correlates "
+        f"{number(rows.beyond_lambda)}. {by_chance(banks, sizes)} Training accuracy at that step: "
+        f"{reached}.{same_seed(rows)}"
     )
 
 
@@ -107,7 +110,7 @@ def by_chance(banks: pd.DataFrame, sizes: set[tuple[int, ...]]) -> str:
     )
 
 
-def ends(rows: pd.DataFrame, runs: pd.DataFrame) -> str:
+def end_note(rows: pd.DataFrame, runs: pd.DataFrame) -> str:
     """The correlation where networks stopped, if they did not stop at the step of comparison."""
     last = runs.drop_duplicates("network").set_index("network").steps
     if all(last[name] == step for side in "ab" for name, step in zip(rows[f"network_{side}"], rows.step, strict=True)):
@@ -127,8 +130,8 @@ def same_seed(rows: pd.DataFrame) -> str:
 def data_note(comparison: Comparison, rows: pd.DataFrame, pairs: pd.DataFrame) -> str:
     """How data sets are compared, how alike their patches are, and ResNet20."""
     name = comparison.networks[1].replace("vgg11", "resnet20")
-    others = between(pairs, (("resnet20", name),))
-    resnet = f"{number(others.correlation)} at step {extent(others.step, ',')}" if len(others) else "no runs"
+    others = rows_between(pairs, (("resnet20", name),))
+    resnet = f"{number(others.correlation)} at step {number_range(others.step, ',')}" if len(others) else "no runs"
     return (
         " Each profile is in the components of its own data set's patches; they are compared component by component, "
         f"as in the paper. λ of the two correlates {number(rows.between_lambdas)}. ResNet20: {resnet}."
@@ -184,7 +187,7 @@ def peak_claim(model: str, runs: pd.DataFrame, components: int, missing: str) ->
 def precision_claim(model: str, precision: str, pairs: pd.DataFrame, over_steps: pd.DataFrame, missing: str) -> Claim:
     """Our claim that the precision of a training matters less than its seed."""
     other = f"{model}-{precision}"
-    rows = between(pairs, ((model, other),)).query("seed_a == seed_b")
+    rows = rows_between(pairs, ((model, other),)).query("seed_a == seed_b")
     step = rows.step.max()
     seeds = over_steps.query("network_a == @model and step == @step").correlation
     base = "float32" if precision == "bfloat16" else "bfloat16"

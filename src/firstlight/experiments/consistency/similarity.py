@@ -22,7 +22,7 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
         return float("nan")
 
 
-def beyond(a: np.ndarray, known_a: np.ndarray, b: np.ndarray, known_b: np.ndarray) -> float:
+def correlation_beyond(a: np.ndarray, known_a: np.ndarray, b: np.ndarray, known_b: np.ndarray) -> float:
     """Correlation of what is left of two profiles when each one's best line through a known one is taken off.
 
     Parameters
@@ -51,4 +51,4 @@ def compare(a: Trained, b: Trained, step: int) -> dict[str, float]:
     """The profiles of two runs at one step, beside λ."""
     one, other = a.energies[step], b.energies[step]
     values = similarity(one, other), similarity(one, a.deviation), similarity(other, b.deviation)
-    return dict(zip(COMPARISON, (*values, beyond(one, a.deviation, other, b.deviation)), strict=True))
+    return dict(zip(COMPARISON, (*values, correlation_beyond(one, a.deviation, other, b.deviation)), strict=True))

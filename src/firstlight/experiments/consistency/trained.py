@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firstlight.experiments.shared.fits import changes
+from firstlight.experiments.shared.fits import change_profiles
 from firstlight.patches import PatchBasis
 from firstlight.profile import energy_profile
 from firstlight.training import Run, RunSpec
@@ -41,7 +41,7 @@ class Trained:
     @classmethod
     def of(cls, network: Network, run: Run, basis: PatchBasis) -> "Trained":
         """Measure a run."""
-        return cls(network, run, basis, {step: profile.energy for step, profile in changes(run, basis)})
+        return cls(network, run, basis, {step: profile.energy for step, profile in change_profiles(run, basis)})
 
     @property
     def deviation(self) -> np.ndarray:

@@ -15,12 +15,19 @@ from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.formula import figures
 from firstlight.experiments.formula.claims import judge, judge_pairs
 from firstlight.experiments.results import FigureEntry, Result
-from firstlight.experiments.shared.fits import FIT_COLUMNS, RANDOM_BANKS, changes, fit_row, fit_table, random_fits
+from firstlight.experiments.run_views import run_view
+from firstlight.experiments.shared.fits import (
+    FIT_COLUMNS,
+    RANDOM_BANKS,
+    change_profiles,
+    fit_row,
+    fit_table,
+    random_fits,
+)
 from firstlight.experiments.shared.notes import tau_units
 from firstlight.experiments.shared.plans import MODELS, flat, missing_networks, network_specs
 from firstlight.experiments.shared.plots import filters
 from firstlight.experiments.shared.tables import stacked
-from firstlight.experiments.views import run_view
 from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile, energy_profile
@@ -102,7 +109,7 @@ def pair_table(context: Context, runs: list[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         basis = context.basis(run.spec)
-        step, profile = changes(run, basis)[-1]
+        step, profile = change_profiles(run, basis)[-1]
         accuracy = run.metrics.train_accuracy.iloc[-1]
         names = {"pair": "/".join(run.spec.only or ()), "seed": run.spec.seed, "step": step, "train_accuracy": accuracy}
         rows.append({**names, **fit_row(run, step, basis, profile)})

@@ -6,7 +6,7 @@ import pandas as pd
 
 from firstlight.experiments.claims import Claim
 from firstlight.experiments.shared.fits import RANDOM_BANKS
-from firstlight.experiments.shared.notes import extent, number
+from firstlight.experiments.shared.notes import number, number_range
 from firstlight.experiments.shared.plans import MODELS
 from firstlight.experiments.shared.tables import spearman
 
@@ -190,7 +190,7 @@ def fit_note(rows: pd.DataFrame, ends: pd.DataFrame, null: pd.Series, trained: p
         f"Random banks of this shape reach {null['mean']:.2f} ± {null['std']:.2f}, 95th percentile "
         f"{null.percentile_95:.2f}, with the same freedom to choose t; and λ itself, the limit of small t, correlates "
         f"{number(ends.correlation_early)} with the profile: eq. 3 must be read against both. "
-        f"The best τ is {extent(taus, '.2g')}; {flat} "
+        f"The best τ is {number_range(taus, '.2g')}; {flat} "
         f"After step {trained.step.iloc[0]}, the last, the training loss is {trained.train_loss.mean():.3f} "
         f"and the test accuracy {trained.test_accuracy.mean():.1%}."
     )

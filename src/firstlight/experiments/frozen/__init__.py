@@ -70,21 +70,21 @@ def run(context: Context) -> Result:
     )
 
 
-def identity(run: Run) -> dict[str, Any]:
+def run_columns(run: Run) -> dict[str, Any]:
     """What tells a run from the others of this experiment."""
     return {"model": run.spec.model, "seed": run.spec.seed, "frozen": run.spec.frozen}
 
 
 def outcome_table(runs: list[Run]) -> pd.DataFrame:
     """A row a run: loss and accuracy at the last step; in training, their means since the row before."""
-    rows = [{**identity(run), **run.metrics.iloc[-1], "test_images": run.spec.test_images} for run in runs]
+    rows = [{**run_columns(run), **run.metrics.iloc[-1], "test_images": run.spec.test_images} for run in runs]
     table = pd.DataFrame(rows, columns=["model", "seed", "frozen", *COLUMNS, "test_images"])
     return table.astype({"frozen": bool, "step": int})
 
 
 def learning_table(runs: list[Run]) -> pd.DataFrame:
     """Loss and accuracy of every run at every recorded step but the first, at which nothing was measured."""
-    tables = [run.metrics.iloc[1:].assign(**identity(run)) for run in runs]
+    tables = [run.metrics.iloc[1:].assign(**run_columns(run)) for run in runs]
     return stacked(tables, ["model", "seed", "frozen", *COLUMNS])
 
 

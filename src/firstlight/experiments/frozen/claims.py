@@ -30,7 +30,7 @@ def judge(models: Sequence[str], outcomes: pd.DataFrame, reasons: Mapping[str, s
     claims = []
     for model in models:
         rows = outcomes.query("model == @model")
-        reason = reasons.get(model) or obstacle(rows, classes)
+        reason = reasons.get(model) or untested_reason(rows, classes)
         accuracy, loss = ([] if reason else differences(rows, quantity) for quantity in ("test_accuracy", "train_loss"))
         texts = accuracy_text(model), loss_text(model)
         claims += [
@@ -46,7 +46,7 @@ def differences(rows: pd.DataFrame, quantity: str) -> list[float]:
     return (frozen[quantity] - trained[quantity]).sort_index().tolist()
 
 
-def obstacle(rows: pd.DataFrame, classes: int) -> str:
+def untested_reason(rows: pd.DataFrame, classes: int) -> str:
     """Why networks are not judged: nothing was measured, or they have learnt next to nothing; else empty."""
     if rows[["train_loss", "train_accuracy", "test_accuracy"]].isna().to_numpy().any():
         return "Not judged: loss or accuracy of the last step was not recorded."

@@ -18,7 +18,7 @@ from firstlight.experiments.label_energy import figures
 from firstlight.experiments.label_energy.claims import judge
 from firstlight.experiments.results import FigureEntry, Result
 from firstlight.experiments.schedule import EPOCH
-from firstlight.experiments.shared.fits import change_at
+from firstlight.experiments.shared.fits import change_profile_at
 from firstlight.experiments.shared.label_pairs import (
     PAIR_COLUMNS,
     common_steps,
@@ -110,7 +110,7 @@ def energy_table(groups: Mapping[str, Sequence[Run]], basis: PatchBasis) -> pd.D
 
 
 def _shares(run: Run, basis: PatchBasis, step: int) -> np.ndarray:
-    energy = change_at(run, basis, step).normalized ** 2
+    energy = change_profile_at(run, basis, step).normalized ** 2
     return energy / energy.sum()
 
 
@@ -127,7 +127,7 @@ def draw(
         step = common_steps([run for group in groups[model].values() for run in group])[-1]
         for component in COMPONENTS:
             profiles[model, step, component] = {
-                kind: np.array([change_at(run, basis, step).normalized for run in groups[model][kind]])
+                kind: np.array([change_profile_at(run, basis, step).normalized for run in groups[model][kind]])
                 for kind in ("true", "random", f"energy:{component}")
             }
     return {

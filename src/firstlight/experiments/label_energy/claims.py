@@ -8,7 +8,7 @@ from firstlight.experiments.claims import Claim
 from firstlight.experiments.shared.label_pairs import agreement_note, at_last_common_step
 from firstlight.experiments.shared.notes import number
 from firstlight.experiments.shared.plans import MODELS
-from firstlight.experiments.shared.tables import where
+from firstlight.experiments.shared.tables import rows_where
 
 # Networks that are not this many times better than guessing did not learn the labels.
 LEARNT = 1.5
@@ -44,19 +44,19 @@ def judge(
     for _, null in random_banks.iterrows():
         model = str(null["model"])
         title = MODELS[model]
-        own = where(networks, model=model)
-        usual = where(pairs, model=model, labels="true")
+        own = rows_where(networks, model=model)
+        usual = rows_where(pairs, model=model, labels="true")
         for component in components:
             kind = f"energy:{component}"
             reason = " ".join(missing[model, name] for name in (kind, "random") if (model, name) in missing)
-            rows = where(pairs, model=model, labels=kind)
+            rows = rows_where(pairs, model=model, labels=kind)
             values: list[float] = []
             note = reason
             if not reason:
                 values = at_last_common_step(rows).correlation.tolist()
-                shares = where(energies, model=model, labels=kind)
+                shares = rows_where(energies, model=model, labels=kind)
                 note = f"{energy_note(shares, component)} {agreement_note(rows, own, null, (kind, 'random'))}"
-                if unlearnt := unlearnt_reason(where(own, labels=kind), classes):
+                if unlearnt := unlearnt_reason(rows_where(own, labels=kind), classes):
                     note = f"{unlearnt} Their correlation would be {sum(values) / len(values):.3f}. {note}"
                     reason, values = unlearnt, []
             texts = {"source": "paper Fig. 8a, Fig. 17", "replicates": "pair"}
@@ -104,7 +104,7 @@ def less_than_true(pairs: pd.DataFrame, usual: pd.DataFrame) -> list[float]:
 def at_same_step(rows: pd.DataFrame, usual: pd.DataFrame) -> pd.DataFrame:
     """The rows of another table of pairs at the one step of these."""
     step = rows.step.iloc[0]
-    return where(usual, step=step, other_step=step)
+    return rows_where(usual, step=step, other_step=step)
 
 
 def unlearnt_reason(networks: pd.DataFrame, classes: int) -> str:
@@ -122,7 +122,7 @@ def unlearnt_reason(networks: pd.DataFrame, classes: int) -> str:
 
 def energy_note(energies: pd.DataFrame, component: int) -> str:
     """How much of the energy is in the component that made the labels, for a note."""
-    rows = where(energies, component=component)
+    rows = rows_where(energies, component=component)
     relative = rows.relative.mean(skipna=False)
     beside = "" if pd.isna(relative) else f", {relative:.2g} times its share with true labels"
     return f"Component {component} holds {rows.share.mean():.1%} of the energy e²{beside}."

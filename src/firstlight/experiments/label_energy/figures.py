@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.shared.label_pairs import words
+from firstlight.experiments.shared.label_pairs import labels_in_words
 from firstlight.experiments.shared.plans import MODELS
 from firstlight.experiments.shared.plots import dotted, plot_table
-from firstlight.experiments.shared.tables import where
+from firstlight.experiments.shared.tables import rows_where
 from firstlight.figures.axes import legend, new_figure, points, room_above
 from firstlight.figures.colours import REFERENCE, SERIES
 from firstlight.figures.profiles import component_axis, plot_seeds
@@ -31,7 +31,7 @@ def profiles(measured: Mapping[tuple[str, int, int], Mapping[str, np.ndarray]], 
         room = room_above(ax, len(kinds), 1.4)
         ax.axvline(component, ymax=1 / room, color=REFERENCE, lw=points(0.8))  # below the legend
         for kind, values in kinds.items():
-            plot_seeds(ax, numbers, values, words(kind), series.index(kind))
+            plot_seeds(ax, numbers, values, labels_in_words(kind), series.index(kind))
         component_axis(ax, basis.size, basis.images)
         ax.set(title=f"{MODELS[model]}, step {step:,}", ylim=(0, room), ylabel="energy / peak energy")
         legend(ax, loc="upper right")
@@ -42,12 +42,14 @@ def correlations(pairs: pd.DataFrame, models: Sequence[str]) -> "Figure":
     """A panel a network: correlation with networks on random labels against the step, by kind of labels."""
     fig, axes = new_figure(columns=len(models), width=5.0)
     for ax, model in zip(axes, models, strict=True):
-        rows = where(pairs, model=model).query("step == other_step")
+        rows = rows_where(pairs, model=model).query("step == other_step")
         for index, kind in enumerate(dict.fromkeys([*_SERIES, *rows.labels])):
             if kind == "random":
                 continue
-            values = where(rows, labels=kind).pivot(index=["seed", "other_seed"], columns="step", values="correlation")
-            plot_table(ax, values, words(kind), index)
+            values = rows_where(rows, labels=kind).pivot(
+                index=["seed", "other_seed"], columns="step", values="correlation"
+            )
+            plot_table(ax, values, labels_in_words(kind), index)
         dotted(ax, 0.3)
         ax.set(xscale="log", title=MODELS[model], xlabel="step", ylabel="correlation with random labels")
         ax.set_ylim(min(-0.8, ax.get_ylim()[0]), 1.05)
@@ -59,11 +61,11 @@ def extra_energy(energies: pd.DataFrame, models: Sequence[str], basis: PatchBasi
     """A panel a network: every component's share of the energy relative to networks on true labels."""
     fig, axes = new_figure(columns=len(models), width=5.0, height=3.6)
     for ax, model in zip(axes, models, strict=True):
-        rows = where(energies, model=model)
+        rows = rows_where(energies, model=model)
         made = [kind for kind in dict.fromkeys(rows.labels) if kind not in _SERIES]
         for index, kind in enumerate(made, start=len(_SERIES)):
-            values = where(rows, labels=kind).pivot(index="seed", columns="component", values="relative")
-            plot_table(ax, values, words(kind), index)
+            values = rows_where(rows, labels=kind).pivot(index="seed", columns="component", values="relative")
+            plot_table(ax, values, labels_in_words(kind), index)
             ax.axvline(int(kind.split(":")[1]), color=SERIES[index][0], lw=points(0.8))
         dotted(ax, 1)
         component_axis(ax, basis.size, basis.images)

@@ -19,7 +19,7 @@ from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.labels import figures
 from firstlight.experiments.labels.claims import judge
 from firstlight.experiments.results import FigureEntry, Result
-from firstlight.experiments.shared.fits import change_at
+from firstlight.experiments.shared.fits import change_profile_at
 from firstlight.experiments.shared.label_pairs import (
     PAIR_COLUMNS,
     common_steps,
@@ -73,7 +73,7 @@ def profile_table(runs: Sequence[Run], basis: PatchBasis) -> pd.DataFrame:
     step = common_steps(runs)[-1] if runs else 0
     for run in runs:
         names = {"model": run.spec.model, "labels": run.spec.labels, "seed": run.spec.seed, "step": step}
-        tables.append(change_at(run, basis, step).to_frame().assign(**names))
+        tables.append(change_profile_at(run, basis, step).to_frame().assign(**names))
     return stacked(tables, PROFILE_COLUMNS)
 
 
@@ -92,7 +92,7 @@ def draw(
             continue
         step = common_steps(both)[-1]
         profiles[model, step] = {
-            kind: np.array([change_at(run, basis, step).normalized for run in groups[model, kind]])
+            kind: np.array([change_profile_at(run, basis, step).normalized for run in groups[model, kind]])
             for kind in ("true", "random")
         }
         initial[model] = np.array([energy_profile(run.initial, basis).normalized for run in groups[model, "random"]])

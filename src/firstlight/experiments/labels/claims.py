@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.shared.label_pairs import agreement_note, at_last_common_step, chance
-from firstlight.experiments.shared.notes import training
+from firstlight.experiments.shared.label_pairs import agreement_note, at_last_common_step, chance_note
+from firstlight.experiments.shared.notes import training_note
 from firstlight.experiments.shared.plans import MODELS
-from firstlight.experiments.shared.tables import where
+from firstlight.experiments.shared.tables import rows_where
 
 TRUE_AGAINST_RANDOM = {"vgg11": "0.90 ± 0.02 (Table 2)", "resnet20": '"the same energy profile" (note)'}
 RANDOM_AGAINST_INITIAL = {"vgg11": "0.03 ± 0.22 (Table 2)", "resnet20": "0.03 ± 0.22 for VGG11 (Table 2)"}
@@ -33,9 +33,9 @@ def judge(
     """
     claims = []
     for model, title in MODELS.items():
-        rows = where(pairs, model=model)
-        own = where(networks, model=model)
-        null = where(random_banks, model=model).iloc[0]
+        rows = rows_where(pairs, model=model)
+        own = rows_where(networks, model=model)
+        null = rows_where(random_banks, model=model).iloc[0]
         reasons = [missing[key] for key in ((model, "true"), (model, "random")) if key in missing]
         claims.append(
             Claim.judged(
@@ -52,7 +52,7 @@ def judge(
                 note=" ".join(reasons) or agreement_note(rows, own, null, ("true", "random")),
             )
         )
-        last = where(own, labels="random").groupby("seed").tail(1)
+        last = rows_where(own, labels="random").groupby("seed").tail(1)
         reason = missing.get((model, "random"))
         claims.append(
             Claim.judged(
@@ -73,4 +73,4 @@ def judge(
 
 def initial_note(last: pd.DataFrame, random_banks: pd.Series) -> str:
     """How far the networks on random labels were trained, and what chance makes."""
-    return f"After step {last.step.iloc[0]}, the last: {training(last)}. {chance(random_banks)}"
+    return f"After step {last.step.iloc[0]}, the last: {training_note(last)}. {chance_note(random_banks)}"

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.shared.label_pairs import words
+from firstlight.experiments.shared.label_pairs import labels_in_words
 from firstlight.experiments.shared.plans import MODELS
 from firstlight.experiments.shared.plots import dotted, plot_table
-from firstlight.experiments.shared.tables import where
+from firstlight.experiments.shared.tables import rows_where
 from firstlight.figures.axes import legend, new_figure, points, room_above
 from firstlight.figures.colours import REFERENCE
 from firstlight.figures.profiles import component_axis, plot_seeds
@@ -29,7 +29,7 @@ def profiles(
     numbers = np.arange(1, basis.size + 1)
     for ax, ((model, step), kinds) in zip(axes, measured.items(), strict=True):
         for index, (kind, values) in enumerate(kinds.items()):
-            plot_seeds(ax, numbers, values, words(kind), index)
+            plot_seeds(ax, numbers, values, labels_in_words(kind), index)
         ax.plot(numbers, initial[model].mean(axis=0), color=REFERENCE, lw=points(1), label="initial filters")
         ax.plot(numbers, deviation / deviation[0], color=REFERENCE, lw=points(1), ls=":", label="λ")
         component_axis(ax, basis.size, basis.images)
@@ -44,8 +44,8 @@ def correlations(
     """A panel a network: correlations of profiles against the step."""
     fig, axes = new_figure(columns=len(models))
     for ax, model in zip(axes, models, strict=True):
-        equal = where(pairs, model=model).query("step == other_step")
-        own = where(networks, model=model, labels="random")
+        equal = rows_where(pairs, model=model).query("step == other_step")
+        own = rows_where(networks, model=model, labels="random")
         lines = {
             "true with random labels": equal.pivot(index=["seed", "other_seed"], columns="step", values="correlation"),
             "random labels with λ": own.pivot(index="seed", columns="step", values="correlation_lambda"),
@@ -53,7 +53,7 @@ def correlations(
         }
         for index, (label, values) in enumerate(lines.items()):
             plot_table(ax, values.dropna(axis="columns"), label, index)  # without steps that only some recorded
-        for level in (0.8, where(random_banks, model=model).percentile_95.iloc[0]):
+        for level in (0.8, rows_where(random_banks, model=model).percentile_95.iloc[0]):
             dotted(ax, level)
         _finish(ax, MODELS[model], "correlation")
         ax.set_ylim(min(-0.8, ax.get_ylim()[0]), 1.05)
@@ -67,10 +67,10 @@ def losses(networks: pd.DataFrame, classes: int) -> "Figure":
     fig, axes = new_figure(columns=len(models))
     for ax, model in zip(axes, models, strict=True):
         for index, kind in enumerate(("true", "random")):
-            rows = where(networks, model=model, labels=kind)
+            rows = rows_where(networks, model=model, labels=kind)
             values = rows.pivot(index="seed", columns="step", values="train_loss").dropna(axis="columns")
             if len(values):
-                plot_table(ax, values, words(kind), index)
+                plot_table(ax, values, labels_in_words(kind), index)
         dotted(ax, np.log(classes))
         _finish(ax, MODELS[model], "training loss, nats")
         legend(ax, loc="lower left")

@@ -45,7 +45,7 @@ from firstlight.experiments.linear.dynamics import (
     eta_of,
     exact_changes,
     ideal_moments,
-    merged,
+    merged_classes,
     readout_trained,
     real_moments,
     root_mean_square,
@@ -142,7 +142,7 @@ def run(context: Context) -> Result:
     ideal = {seed: ideal_moments(basis, true.images, true.patches, seed) for seed in dynamics.SEEDS}
     sets = {TRUE: {0: true}, RANDOM: random, IDEAL: ideal}
     for kind in (RANDOM, IDEAL):
-        sets[kind + FEW] = {seed: merged(moments) for seed, moments in sets[kind].items()}
+        sets[kind + FEW] = {seed: merged_classes(moments) for seed, moments in sets[kind].items()}
     changes = exact_changes(true, basis)
     energies: Energies = {
         kind: {seed: root_mean_square(exact_changes(moments, basis)) for seed, moments in by_seed.items()}

@@ -56,7 +56,7 @@ def ideal_moments(basis: PatchBasis, images: int, patches: int, seed: int) -> Me
     )
 
 
-def merged(moments: MeanPatchMoments) -> MeanPatchMoments:
+def merged_classes(moments: MeanPatchMoments) -> MeanPatchMoments:
     """The same images, every RANDOM_CLASSES / FEW_CLASSES of the classes being one."""
     cross = moments.cross.reshape(-1, FEW_CLASSES, moments.size).sum(axis=0)
     return replace(moments, cross=cross)

@@ -19,10 +19,10 @@ from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.patch_statistics import figures
 from firstlight.experiments.patch_statistics.claims import judge
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.run_views import run_view
 from firstlight.experiments.schedule import EPOCH
 from firstlight.experiments.shared.fits import RANDOM_BANKS, random_fits
 from firstlight.experiments.shared.plans import MODELS, complete_groups, flat
-from firstlight.experiments.views import run_view
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation, energy_profile
 from firstlight.theory import FormulaFit, fit_formula

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.claims import Claim, magnitude
-from firstlight.experiments.shared.notes import number, training
+from firstlight.experiments.shared.notes import number, training_note
 from firstlight.experiments.shared.plans import MODELS
-from firstlight.experiments.shared.tables import at_last_step, where
+from firstlight.experiments.shared.tables import at_last_step, rows_where
 
 
 def judge(
@@ -37,12 +37,13 @@ def judge(
         model, component = str(null.model), int(null.scaled_component)
         name, title = f"patch-statistics/{model}/component-{component}", MODELS[model]
         reason = missing.get((model, component), "")
-        last = at_last_step(where(fits, model=model))
+        last = at_last_step(rows_where(fits, model=model))
         own, unchanged = (
-            where(last, scaled_component=component, eigenvalues=side).set_index("seed") for side in ("own", "unchanged")
+            rows_where(last, scaled_component=component, eigenvalues=side).set_index("seed")
+            for side in ("own", "unchanged")
         )
-        table = where(eigenvalues, scaled_component=component)
-        error = abs(where(table, component=component).ratio.iloc[0] / scale**2 - 1)
+        table = rows_where(eigenvalues, scaled_component=component)
+        error = abs(rows_where(table, component=component).ratio.iloc[0] / scale**2 - 1)
         claims += [
             Claim.judged(
                 [error],
@@ -68,7 +69,7 @@ def judge(
                 published="still fits (Fig. 8b)",
                 quantity="correlation at the best t, last step",
                 criterion="the mean over seeds is at least 0.8",
-                note=reason or fit_note(own, last, where(networks, model=model), null),
+                note=reason or fit_note(own, last, rows_where(networks, model=model), null),
             ),
             Claim.judged(
                 [] if reason else (own.correlation - unchanged.correlation).tolist(),
@@ -91,7 +92,7 @@ def eigenvalue_note(table: pd.DataFrame, component: int, error: float) -> str:
     """The error, how the order changes, and that the rest does not."""
     if not np.isfinite(error):
         return f"The images have no variance in component {component}."
-    row = where(table, component=component).iloc[0]
+    row = rows_where(table, component=component).iloc[0]
     others = (table.loc[table.component != component].ratio - 1).abs().max()
     return (
         f"The error is {magnitude(error, '.1g')}. Among the components of the scaled patches it is number "
@@ -103,20 +104,20 @@ def eigenvalue_note(table: pd.DataFrame, component: int, error: float) -> str:
 
 def fit_note(own: pd.DataFrame, last: pd.DataFrame, networks: pd.DataFrame, null: pd.Series) -> str:
     """What the correlation must be read against: training so far, λ, chance, the networks on unscaled patches."""
-    plain = where(last, scaled_component=0)
+    plain = rows_where(last, scaled_component=0)
     reached, reached_plain = (
-        where(at_last_step(networks), scaled_component=scaled) for scaled in (int(null.scaled_component), 0)
+        rows_where(at_last_step(networks), scaled_component=scaled) for scaled in (int(null.scaled_component), 0)
     )
     beside = (
         f" On unscaled patches eq. 3 fits to {number(plain.correlation)} and λ alone to "
-        f"{number(plain.correlation_lambda)} ({training(reached_plain)})."
+        f"{number(plain.correlation_lambda)} ({training_note(reached_plain)})."
         if len(plain)
         else ""
     )
     return (
-        f"After step {own.step.iloc[0]}, the last: {training(reached)}. The changed λ alone, the limit of small t, "
-        f"correlates {number(own.correlation_lambda)}; random banks of this shape {null['mean']:.2f} on average, 95th "
-        f"percentile {null.percentile_95:.2f}, with the same freedom to choose t.{beside}"
+        f"After step {own.step.iloc[0]}, the last: {training_note(reached)}. The changed λ alone, the limit of small "
+        f"t, correlates {number(own.correlation_lambda)}; random banks of this shape {null['mean']:.2f} on average, "
+        f"95th percentile {null.percentile_95:.2f}, with the same freedom to choose t.{beside}"
     )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from firstlight.experiments.shared.plans import MODELS
 from firstlight.experiments.shared.plots import dotted, plot_table
-from firstlight.experiments.shared.tables import where
+from firstlight.experiments.shared.tables import rows_where
 from firstlight.figures.axes import legend, new_figure, points, room_above
 from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE, SERIES
 from firstlight.figures.profiles import component_axis, plot_seeds
@@ -25,7 +25,7 @@ def eigenvalues(table: pd.DataFrame, basis: PatchBasis) -> "Figure":
     components = list(dict.fromkeys(table.scaled_component))
     fig, axes = new_figure(columns=len(components), width=4.6, height=3.6)
     for ax, component in zip(axes, components, strict=True):
-        rows = where(table, scaled_component=component)
+        rows = rows_where(table, scaled_component=component)
         ax.axvline(component, color=REFERENCE, lw=points(0.8))
         ax.plot(rows.component, rows.variance, color=MEASURED, marker="o", ms=points(4), label="as it is")
         ax.plot(
@@ -62,9 +62,9 @@ def fits(table: pd.DataFrame, panels: Sequence[tuple[str, int]]) -> "Figure":
     """A panel a network and scaled component: correlation of both fits against the step."""
     fig, axes = _panels(len(panels), width=4.4, height=3.0)
     for ax, (model, component) in zip(axes, panels, strict=False):
-        rows = where(table, model=model, scaled_component=component)
+        rows = rows_where(table, model=model, scaled_component=component)
         for index, (side, label) in enumerate((("own", "changed"), ("unchanged", "unchanged")), start=1):
-            values = where(rows, eigenvalues=side).pivot(index="seed", columns="step", values="correlation")
+            values = rows_where(rows, eigenvalues=side).pivot(index="seed", columns="step", values="correlation")
             plot_table(ax, values, f"{label} eigenvalue", index)
         dotted(ax, 0.8)
         ax.set(

@@ -33,7 +33,7 @@ FIT_COLUMNS = (
 )
 
 
-def changes(run: Run, basis: PatchBasis) -> list[tuple[int, EnergyProfile]]:
+def change_profiles(run: Run, basis: PatchBasis) -> list[tuple[int, EnergyProfile]]:
     """The profile of w(t) - w(0) at every recorded step but the first."""
     return [
         (int(step), energy_profile(filters, basis, initial=run.initial))
@@ -41,7 +41,7 @@ def changes(run: Run, basis: PatchBasis) -> list[tuple[int, EnergyProfile]]:
     ]
 
 
-def change_at(run: Run, basis: PatchBasis, step: int) -> EnergyProfile:
+def change_profile_at(run: Run, basis: PatchBasis, step: int) -> EnergyProfile:
     """The profile of w(t) - w(0) at a recorded step."""
     return energy_profile(run.filters[run.steps.tolist().index(step)], basis, initial=run.initial)
 
@@ -51,7 +51,7 @@ def fit_table(runs: Sequence[Run], basis: PatchBasis) -> pd.DataFrame:
     rows = [
         {"model": run.spec.model, "seed": run.spec.seed, "step": step, **fit_row(run, step, basis, profile)}
         for run in runs
-        for step, profile in changes(run, basis)
+        for step, profile in change_profiles(run, basis)
     ]
     return pd.DataFrame(rows, columns=["model", "seed", "step", *FIT_COLUMNS])
 

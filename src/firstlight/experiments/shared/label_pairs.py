@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.shared.fits import change_at
-from firstlight.experiments.shared.notes import number, training
-from firstlight.experiments.shared.tables import where
+from firstlight.experiments.shared.fits import change_profile_at
+from firstlight.experiments.shared.notes import number, training_note
+from firstlight.experiments.shared.tables import rows_where
 from firstlight.models import MODELS as NETWORKS
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation, energy_profile
@@ -56,7 +56,7 @@ def pair_table(runs: Sequence[Run], others: Sequence[Run], basis: PatchBasis) ->
         if one.spec.seed == other.spec.seed:
             continue
         for step, other_step in dict.fromkeys([*steps, (int(one.steps[-1]), int(other.steps[-1]))]):
-            a, b = change_at(one, basis, step).energy, change_at(other, basis, other_step).energy
+            a, b = change_profile_at(one, basis, step).energy, change_profile_at(other, basis, other_step).energy
             both = correlation(a, b)
             beyond = partial_correlation(both, correlation(a, deviation), correlation(b, deviation))
             names = one.spec.model, one.spec.labels, one.spec.seed, step, other.spec.labels, other.spec.seed, other_step
@@ -77,7 +77,7 @@ def network_table(runs: Sequence[Run], basis: PatchBasis) -> pd.DataFrame:
     for run in runs:
         initial = energy_profile(run.initial, basis)
         for metrics in run.metrics.iloc[1:].itertuples(index=False):
-            change = change_at(run, basis, int(metrics.step))  # type: ignore[attr-defined]
+            change = change_profile_at(run, basis, int(metrics.step))  # type: ignore[attr-defined]
             scores = (change.total, change.correlation(deviation), change.correlation(initial))
             rows.append((run.spec.model, run.spec.labels, run.spec.seed, run.spec.classes, *metrics, *scores))
     return pd.DataFrame(rows, columns=list(NETWORK_COLUMNS))
@@ -100,16 +100,16 @@ def random_agreement(model: str, size: int) -> dict[str, float]:
 def at_last_common_step(pairs: pd.DataFrame) -> pd.DataFrame:
     """The rows of a table of pairs at the last step that all of both groups recorded."""
     equal = pairs.query("step == other_step")
-    return where(equal, step=equal.step.max())
+    return rows_where(equal, step=equal.step.max())
 
 
 def agreement_note(pairs: pd.DataFrame, networks: pd.DataFrame, random_banks: pd.Series, kinds: tuple[str, str]) -> str:
     """What a correlation of two kinds of network must be read against: training so far, λ, chance, their ends."""
     rows = at_last_common_step(pairs)
     step = rows.step.iloc[0]
-    groups = {words(kind): where(networks, labels=kind, step=step) for kind in kinds}
+    groups = {labels_in_words(kind): rows_where(networks, labels=kind, step=step) for kind in kinds}
     ends = pairs.groupby(["seed", "other_seed"]).tail(1)
-    reached = " and ".join(f"{training(group)} with {kind}" for kind, group in groups.items())
+    reached = " and ".join(f"{training_note(group)} with {kind}" for kind, group in groups.items())
     alone = " and ".join(f"{number(group.correlation_lambda)} with that of {kind}" for kind, group in groups.items())
     last = (
         f" At the last step of each, {ends.step.iloc[0]} and {ends.other_step.iloc[0]}, the correlation is "
@@ -120,11 +120,11 @@ def agreement_note(pairs: pd.DataFrame, networks: pd.DataFrame, random_banks: pd
     return (
         f"At step {step}: {reached}. λ alone correlates {alone}: early in training every profile is near λ, and so "
         f"near any other; of what λ leaves unexplained the correlation is {number(rows.correlation_beyond_lambda)}. "
-        f"{chance(random_banks)}{last}"
+        f"{chance_note(random_banks)}{last}"
     )
 
 
-def chance(random_banks: pd.Series) -> str:
+def chance_note(random_banks: pd.Series) -> str:
     """What two random banks of the network's shape reach, for a note."""
     return (
         f"Two random banks of this shape correlate {random_banks['mean']:.2f} on average, 95th percentile "
@@ -132,7 +132,7 @@ def chance(random_banks: pd.Series) -> str:
     )
 
 
-def words(kind: str) -> str:
+def labels_in_words(kind: str) -> str:
     """A kind of labels as a note or a legend calls it: "true" is "true labels"."""
     name, _, component = kind.partition(":")
     return f"labels of component {component}" if component else f"{name} labels"

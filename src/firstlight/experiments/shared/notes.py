@@ -19,13 +19,13 @@ def percent(values: pd.Series) -> str:
     return number(values, "{:.1%}".format, "not recorded")
 
 
-def extent(values: pd.Series, digits: str) -> str:
+def number_range(values: pd.Series, digits: str) -> str:
     """The smallest and the largest of some numbers."""
     low, high = f"{values.min():{digits}}", f"{values.max():{digits}}"
     return low if low == high else f"{low} to {high}"
 
 
-def training(rows: pd.DataFrame) -> str:
+def training_note(rows: pd.DataFrame) -> str:
     """Mean loss and accuracy beside those of guessing."""
     classes = rows.classes.iloc[0]
     guessing = f"guessing: {np.log(classes):.3f} and {1 / classes:.1%}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 
-def where(table: pd.DataFrame, **values: object) -> pd.DataFrame:
+def rows_where(table: pd.DataFrame, **values: object) -> pd.DataFrame:
     """The rows of a table that have these values."""
     for column, value in values.items():
         table = table.loc[table[column] == value]
@@ -14,7 +14,7 @@ def where(table: pd.DataFrame, **values: object) -> pd.DataFrame:
 
 def at_last_step(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the last recorded step."""
-    return where(table, step=table.step.max())
+    return rows_where(table, step=table.step.max())
 
 
 def stacked(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:

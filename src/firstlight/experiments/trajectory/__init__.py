@@ -13,7 +13,7 @@ import pandas as pd
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.results import FigureEntry, Result
-from firstlight.experiments.shared.fits import changes, fit_table
+from firstlight.experiments.shared.fits import change_profiles, fit_table
 from firstlight.experiments.shared.plans import MODELS, NO_COSTS, missing_networks, network_specs
 from firstlight.experiments.shared.tables import stacked
 from firstlight.experiments.trajectory import figures
@@ -60,7 +60,7 @@ def step_table(runs: list[Run], basis: PatchBasis) -> pd.DataFrame:
     fits = fit_table(runs, basis)[[*RUN_AND_STEP, *MEASURED]]
     rows = []
     for run in runs:
-        for energy, measured in zip(predictions(run, basis), changes(run, basis), strict=True):
+        for energy, measured in zip(predictions(run, basis), change_profiles(run, basis), strict=True):
             step, profile = measured
             fit = fit_formula(energy, basis)
             rows.append(
@@ -95,7 +95,7 @@ def profile_table(runs: list[Run], basis: PatchBasis) -> pd.DataFrame:
             }
         )
         for run in runs
-        for energy, (step, profile) in zip(predictions(run, basis), changes(run, basis), strict=True)
+        for energy, (step, profile) in zip(predictions(run, basis), change_profiles(run, basis), strict=True)
     ]
     return stacked(tables, ["model", "seed", "step", "component", "energy", "predicted"])
 

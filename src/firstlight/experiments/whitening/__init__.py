@@ -16,9 +16,9 @@ import pandas as pd
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.run_views import decorrelation_curves, run_view
 from firstlight.experiments.shared.notes import tau_units
 from firstlight.experiments.shared.plans import missing_networks, network_specs
-from firstlight.experiments.views import decorrelation_curves, run_view
 from firstlight.experiments.whitening import figures
 from firstlight.experiments.whitening.claims import MAX_DISTANCE, RANDOM_BANKS, judge
 from firstlight.filters import FilterBank

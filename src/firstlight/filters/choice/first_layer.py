@@ -124,7 +124,7 @@ def _named(file: TensorFile, candidates: list[Candidate], layer: str) -> Candida
         matches = [one for one in candidates if same(one)]
         if len(matches) > 1:
             raise InputError(
-                f"layer is {layer!r}, which {file.source} has more than once: {listed(matches)}; give it in full"
+                f"layer is {layer!r}, which {file.source} has more than once: {listed(matches)}: give it in full"
             )
         if matches:
             return _usable(matches[0], layer)
@@ -152,12 +152,12 @@ def _refusal(file: TensorFile, candidates: list[Candidate], likely: list[Candida
     start = f"{file.source}: no tensor looks like the first layer of a network on images, K x C x kh x kw"
     if likely and len(likely[0].shape) == 5:
         what = f"{likely[0]} is a three-dimensional convolution, of videos or volumes"
-        return f"{start}; {what}" + ("; name another layer with --layer (layer=)" if len(candidates) > 1 else "")
+        return f"{start}; {what}" + (": name another layer with --layer (layer=)" if len(candidates) > 1 else "")
     if linear := _linear_embedding(file):
         name, shape = linear.name, " x ".join(map(str, linear.shape))
         return f"{start}; of the linear patch embedding {name}, {shape}, it is not known in which order it takes pixels"
     if candidates:
-        return f"{start} with 1 to 4 channels; {_candidates(candidates)}; name the layer with --layer (layer=)"
+        return f"{start} with 1 to 4 channels; {_candidates(candidates)}: name the layer with --layer (layer=)"
     others = [entry for entry in file.entries if len(entry.shape) in (2, 3)]
     stems = [entry for entry in others if stem_level(layer_name(entry.name)) < 2] or others
     shown = "; ".join(f"{entry.name} {' x '.join(map(str, entry.shape))}" for entry in stems[:_SHOWN])

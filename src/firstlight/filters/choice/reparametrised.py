@@ -48,7 +48,7 @@ def _combined(combine: Callable[..., np.ndarray], parts: tuple[TensorEntry, ...]
             weight = np.empty(0)
         if weight.shape != parts[0].shape:
             shapes = ", ".join(f"{part.name} {part.shape}" for part in parts)
-            raise SourceError(f"parts of one weight do not fit together: {shapes}; the file is damaged")
+            raise SourceError(f"parts of one weight do not fit together: {shapes}: the file is damaged")
         return weight
 
     return load

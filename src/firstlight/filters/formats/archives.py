@@ -34,7 +34,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     OSError
         The system cannot read it.
     """
-    with _Guarded(path) as file:
+    with _BoundedFile(path) as file:
         try:
             archive = zipfile.ZipFile(file)
         except _BAD_DIRECTORY as error:
@@ -78,7 +78,7 @@ def read_member(archive: zipfile.ZipFile, name: str, span: tuple[int, int] | Non
     return data
 
 
-class _Guarded(io.FileIO):
+class _BoundedFile(io.FileIO):
     """A file that refuses to read much at once, until it is told to."""
 
     most: int | None = LARGEST_DIRECTORY

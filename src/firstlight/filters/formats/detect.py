@@ -98,7 +98,7 @@ def _zip_reader(path: Path, source: str) -> Callable[[str | None], FilterBank]:
         with open_archive(path) as archive:
             names = archive.namelist()
     except zipfile.BadZipFile as error:
-        raise SourceError(f"{source} is a damaged or incomplete archive ({error}); copy or download it again") from None
+        raise SourceError(f"{source} is a damaged or incomplete archive ({error}): copy or download it again") from None
     logger.debug("which is an archive of %s", listed(names, most=4, separator=", "))
     from firstlight.filters.formats.exported.reader import is_exported, read_exported
 
@@ -128,7 +128,7 @@ def _in_folder(folder: Path, source: str) -> Path:
     for name in (*_IN_FOLDERS, RECORDS):
         if (folder / name).is_file():
             return folder / name
-    raise SourceError(f"{source} is a folder without {', '.join(_IN_FOLDERS)}; name the file in it")
+    raise SourceError(f"{source} is a folder without {', '.join(_IN_FOLDERS)}: name the file in it")
 
 
 def _is_tar(start: bytes) -> bool:

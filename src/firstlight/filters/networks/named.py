@@ -103,7 +103,7 @@ def _unknown(source: str, listing: str, known: list[str]) -> InputError:
 
 
 def _library(source: str, name: str) -> Any:
-    with _failing(source, f"importing {name} fails; mend it first"):
+    with _failing(source, f"importing {name} fails: mend it first"):
         return importlib.import_module(name)
 
 
@@ -116,7 +116,7 @@ def _failing(source: str, what: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         raise SourceError(
-            f"{source!r} needs the module {error.name}, which is not installed; install it, or go to its folder"
+            f"{source!r} needs the module {error.name}, which is not installed: install it, or go to its folder"
         ) from None
     except (Exception, SystemExit) as error:
         raise SourceError(f"{source!r}: {what} ({first_line(error, kind=True)})") from None

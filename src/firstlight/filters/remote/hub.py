@@ -71,7 +71,7 @@ def _read_hub(source: str) -> TensorFile:
     try:
         origin(endpoint)
     except SourceError as error:
-        raise InputError(f"HF_ENDPOINT: {error} (expected such as {_HUB})") from None
+        raise InputError(f"HF_ENDPOINT: {error}; expected such as {_HUB}") from None
     folder = f"{endpoint}/{owner}/{name}/resolve/{quote(revision, safe='')}/"
 
     def address(file: str) -> str:
@@ -129,7 +129,7 @@ def _document(web: Web, url: str) -> bytes:
     """A whole JSON document, bounded."""
     raw = RemoteFile(web, url, Traffic()).read(0, _LARGEST_DOCUMENT + 1)
     if len(raw) > _LARGEST_DOCUMENT:
-        raise SourceError(f"the server sent more than {_LARGEST_DOCUMENT:,} bytes where a list was expected")
+        raise SourceError(f"the server sent more than {_LARGEST_DOCUMENT:,} bytes; expected a list")
     return bytes(raw)
 
 
@@ -178,7 +178,7 @@ def _only_file(raw: bytes, source: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise SourceError(f"has {len(found)} safetensors files; say which, as in {source}/{found[0]}: {_some(found)}")
+        raise SourceError(f"has {len(found)} safetensors files: say which, as in {source}/{found[0]}: {_some(found)}")
     raise SourceError(
         f"has no safetensors file, which is all that can be read over the web; it has {_some(names) or 'no files'}: "
         "download one, and give its path"

@@ -11,7 +11,7 @@ import urllib3
 from rich.filesize import decimal
 
 from firstlight.errors import SourceError
-from firstlight.filters.remote.web import BrokenOff, Web, reason
+from firstlight.filters.remote.web import ConnectionLost, Web, reason
 from firstlight.utils.text import counted, printable
 
 _CHUNK = 1 << 14
@@ -96,7 +96,7 @@ class RemoteFile:
             try:
                 self._web.within_deadline(lambda: self._receive(got, begin, end))
                 return got
-            except BrokenOff:
+            except ConnectionLost:
                 continue
         raise SourceError(f"the server broke off after {len(got):,} of {end - begin:,} bytes, twice: try again later")
 
@@ -114,11 +114,11 @@ class RemoteFile:
                 except urllib3.exceptions.ReadTimeoutError as error:
                     raise SourceError(reason(error)) from None
                 except (urllib3.exceptions.HTTPError, OSError, ValueError):
-                    raise BrokenOff from None
+                    raise ConnectionLost from None
                 if not chunk and self.size is None:
                     return  # only the end of the connection tells where the file ends
                 if not chunk:
-                    raise BrokenOff
+                    raise ConnectionLost
                 self._traffic.received += len(chunk)
                 got += chunk[max(0, start - position) : stop - position]
                 position += len(chunk)
@@ -158,7 +158,7 @@ def _check_status(status: int, hub: bool) -> None:
                 f"{answer}: check the name; if it is private or gated, set HF_TOKEN to a token that may read it"
             )
         case 401 | 403:
-            raise SourceError(f"{answer}: no credentials are sent there; download the file, and give its path")
+            raise SourceError(f"{answer}: no credentials are sent there: download the file, and give its path")
         case 404 | 410:
             raise MissingFile(f"{answer}: " + ("check repository, revision and file" if hub else "check the address"))
         case 416:

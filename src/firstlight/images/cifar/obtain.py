@@ -26,11 +26,11 @@ def load_cifar(definition: CifarDefinition, split: str, data_dir: str | Path | N
 
     Parameters
     ----------
-    definition
+    definition : CifarDefinition
         Which data set.
-    split
+    split : {"train", "test"}
         ``"train"`` or ``"test"``.
-    data_dir
+    data_dir : str or Path, optional
         The cache folder, or a folder in which the original batches already lie.
 
     Returns
@@ -49,7 +49,7 @@ def load_cifar(definition: CifarDefinition, split: str, data_dir: str | Path | N
     folder = _fetch(definition, cache_dir(data_dir), failures)
     pixels = read_store(definition, folder, split)
     if pixels is None:
-        raise SourceError(f"{definition.title} vanished from {folder} after it was fetched; try again")
+        raise SourceError(f"{definition.title} vanished from {folder} after it was fetched: try again")
     return pixels
 
 
@@ -142,7 +142,7 @@ def _fetch(definition: CifarDefinition, root: Path, failures: list[str]) -> Path
             return folder
     reasons = "; ".join(failures)
     raise SourceError(
-        f"{definition.title} cannot be had ({reasons}); name a folder that holds it with data_dir=, "
+        f"{definition.title} cannot be had ({reasons}): name a folder that holds it with data_dir=, "
         f"or use the offline photographs (--data photos)"
     )
 

@@ -24,7 +24,7 @@ def decode_binary(content: bytes, label_bytes: int) -> Pixels:
     """
     record = label_bytes + _IMAGE_BYTES
     if not content or len(content) % record:
-        raise SourceError(f"batch has {len(content)} bytes, expected a multiple of {record}; the file is cut off")
+        raise SourceError(f"batch has {len(content)} bytes; expected a multiple of {record}: the file is cut off")
     table = np.frombuffer(content, dtype=np.uint8).reshape(-1, record)
     return Pixels(_channels_last(table[:, label_bytes:]), table[:, label_bytes - 1].copy())
 
@@ -47,7 +47,7 @@ def decode_python(content: bytes, label_key: bytes) -> Pixels:
     except Exception as error:  # a hostile or damaged pickle can fail in any way; none of them is ours
         raise SourceError(f"not a readable Python batch ({type(error).__name__}: {error})") from None
     if not isinstance(batch, dict):
-        raise SourceError(f"Python batch holds a {type(batch).__name__}, expected a dictionary")
+        raise SourceError(f"Python batch holds a {type(batch).__name__}; expected a dictionary")
     data, labels = batch.get(b"data"), batch.get(label_key)
     if not isinstance(data, _Array) or not isinstance(labels, list):
         raise SourceError(f"Python batch has no array b'data' or no list {label_key!r}")
@@ -151,5 +151,5 @@ class _BatchUnpickler(pickle.Unpickler):
             return _STAND_INS[module_name, global_name]
         except KeyError:
             raise SourceError(
-                f"the pickle names {module_name}.{global_name}, which no CIFAR batch needs; it is refused"
+                f"the pickle names {module_name}.{global_name}, which no CIFAR batch needs: it is refused"
             ) from None

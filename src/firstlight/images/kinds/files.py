@@ -53,7 +53,7 @@ class EncodedFiles(Data):
 
     def _source(self, split: str | None, channels: int) -> Any:
         if channels not in (1, 3):
-            raise InputError(f"channels is {channels}, expected 1 (gray) or 3 (RGB) for encoded images")
+            raise InputError(f"channels is {channels}; expected 1 (gray) or 3 (RGB) for encoded images")
         if self.has_splits:
             return self.source(split)
         self.refuse_split(split)
@@ -61,4 +61,4 @@ class EncodedFiles(Data):
 
     def _refuse_empty(self, images: int) -> None:
         if not images:
-            raise InputError(f"{self.where} has no rows, expected at least one image")
+            raise InputError(f"{self.where} has no rows; expected at least one image")

@@ -100,4 +100,4 @@ class Data:
     def refuse_split(self, split: str | None) -> None:
         """Refuse a split of what has none."""
         if split is not None:
-            raise InputError(f"split is {split!r}, but {self.called}, which has no splits; name the data of that split")
+            raise InputError(f"split is {split!r}, but {self.called}, which has no splits: name the data of that split")

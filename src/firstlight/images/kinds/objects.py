@@ -49,7 +49,7 @@ class GivenShards(Data):
         self.refuse_split(split)
         if cut.geometry or any(shard.channels != cut.channels for shard in self.items):
             raise InputError(
-                f"{self.called} of {self.items[0].channels} channels, whose images cannot be changed any more; give "
+                f"{self.called} of {self.items[0].channels} channels, whose images cannot be changed any more: give "
                 "resize, crop and channels where they are cut"
             )
         return iter(self.items)

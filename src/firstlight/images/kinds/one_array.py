@@ -107,4 +107,4 @@ class ArrayFile(OneArray):
 
 def _refuse_changes(given: str, labels: Any, layout: str | None) -> None:
     if labels is not None or layout is not None:
-        raise InputError(f"labels= and layout= are for arrays and files, but the source is {given}; leave them out")
+        raise InputError(f"labels= and layout= are for arrays and files, but the source is {given}: leave them out")

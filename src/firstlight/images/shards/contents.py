@@ -9,7 +9,7 @@ import numpy as np
 
 from firstlight.images.array_files import read_npy
 from firstlight.images.arrays import check_images
-from firstlight.images.streams.encoded import Encoded, EncodedImages, Within
+from firstlight.images.streams.encoded import Encoded, EncodedImages, SourceInFile
 from firstlight.images.streams.image_tables import ImageTable
 from firstlight.images.streams.memory import ArrayImages
 from firstlight.images.streams.resize import Geometry
@@ -63,7 +63,7 @@ class TarFile:
 
     def open(self, channels: int, geometry: Geometry) -> Images:
         source = TarImages(self.path)
-        return EncodedImages(Within(source, source.name), channels, geometry, 1)
+        return EncodedImages(SourceInFile(source, source.name), channels, geometry, 1)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class TableFile:
         name = printable(self.path.name)
         table = ImageTable(name, [self.path], self.root)
         table.column = self.column  # that of the data set, whatever else this file has
-        return EncodedImages(Within(table, name), channels, geometry, 1)
+        return EncodedImages(SourceInFile(table, name), channels, geometry, 1)
 
 
 @dataclass(frozen=True)

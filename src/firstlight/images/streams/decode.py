@@ -45,10 +45,10 @@ _SIGNED = 2
 
 _GRAY = ("1", "L", "LA", "La")
 _NO_MEANING = {
-    "F": "floating-point pixels, whose range is not known; convert them to 8 bits, or pass them as a .npy file",
-    "I": "signed or 32-bit pixels, whose range is not known; convert them to 8 bits",
-    "LAB": "CIELAB colours; convert them to RGB",
-    "HSV": "HSV colours; convert them to RGB",
+    "F": "floating-point pixels, whose range is not known: convert them to 8 bits, or pass them as a .npy file",
+    "I": "signed or 32-bit pixels, whose range is not known: convert them to 8 bits",
+    "LAB": "CIELAB colours: convert them to RGB",
+    "HSV": "HSV colours: convert them to RGB",
 }
 # The byte of a 16-bit number that Pillow drops is the one that it takes for the other byte order.
 _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -60,11 +60,11 @@ def decode(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
 
     Parameters
     ----------
-    file
+    file : BinaryIO
         Open for reading, at its start; it can be searched.
     channels : {1, 3}
         Gray (ITU-R 601, as Pillow's "L") or RGB.
-    geometry
+    geometry : Geometry
         Resizing and cropping, after EXIF orientation and conversion to 8 bits.
 
     Returns

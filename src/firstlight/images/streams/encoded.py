@@ -87,7 +87,7 @@ class EncodedSource(Protocol):
         ...
 
 
-class Within:
+class SourceInFile:
     """A source whose images are named with the file that they lie in."""
 
     def __init__(self, source: EncodedSource, place: str) -> None:
@@ -109,9 +109,9 @@ class EncodedImages:
 
     Parameters
     ----------
-    source
+    source : EncodedSource
     channels : {1, 3}
-    geometry
+    geometry : Geometry
     workers : int
         Number of threads.
     """

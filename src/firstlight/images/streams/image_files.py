@@ -17,7 +17,7 @@ class ImageFiles:
 
     Parameters
     ----------
-    path
+    path : Path
         A folder, or a file.
     """
 

@@ -26,11 +26,11 @@ class ImageTable:
 
     Parameters
     ----------
-    name
+    name : str
         What messages call it.
-    files
+    files : list of Path
         Parquet or Arrow files, in order.
-    root
+    root : Path
         The folder that images kept by path must lie in.
 
     Raises
@@ -107,8 +107,8 @@ def saved_dataset(folder: Path, split: str | None) -> ImageTable:
 
     Parameters
     ----------
-    folder
-    split
+    folder : Path
+    split : str or None
         One of the splits of a dictionary; None takes "train" if it is there, else the first.
 
     Raises
@@ -125,13 +125,13 @@ def saved_dataset(folder: Path, split: str | None) -> ImageTable:
             raise SourceError(f"{folder / _DICT} names no splits; expected what DatasetDict.save_to_disk writes")
         split = split or ("train" if "train" in splits else splits[0])
         if split not in splits:
-            raise InputError(f"split is {split!r}, expected one of those in {folder}: {', '.join(splits)}")
+            raise InputError(f"split is {split!r}; expected one of those in {folder}: {', '.join(splits)}")
         folder, name = folder / split, f"{name}/{split}"
     elif split is not None:
-        raise InputError(f"split is {split!r}, but {folder} is a data set without splits; leave it out")
+        raise InputError(f"split is {split!r}, but {folder} is a data set without splits: leave it out")
     state = _json(folder / _STATE)
     if any(state.get(key) for key in ("_indices_files", "_indices_data_files")):
-        raise SourceError(f"{folder} keeps a selection of rows apart; save it again after flatten_indices()")
+        raise SourceError(f"{folder} keeps a selection of rows apart: save it again after flatten_indices()")
     files = state.get("_data_files")
     names = [entry.get("filename") for entry in files if isinstance(entry, dict)] if isinstance(files, list) else []
     if not names or not all(map(_plain_name, names)):

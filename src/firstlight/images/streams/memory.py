@@ -74,9 +74,9 @@ class PythonImages:
 
     Parameters
     ----------
-    source
+    source : object
         Iterable; or with a length and indexed from 0, as torch's map-style data sets are.
-    layout
+    layout : str or None
         "NCHW" or "NHWC", where shapes do not tell.
     """
 
@@ -120,7 +120,7 @@ class PythonImages:
             if items is self.source:
                 if self._spent:
                     raise InputError(
-                        f"this {self.name} has been read and cannot be read again; "
+                        f"this {self.name} has been read and cannot be read again: "
                         "pass a list, a Dataset or a DataLoader"
                     )
                 self._spent = True
@@ -164,7 +164,7 @@ def match_channels(images: np.ndarray, channels: int, place: str) -> np.ndarray:
         red, green, blue = (images[:, [channel]].astype(np.uint32) for channel in range(3))
         return ((red * _RED + green * _GREEN + blue * _BLUE + _HALF) >> 16).astype(np.uint8)
     raise InputError(
-        f"{place}: images of {images.dtype} with {images.shape[1]} channels, expected {channels}; "
+        f"{place}: images of {images.dtype} with {images.shape[1]} channels; expected {channels}: "
         f"pass channels={images.shape[1]}"
     )
 

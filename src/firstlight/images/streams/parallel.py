@@ -19,13 +19,13 @@ def in_order(
 
     Parameters
     ----------
-    work
+    work : callable
         Called once an item.
-    items
+    items : iterable of Item
         Drawn in the caller's thread, at most ``2 * workers`` further than what has been taken from the result.
-    workers
+    workers : int
         Number of threads; with 1 none is started.
-    worth
+    worth : callable
         Whether an item is worth handing to a thread; the others are worked on in place, when it is their turn to
         be drawn.
 

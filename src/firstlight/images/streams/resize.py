@@ -88,7 +88,7 @@ class Geometry:
         if self.resize is not None:
             if images.dtype != np.uint8:
                 raise InputError(
-                    f"resize={self.resize!r} is for 8-bit images, but these are {images.dtype}; resize them beforehand"
+                    f"resize is {self.resize!r}, for 8-bit images; these are {images.dtype}: resize them beforehand"
                 )
             return self._resize_planes(images)
         if self.crop is None:
@@ -133,6 +133,6 @@ def _size(name: str, value: Any) -> Any:
     if not whole or min(given) < 1 or int(given[0]) * int(given[-1]) > MOST_PIXELS:
         what = "the shorter side" if name == "resize" else "the side"
         raise InputError(
-            f"{name} is {value!r}, expected {what} in pixels, or (height, width); at most {MOST_PIXELS:,} pixels in all"
+            f"{name} is {value!r}; expected {what} in pixels, or (height, width), at most {MOST_PIXELS:,} pixels in all"
         )
     return tuple(map(int, given)) if len(given) == 2 else int(given[0])

@@ -160,7 +160,7 @@ class ImageStream:
             return
         if tally.broken_count:
             raise SourceError(f"{self.name} holds no image that can be read{self._left_out(tally)}")
-        raise InputError(f"{self.name} holds no images, expected at least one")
+        raise InputError(f"{self.name} holds no images; expected at least one")
 
     def _total(self) -> int | None:
         return self._images.total() if self._progress else None

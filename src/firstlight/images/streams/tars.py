@@ -11,7 +11,7 @@ from typing import IO, cast
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.decode import SUFFIXES
-from firstlight.images.streams.encoded import Encoded, Within
+from firstlight.images.streams.encoded import Encoded, SourceInFile
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.text import first_line, printable
 
@@ -80,16 +80,16 @@ class TarImages:
             raise SourceError(f"{self.name} cannot be read as a tar file: {first_line(error)}") from None
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator["_Careful"]:
+    def _open(self) -> Iterator["_BoundedFile"]:
         with self.path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             if not self.path.name.lower().endswith(".tar"):
                 with gzip.open(file) as unpacked:
-                    yield _Careful(cast(IO[bytes], unpacked), _MOST_EXPANSION * size + _FREE_BYTES)
+                    yield _BoundedFile(cast(IO[bytes], unpacked), _MOST_EXPANSION * size + _FREE_BYTES)
             elif size % _BLOCK:  # tarfile takes a header that is cut off for the end
                 raise tarfile.ReadError(f"it is no whole number of blocks of {_BLOCK} bytes: cut off")
             else:
-                yield _Careful(file, size)
+                yield _BoundedFile(file, size)
 
 
 class TarFiles:
@@ -97,9 +97,9 @@ class TarFiles:
 
     Parameters
     ----------
-    path
+    path : Path
         A tar file, or the folder that they lie in.
-    files
+    files : sequence of str
         Their names relative to the folder.
     """
 
@@ -117,7 +117,7 @@ class TarFiles:
     def items(self) -> Iterator[Encoded]:
         """The images, file by file."""
         for name in self.files:
-            yield from Within(TarImages(self.root / name), printable(name)).items()
+            yield from SourceInFile(TarImages(self.root / name), printable(name)).items()
 
 
 def tar_folder(folder: Path, files: Sequence[str], split: str | None) -> TarFiles:
@@ -139,7 +139,7 @@ def _belongs(name: str, split: str) -> bool:
     return split in folders or file.startswith(split)
 
 
-class _Careful(io.RawIOBase):
+class _BoundedFile(io.RawIOBase):
     """A file that refuses to read as much at once, or as far, as only a forged header asks for."""
 
     def __init__(self, file: IO[bytes], end: int) -> None:

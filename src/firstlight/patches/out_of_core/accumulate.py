@@ -120,7 +120,7 @@ def accumulate(
     kind.empty()  # which refuses wrong options
     blocks = whole_number("blocks", blocks, 0)
     if not shards:
-        raise InputError("there are no shards, expected at least one")
+        raise InputError("there are no shards; expected at least one")
     state = None if state is None else Path(state).expanduser()
     total = Total.empty(kind, blocks, shards)
     if state is not None and state.exists():

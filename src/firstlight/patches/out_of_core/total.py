@@ -33,7 +33,7 @@ class Total:
         Which are.
     sums : PatchesAndPixels or ImageLags
         Over all patches.
-    blocks, images, broken_count
+    blocks, images, broken_count : list of sums, int and int
         As of `Accumulated`.
     named : list of (int, str, str)
         Shard, name and reason of the first images that were left out.
@@ -120,33 +120,33 @@ class Total:
             with open_npz(path) as arrays:
                 header = header_of(arrays)
                 if header["format"] != FORMAT:
-                    raise InputError(f"{path}: state of format {header['format']!r}, expected {FORMAT}; {_HINT}")
+                    raise InputError(f"{path}: state of format {header['format']!r}; expected {FORMAT}: {_HINT}")
                 total._refuse_other(path, header)
                 return total._with(header, arrays)
         except InputError:
             raise
         except DAMAGE as error:
-            raise InputError(f"{path}: no whole state of an accumulation ({type(error).__name__}); {_HINT}") from None
+            raise InputError(f"{path}: no whole state of an accumulation ({type(error).__name__}): {_HINT}") from None
 
     def _refuse_other(self, path: Path, header: dict[str, Any]) -> None:
         """Name the first option or shard that is not that of the state."""
         now = {**self.kind.to_dict(), "blocks": len(self.blocks)}
         for name, value in {**header["window"], "blocks": header["blocks"]}.items():
             if now[name] != value:
-                raise InputError(f"{path}: this state is of {name} {value}, expected {now[name]}; {_HINT}")
+                raise InputError(f"{path}: this state is of {name} {value}; expected {now[name]}: {_HINT}")
         for index, ((old, old_identity), (new, identity)) in enumerate(
             zip(header["shards"], self.shards, strict=False)
         ):
             if old != new:
-                raise InputError(f"{path}: in this state shard {index} is {old}, expected {new}; {_HINT}")
+                raise InputError(f"{path}: in this state shard {index} is {old}; expected {new}: {_HINT}")
             if old_identity != identity:
                 raise InputError(
                     f"{path}: shard {new} is not what it was when this state was begun: its files, or how they are "
-                    f"read, have changed; {_HINT}"
+                    f"read, have changed: {_HINT}"
                 )
         if len(header["shards"]) != len(self.shards):
             raise InputError(
-                f"{path}: this state is of {len(header['shards']):,} shards, expected {len(self.shards):,}; {_HINT}"
+                f"{path}: this state is of {len(header['shards']):,} shards; expected {len(self.shards):,}: {_HINT}"
             )
 
     def _with(self, header: dict[str, Any], arrays: Any) -> Self:

@@ -26,15 +26,21 @@ class TrainingProgress:
 
     Parameters
     ----------
-    title : what is trained.
-    total_steps : number of updates in all.
-    console : where it is shown; None for stderr. rich honours NO_COLOR there.
-    score : what to compute at every record, and show as `correlation`.
-    among : bars among which this is one, started and ended by whoever made them; a line of it stays when it ends.
+    title : str
+        What is trained.
+    total_steps : int
+        Number of updates in all.
+    console : Console, optional
+        Where it is shown; None for stderr. rich honours NO_COLOR there.
+    score : Correlation, optional
+        What to compute at every record, and show as `correlation`.
+    among : Bars, optional
+        Bars among which this is one, started and ended by whoever made them; a line of it stays when it ends.
 
     Attributes
     ----------
-    correlation : shown as `r=0.93` once it is set, by the score or the caller.
+    correlation : float or None
+        Shown as `r=0.93` once it is set, by the score or the caller.
     """
 
     def __init__(
@@ -94,10 +100,14 @@ class TrainingsDisplay:
 
     Parameters
     ----------
-    console : where it is shown.
-    done, total : how many trainings were done before, and how many there are with those.
-    score : what to show as r.
-    several : whether several trainings are shown at a time.
+    console : Console
+        Where it is shown.
+    done, total : int
+        How many trainings were done before, and how many there are with those.
+    score : Score or None
+        What to show as r.
+    several : bool
+        Whether several trainings are shown at a time.
     """
 
     def __init__(self, console: Console, done: int, total: int, score: Score | None, *, several: bool) -> None:

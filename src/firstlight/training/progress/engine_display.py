@@ -21,10 +21,14 @@ class EngineDisplay(Bars):
 
     Parameters
     ----------
-    console : where it is shown.
-    done : how many trainings were done before.
-    specs : what is trained now.
-    engine : where.
+    console : Console
+        Where it is shown.
+    done : int
+        How many trainings were done before.
+    specs : sequence of RunSpec
+        What is trained now.
+    engine : Engine
+        Where they are trained.
     """
 
     def __init__(self, console: Console, done: int, specs: Sequence[RunSpec], engine: Engine) -> None:

@@ -11,13 +11,19 @@ class Progress:
 
     Attributes
     ----------
-    step, steps : updates done, updates in all.
-    loss : of the latest batch; NaN before the first.
-    accuracy : 0 to 1, mean over the batches since the last record; NaN before the first.
-    images_per_second : of this process so far; NaN before the first batch.
-    initial : (K, C, kh, kw) float32, the first layer before training.
-    filters : (K, C, kh, kw) float32, the first layer at this step if it was recorded, else None. The first
-        report of a resumed training brings the latest record.
+    step, steps : int
+        Updates done, updates in all.
+    loss : float
+        Of the latest batch; NaN before the first.
+    accuracy : float
+        0 to 1, mean over the batches since the last record; NaN before the first.
+    images_per_second : float
+        Of this process so far; NaN before the first batch.
+    initial : ndarray, shape (K, C, kh, kw), float32
+        The first layer before training.
+    filters : ndarray, shape (K, C, kh, kw), float32, or None
+        The first layer at this step if it was recorded. The first report of a resumed training brings the latest
+        record.
     """
 
     step: int

@@ -28,11 +28,16 @@ class Task:
 
     Attributes
     ----------
-    work : what `firstlight.training.workers.worker` reads.
-    hash : of the spec.
-    store : folder of runs, absolute, which holds the spec already.
-    locked : whether the sender holds the lock of the store.
-    device : what to train on there.
+    work : dict of str to object
+        What `firstlight.training.workers.worker` reads.
+    hash : str
+        The hash of the spec.
+    store : str
+        Folder of runs, absolute, which holds the spec already.
+    locked : bool
+        Whether the sender holds the lock of the store.
+    device : str
+        What to train on there.
     """
 
     work: dict[str, Any]
@@ -48,11 +53,15 @@ class TaskResult:
 
     Attributes
     ----------
-    message : the last one of `worker`; or `not shared`: the store is another folder than the
-        sender's; `died`: the process died twice, with the `text` how; `interrupted`.
-    worker : who it was.
-    log : levels and texts for the logger "firstlight".
-    locks_hold : whether a lock of the sender is one here.
+    message : dict of str to object
+        The last one of `worker`; or `not shared`: the store is another folder than the sender's; `died`: the process
+        died twice, with the `text` how; `interrupted`.
+    worker : str
+        Who it was.
+    log : list of tuple of int and str
+        Levels and texts for the logger "firstlight".
+    locks_hold : bool
+        Whether a lock of the sender is one here.
     """
 
     message: dict[str, Any]

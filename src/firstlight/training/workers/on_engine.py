@@ -68,8 +68,8 @@ def _outcome(result: TaskResult, spec: RunSpec, store: Path) -> Outcome:
         raise KeyboardInterrupt  # Ctrl-C came to that process first
     if event == "died":
         raise RunError(
-            f"{by}the process that trained run {spec.hash} ({describe(spec)}) {result.message['text']}, twice: "
-            "expected it to live; give workers more memory and then the same command again, "
+            f"{by}the process that trained run {spec.hash} ({describe(spec)}) {result.message['text']}, twice; "
+            "expected it to live: give workers more memory and then the same command again, "
             f"{store} keeps what was trained"
         )
     seal = store / spec.hash / SEAL

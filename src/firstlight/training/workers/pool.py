@@ -60,18 +60,28 @@ def train_all(
 
     Parameters
     ----------
-    specs : what to train; equal ones are trained once.
-    load : the train and test images of the data set that a spec names; called in this process, with one job.
-    store : folder of runs.
-    sources : what `load_images` is given for a data set, by its name, with several jobs or an engine; without an entry,
-        the name.
-    data_dir : as for `load_images`, with several jobs or an engine.
-    device : `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`, of the machine that trains.
-    jobs : how many are trained at a time.
-    engine : where to train instead of here, from `open_engine`; what is trained at a time is up to it.
-    score : of a spec, what to show as r of the first layer's weights, at every record and before training; not with an
+    specs : iterable of RunSpec
+        What to train; equal ones are trained once.
+    load : Load
+        The train and test images of the data set that a spec names; called in this process, with one job.
+    store : Path or str
+        Folder of runs.
+    sources : mapping of str to str, optional
+        What `load_images` is given for a data set, by its name, with several jobs or an engine; without an entry, the
+        name.
+    data_dir : Path or str, optional
+        As for `load_images`, with several jobs or an engine.
+    device : str, optional
+        `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`, of the machine that trains.
+    jobs : int, optional
+        How many are trained at a time.
+    engine : Engine, optional
+        Where to train instead of here, from `open_engine`; what is trained at a time is up to it.
+    score : Score, optional
+        Of a spec, what to show as r of the first layer's weights, at every record and before training; not with an
         engine.
-    console : where progress is shown; None for stderr.
+    console : Console, optional
+        Where progress is shown; None for stderr.
 
     Raises
     ------
@@ -88,7 +98,7 @@ def train_all(
     """
     jobs = whole_number("jobs", jobs, 1)
     if engine and jobs > 1:
-        raise InputError(f"jobs={jobs}: the engine's workers decide how many are trained at a time; leave jobs out")
+        raise InputError(f"jobs is {jobs}; the engine's workers decide how many are trained at a time: leave jobs out")
     unique = list({spec.hash: spec for spec in specs}.values())
     data = DataPlaces.of(sources, data_dir)
     return _train_all(unique, load, Path(store), data, device, jobs, engine, score, console or progress_console())
@@ -219,7 +229,7 @@ def _allow_one_death(code: int, how: str, spec: RunSpec, jobs: int, died: set[st
         raise KeyboardInterrupt  # Ctrl-C came to the worker first
     if spec.hash in died:
         raise RunError(
-            f"the process that trained run {spec.hash} ({describe(spec)}) {how}, twice: expected it to live; "
+            f"the process that trained run {spec.hash} ({describe(spec)}) {how}, twice; expected it to live: "
             f"give the same command again with fewer jobs than {jobs}, what was trained is kept"
         )
     died.add(spec.hash)

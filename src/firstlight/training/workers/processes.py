@@ -25,9 +25,12 @@ class WorkerProcess:
 
     Parameters
     ----------
-    store, device : where it keeps runs, and what it trains on.
-    threads : CPU threads.
-    events : where its messages go, each with the worker itself.
+    store, device : str
+        Where it keeps runs, and what it trains on.
+    threads : int
+        CPU threads.
+    events : Events
+        Where its messages go, each with the worker itself.
     """
 
     def __init__(self, store: str, device: str, threads: int, events: Events) -> None:

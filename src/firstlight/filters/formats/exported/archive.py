@@ -138,5 +138,5 @@ class ExportedArchive:
 def whole(value: Any) -> int:
     """A count as JSON holds it; sizes that depend on the input, or nonsense, are a ValueError."""
     if type(value) is not int or not 0 <= value < 1 << 48:
-        raise ValueError(f"{str(value)[:40]!r} where a size was expected")
+        raise ValueError(f"{str(value)[:40]!r}; expected a size")
     return value

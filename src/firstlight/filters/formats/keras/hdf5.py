@@ -141,7 +141,7 @@ def numbers_of(dataset: Any) -> tuple[np.ndarray, str]:
     import h5py
 
     if not isinstance(dataset, h5py.Dataset):
-        raise SourceError("holds something else where a weight was expected")
+        raise SourceError("holds something else; expected a weight")
     name, dtype, shape = dataset.name, dataset.dtype, dataset.shape
     if dataset.is_virtual or dataset.external:
         raise SourceError(f"{name} lies in another file, which is not read; expected it in this one")

@@ -62,5 +62,5 @@ def pair(settings: dict[str, Any], name: str, usual: int) -> tuple[int, int]:
 def checked_name(value: Any) -> str:
     """A name as JSON holds it; a ValueError where it is anything else, or too long."""
     if not isinstance(value, str) or len(value) > 1000:
-        raise ValueError(f"{str(value)[:40]!r} where a name was expected")
+        raise ValueError(f"{str(value)[:40]!r}; expected a name")
     return value

@@ -101,7 +101,7 @@ class ModernWeights:
             variables = child_of(self.file, f"{place}/vars")
             if variables is not None and number is not None:
                 if (name := self.name(variables)) not in ("", layer.name):
-                    raise SourceError(f"holds the weights of {name!r:.99} where {layer.path} was expected")
+                    raise SourceError(f"holds the weights of {name!r:.99}; expected those of {layer.path}")
                 return child_of(variables, str(number))
         return None
 

@@ -125,7 +125,7 @@ def _values(file: IO[bytes], array: _Array) -> np.ndarray:
 
 def _check_dtype(dtype: np.dtype) -> None:
     if dtype.hasobject:
-        raise SourceError("holds Python objects, which are never unpickled; save the weight itself as an array")
+        raise SourceError("holds Python objects, which are never unpickled: save the weight itself as an array")
     if dtype.kind == "c":
         raise SourceError(f"the numbers are complex ({dtype.name}); expected real ones")
     if dtype.kind == "V" and dtype.names is None and dtype.subdtype is None:

@@ -78,7 +78,7 @@ def open_onnx(path: Path) -> OnnxParts:
             if not 0 < size <= LARGEST_FILE:
                 raise SourceError(f"has {size:,} bytes; expected an ONNX model, of 1 to {LARGEST_FILE:,} bytes")
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    walk = _Walk(data)
+    walk = _FieldCounter(data)
     parts = OnnxParts(data, GraphProto())
     pieces: list[bytes] = []
     for number, wire, _, start, end in walk.fields(0, size):
@@ -92,7 +92,7 @@ def open_onnx(path: Path) -> OnnxParts:
                 else:
                     pieces.append(data[begin:last])
     if not pieces:
-        raise SourceError("holds no graph; the file is damaged or not an ONNX model")
+        raise SourceError("holds no graph: the file is damaged or not an ONNX model")
     parts.graph = parse(GraphProto, b"".join(pieces), "graph")
     return parts
 
@@ -108,11 +108,11 @@ def parse(kind: "type[M]", data: bytes, what: str) -> "M":
     from google.protobuf.message import DecodeError
 
     if len(data) > _UNCOUNTED:
-        _Walk(data).everything(kind)
+        _FieldCounter(data).everything(kind)
     try:
         return kind.FromString(data)
     except DecodeError:
-        raise SourceError(f"the {what} cannot be parsed; the file is damaged or not an ONNX model") from None
+        raise SourceError(f"the {what} cannot be parsed: the file is damaged or not an ONNX model") from None
 
 
 def decoded(name: str | bytes) -> str:
@@ -125,7 +125,7 @@ def shown(name: str) -> str:
     return printable(name, 160)
 
 
-class _Walk:
+class _FieldCounter:
     """Looks at the fields of nested messages without parsing them, up to a number that no network needs."""
 
     def __init__(self, data: bytes | mmap.mmap) -> None:
@@ -147,10 +147,10 @@ class _Walk:
             elif wire in (_FIXED32, _FIXED64):
                 position = start + (4 if wire == _FIXED32 else 8)
             else:
-                raise SourceError(f"no field starts at byte {begin:,}; the file is damaged or not an ONNX model")
+                raise SourceError(f"no field starts at byte {begin:,}: the file is damaged or not an ONNX model")
             if position > end:
                 raise SourceError(
-                    f"the field at byte {begin:,} declares {position - start:,} bytes where {end - start:,} are left; "
+                    f"the field at byte {begin:,} declares {position - start:,} bytes where {end - start:,} are left: "
                     "the file is cut off, damaged or not an ONNX model"
                 )
             yield key >> 3, wire, begin, start, position
@@ -192,4 +192,4 @@ class _Walk:
             if byte < 128:
                 return value, position
             shift += 7
-        raise SourceError(f"a number is not complete at byte {position:,}; the file is cut off, damaged or not ONNX")
+        raise SourceError(f"a number is not complete at byte {position:,}: the file is cut off, damaged or not ONNX")

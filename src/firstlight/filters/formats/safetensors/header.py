@@ -180,7 +180,10 @@ def _stored(name: str, fields: Any) -> Stored:
         ):
             pass
         case _:
-            raise SourceError(f"{name}: expected dtype, shape and data_offsets in the header: the file is damaged")
+            raise SourceError(
+                f"{name}: the header says {printable(repr(fields), 100)}; "
+                "expected dtype, shape and data_offsets: the file is damaged"
+            )
     if not _presentable(dtype):
         raise SourceError(f"{name}: the numbers are of type '{printable(dtype, 100)}', which no safetensors file has")
     # Beyond this NumPy refuses even an array without elements.

@@ -10,9 +10,9 @@ from tests.experiments.made import finish, small_context
 import firstlight as fl
 from firstlight.experiments import formula, whitening
 from firstlight.experiments.formula import plan
-from firstlight.experiments.shared.fits import changes
+from firstlight.experiments.run_views import decorrelation_curves, merged_views, run_view
+from firstlight.experiments.shared.fits import change_profiles
 from firstlight.experiments.shared.plans import network_specs
-from firstlight.experiments.views import decorrelation_curves, merged, run_view
 from firstlight.training import describe
 
 
@@ -33,7 +33,7 @@ def test_a_view_has_the_profile_and_fit_of_every_recorded_step(context):
     view = run_view(run, basis)
     assert view.name == describe(run.spec)
     assert view.key == run.spec.hash
-    for snapshot, (step, profile) in zip(view.snapshots, changes(run, basis), strict=True):
+    for snapshot, (step, profile) in zip(view.snapshots, change_profiles(run, basis), strict=True):
         assert snapshot.step == step
         assert snapshot.fit is not None
         np.testing.assert_array_equal(snapshot.profile.energy, profile.energy)
@@ -47,7 +47,7 @@ def test_a_network_of_two_experiments_is_there_once_with_all_that_is_known_of_it
     run, basis = context.runs(network_specs(context))[0], context.basis()
     first, second = run_view(run, basis), run_view(run, basis, {"trained": np.array([1.0, 0.5])})
     other = replace(first, key="")
-    found = merged([first, second, other, other])
+    found = merged_views([first, second, other, other])
     assert [view.key for view in found] == [first.key, "", ""]  # without a key, each is a network of its own
     assert found[0].decorrelation is second.decorrelation
     assert found[0].learning is first.learning

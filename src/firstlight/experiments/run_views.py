@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.shared.fits import changes
+from firstlight.experiments.shared.fits import change_profiles
 from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches import PatchBasis
 from firstlight.training import Run, describe
@@ -16,7 +16,7 @@ LEARNING = ("step", "train_loss", "train_accuracy", "test_loss", "test_accuracy"
 
 def run_view(run: Run, basis: PatchBasis, decorrelation: Mapping[str, np.ndarray] | None = None) -> NetworkView:
     """A run: the profile of w(t) - w(0) at every recorded step but the first, its filters and its learning curve."""
-    snapshots = [Snapshot.of(profile, basis, step) for step, profile in changes(run, basis)]
+    snapshots = [Snapshot.of(profile, basis, step) for step, profile in change_profiles(run, basis)]
     return NetworkView(
         name=describe(run.spec),
         basis=basis,
@@ -41,7 +41,7 @@ def decorrelation_curves(curves: pd.DataFrame, run: Run) -> dict[str, np.ndarray
     return {bank: rows.value.to_numpy(dtype=np.float64) for bank, rows in found.items() if len(rows)}
 
 
-def merged(views: Iterable[NetworkView]) -> list[NetworkView]:
+def merged_views(views: Iterable[NetworkView]) -> list[NetworkView]:
     """Each network once: what one view of it lacks is taken from the others."""
     found: dict[str, NetworkView] = {}
     for number, view in enumerate(views):
