@@ -76,7 +76,7 @@ def size_text(sizes: Iterable[int]) -> str:
 
     Examples
     --------
-    >>> by((3, 5, 5))
+    >>> size_text((3, 5, 5))
     '3 x 5 x 5'
     """
     return " x ".join(map(str, sizes))
