@@ -21,7 +21,7 @@ sys.path.insert(0, str(DOCS))
 import examples  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 # Pages whose examples take some seconds each; the others are seconds of training, or draw many figures.
-QUICK = ("tutorial.md", *(pytest.param(name, marks=pytest.mark.recorded) for name in ("theory.md", "data.md")))
+QUICK = ("tutorial.md", "theory.md", "data.md")
 SLOW = ("faq.md", "index.md", "report.md", "training.md")
 
 
@@ -47,6 +47,7 @@ def check(name: str, folder: Path) -> None:
             )
 
 
+@pytest.mark.recorded
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", QUICK)
 def test_examples_print_what_the_page_shows(name: str, tmp_path: Path):
