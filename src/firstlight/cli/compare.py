@@ -1,6 +1,6 @@
 """The command `compare`: how alike the first layers of networks are."""
 
-from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, told_failures
+from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, print_failures
 from firstlight.cli.output import Json, Output, give_json, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
@@ -42,7 +42,7 @@ def compare(
     failures = [one for one in loaded if isinstance(one, Failure)]
     banks = [one for one in loaded if isinstance(one, FilterBank)]
     if len(banks) < 2:
-        return told_failures(failures)
+        return print_failures(failures)
     channels = 1 if banks[0].ungrouped().weight.shape[1] == 1 else 3
     statistics = patch_statistics(options.data, options.data_dir, channels=channels, **options.image_options())
     found = run(banks, statistics, mean=options.mean, std=options.std)
@@ -56,4 +56,4 @@ def compare(
         from firstlight.report.filter_pages import comparison_page
 
         write_text(html, comparison_page(found, command_line()))
-    return told_failures(failures)
+    return print_failures(failures)

@@ -1,6 +1,6 @@
 """The command `inspect`: what the first layers of networks have learnt."""
 
-from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, told_failures
+from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, print_failures
 from firstlight.cli.output import Json, Output, give_json, hint, result_console, write_csv
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
@@ -68,4 +68,4 @@ def inspect(
             from firstlight.report.filter_pages import inspections_page
 
             write_text(html, inspections_page(good, failures, command_line()))
-    return told_failures(failures)
+    return print_failures(failures)

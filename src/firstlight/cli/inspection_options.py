@@ -72,7 +72,7 @@ class InspectionOptions:
 DEFAULTS = InspectionOptions()
 
 
-def told_failures(failures: "Sequence[Failure]") -> int:
+def print_failures(failures: "Sequence[Failure]") -> int:
     """Print an error a source that could not be read; returns the exit code."""
     for failure in failures:
         print(f"firstlight: error: {failure.error}", file=sys.stderr)

@@ -66,24 +66,24 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
         weight: Any = as_array(source, "the tensor") if is_array(source) else source
         return FilterBank(weight)
     if isinstance(source, str | Path):
-        return _told(_load_named(source, layer, example))
+        return _logged(_load_named(source, layer, example))
     torch = sys.modules.get("torch")  # a network can only be here if torch was imported
     if torch is not None and isinstance(source, torch.nn.Module):
         from firstlight.filters.networks.module import filters_from_module
         from firstlight.filters.networks.module_norm import batch_norm_behind
 
-        return _told(batch_norm_behind(source, filters_from_module(source, layer, example)))
+        return _logged(batch_norm_behind(source, filters_from_module(source, layer, example)))
     if isinstance(source, Mapping):
         from firstlight.filters.choice.first_layer import bank_of
 
-        return _told(bank_of(read_state_dict(source), layer))
+        return _logged(bank_of(read_state_dict(source), layer))
     raise InputError(
         f"source is of type {type(source).__name__}; expected a path, a torch.nn.Module, a state dict, a tensor or "
         "array of shape (K, C, kh, kw), or a FilterBank"
     )
 
 
-def _told(bank: FilterBank) -> FilterBank:
+def _logged(bank: FilterBank) -> FilterBank:
     others = "; ".join(bank.alternatives) or "nothing else"
     logger.debug("took %r, stored as %s; would fit, too: %s", bank, bank.dtype or "is not known", others)
     return bank

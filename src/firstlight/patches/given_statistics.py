@@ -10,7 +10,7 @@ from firstlight.patches.bank_statistics import USUAL_SIZE, PatchStatistics, dila
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.normalise import Normalisation
-from firstlight.patches.pixel_statistics import pixel_statistics, told_normalisation
+from firstlight.patches.pixel_statistics import pixel_statistics, recorded_normalisation
 from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_normalisation, shipped_size
 
 
@@ -73,7 +73,7 @@ class GivenStatistics(PatchStatistics):
         return with_channels(self._moments, channels, self.data)
 
     def normalisation(self, channels: int) -> Normalisation:
-        told = told_normalisation(self._moments)
+        told = recorded_normalisation(self._moments)
         if told and channels == self._moments.channels:
             return told
         return pixel_statistics(with_channels(self._moments, channels, self.data))

@@ -28,7 +28,7 @@ def pixel_statistics(moments: PatchMoments) -> Normalisation:
     return tuple((mean / moments.unit).tolist()), tuple((std / moments.unit).tolist())
 
 
-def told_normalisation(moments: PatchMoments) -> Normalisation | None:
+def recorded_normalisation(moments: PatchMoments) -> Normalisation | None:
     """That of all pixels of the images, where a file of moments says it, as `firstlight moments` writes it."""
     try:
         mean, std = (json.loads(moments.provenance[name]) for name in ("mean", "std"))

@@ -6,9 +6,9 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.profile import correlation, standardized
+from firstlight.theory.arguments import energies_and_variance
 from firstlight.theory.formula import checked_variance, linear_cnn_profile
 from firstlight.theory.formula_fit import FormulaFit
-from firstlight.theory.given import energies_and_variance
 from firstlight.theory.scan import flat_range, polish, scan, shape_scores
 
 # A limit is reported where no time does better by more than this.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from firstlight.errors import InputError
-from firstlight.theory.given import variance_of
+from firstlight.theory.arguments import variance_of
 from firstlight.utils.checks import positive_number
 
 # The profile peaks at the component with tau * lambda^2 = PEAK, the positive root of exp(x) = 1 + 2 x.
