@@ -54,7 +54,7 @@ def test_initialisation():
 def test_images_too_small_for_the_poolings_are_refused(depth, stride, least):
     model = VGG(depth, stride=stride).eval()
     assert model(torch.zeros(1, 3, least, least + 1)).shape == (1, 10)
-    with pytest.raises(InputError, match=rf"vgg{depth} .* {least + 1} x {least - 1} pixels: .* {least} x {least}, of"):
+    with pytest.raises(InputError, match=rf"vgg{depth} .* {least + 1} x {least - 1} pixels; .* {least} x {least}, of"):
         model(torch.zeros(1, 3, least + 1, least - 1))
 
 
