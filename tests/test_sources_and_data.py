@@ -124,9 +124,36 @@ def test_the_default_is_that_of_inspect():
         (lambda: fl.linear_cnn_profile("cifar11", 1.0), "no data set is called 'cifar11'"),
         (lambda: fl.whitening_bank(_basis(), 5), "the basis given for data"),
         (lambda: fl.energy_profile("nowhere.pth"), "nowhere.pth does not exist"),
+        (lambda: fl.energy_profile(""), "source is an empty name"),
+        (lambda: fl.energy_profile(FILTERS, ""), "source is an empty name"),
+        (lambda: fl.fit_formula(3), "profile has shape"),
+        (lambda: fl.compare(None), "compare was given a NoneType"),  # pyright: ignore[reportArgumentType]
+        (lambda: fl.compare({"a": FILTERS}), "compare was given a dict"),  # pyright: ignore[reportArgumentType]
+        (lambda: fl.compare([]), "compare was given 0 filter banks"),
+        (lambda: fl.inspect(FILTERS, layer=3), "layer is 3; expected the name"),  # pyright: ignore[reportArgumentType]
+        (lambda: fl.whitening_bank(IMAGES, 0), "kernel_size is 0; expected a whole number of at least 1"),
+        (lambda: fl.accumulate(IMAGES, 3, engine="local"), "expected an Engine"),  # pyright: ignore[reportArgumentType]
+        (lambda: fl.recorded(3), "experiments are 3"),  # pyright: ignore[reportArgumentType]
     ],
 )
 def test_what_cannot_be_meant_is_one_line(call: Callable[[], object], message: str):
     with pytest.raises(fl.FirstlightError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_gray_images_have_gray_patches():
+    gray = IMAGES[:, :1]
+    basis = fl.PatchMoments(3, 1).update(gray).basis(*_pixels(gray))
+    np.testing.assert_allclose(fl.linear_cnn_profile(gray, 1.0), fl.linear_cnn_profile(basis.variance, 1.0), rtol=1e-9)
+    assert fl.whitening_bank(fl.load_images(gray)).weight.shape == (9, 1, 3, 3)
+
+
+def _pixels(images: np.ndarray) -> tuple[float, float]:
+    return images.mean() / 255, images.std() / 255
+
+
+def test_accumulate_cuts_what_it_is_given_into_shards():
+    found = fl.accumulate(IMAGES, 3, progress=False)
+    assert found.moments == fl.accumulate(fl.shards_of(IMAGES), 3, progress=False).moments
+    assert found.moments == fl.PatchMoments(3, 3).update(IMAGES)

@@ -16,7 +16,7 @@ QUIET = Console(quiet=True)
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> fl.Reproduction:
-    """A folder as `reproduce` writes it (tests/test_record.py has one that it wrote), from the recorded results."""
+    """A folder as `reproduce` writes it (test_record.py has one that it wrote), from the recorded results."""
     folder = tmp_path_factory.mktemp("made") / "out"
     found = recorded("trajectory", console=QUIET)
     kept = json.loads((found.out / "record.json").read_text())

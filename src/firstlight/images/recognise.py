@@ -59,6 +59,8 @@ def recognise(source: Any, data_dir: str | Path | None = None) -> Data:
         return source
     if isinstance(source, str) and source in NAMES:
         return NamedSet(source, f"the data set {source}", data_dir=data_dir)
+    if isinstance(source, str) and not source:
+        raise InputError(f"source is an empty name; expected {_EXPECTED}")
     if isinstance(source, str) and _is_word(source):
         raise unknown_name(source)
     if isinstance(source, str | os.PathLike):

@@ -1,6 +1,6 @@
 """`compare`: from several sources of filters to how alike their energy profiles are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from firstlight.patches.basis import PatchBasis
 from firstlight.patches.statistics import basis_for
 from firstlight.profile import EnergyProfile, correlation, energy_profile
 from firstlight.theory.null import agreement, gaussian_profiles, percentile
-from firstlight.utils.text import size_text
+from firstlight.utils.text import counted, size_text
 
 # Random pairs of banks for the null distribution.
 DRAWS = 1000
@@ -76,12 +76,12 @@ def compare(
     array([[1., 1.],
            [1., 1.]])
     """
-    if isinstance(banks, str | Path | FilterBank):
-        raise InputError(f"compare was given {banks!r}; expected a list of at least 2 networks, such as [A, B]")
+    if isinstance(banks, str | Path | FilterBank | Mapping) or not isinstance(banks, Iterable):
+        raise InputError(f"compare was given a {type(banks).__name__}; expected a list of at least 2 networks: [A, B]")
     loaded = [load_filters(bank, None if isinstance(bank, FilterBank) else layer) for bank in banks]
     found = [(bank.folded() if fold_batch_norm else bank).ungrouped() for bank in loaded]
     if len(found) < 2:
-        raise InputError(f"compare was given {len(found)} filter bank; expected at least 2")
+        raise InputError(f"compare was given {counted(len(found), 'filter bank')}; expected at least 2")
     starts = list(initial) if initial is not None else [None] * len(found)
     names = list(labels) if labels is not None else _distinct([bank.source or "filters" for bank in found])
     if len(starts) != len(found) or len(names) != len(found):

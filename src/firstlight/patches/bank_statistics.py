@@ -10,6 +10,7 @@ from firstlight.filters.bank import FilterBank
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import LUMA, PatchMoments
 from firstlight.patches.normalise import Normalisation, one_or_all
+from firstlight.utils.text import printable
 
 # Of the patches, where nothing says it: the kernels of the paper's networks.
 USUAL_SIZE = 3
@@ -32,6 +33,9 @@ class PatchStatistics:
     """
 
     data: str
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({printable(self.data)})"
 
     def example(self, kernel_size: int | None = None) -> FilterBank:
         """Filters of zeros, of the shape of these patches: for a basis where no filters say which.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.filters.bank import FilterBank
-from firstlight.images import recognise
+from firstlight.images import ImageSet, recognise
 from firstlight.patches.bank_statistics import PatchStatistics
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.computed_statistics import ComputedStatistics
@@ -14,6 +14,7 @@ from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.shipped import DATA
 from firstlight.patches.storage import is_moments
+from firstlight.utils.checks import whole_number
 
 
 def patch_statistics(
@@ -94,8 +95,18 @@ def basis_of_size(
     **options: Any,
 ) -> PatchBasis:
     """The components of whatever is given for data where no filters say of what size; by default its own, else 3."""
-    statistics = patch_statistics(data, data_dir, **options)
+    if kernel_size is not None:
+        kernel_size = whole_number("kernel_size", kernel_size, 1)
+    statistics = patch_statistics(data, data_dir, channels=_channels(data), **options)
     return statistics.basis(statistics.example(kernel_size), mean, std)
+
+
+def _channels(data: Any) -> int:
+    """Of images that are given as they are; of those in files, the 3 that they are decoded to."""
+    if isinstance(data, ImageSet):
+        return data.channels
+    shape = getattr(data, "shape", ())
+    return 1 if len(shape) == 3 or (len(shape) == 4 and 1 in (shape[1], shape[3])) else 3
 
 
 def sums_file(data: Any) -> Path | None:

@@ -161,6 +161,8 @@ def chosen_experiments(names: Sequence[str] | str) -> list[Experiment]:
         A name is unknown.
     """
     names = [names] if isinstance(names, str) else names
+    if not isinstance(names, Iterable):
+        raise InputError(f"experiments are {names!r}; expected their names, such as ['formula']")
     for name in names:
         if name not in EXPERIMENTS:
             close = difflib.get_close_matches(name, EXPERIMENTS, n=1)

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, energy_profile
@@ -42,7 +44,7 @@ def energies_and_variance(profile: Any, basis: Any) -> tuple[Any, Any]:
     energy = profile.energy if isinstance(profile, EnergyProfile) else profile
     if isinstance(basis, PatchBasis) or is_numbers(basis):
         return energy, variance_of(basis)
-    return energy, variance_of(basis, _kernel_size(len(energy)))
+    return energy, variance_of(basis, _kernel_size(np.size(energy)))
 
 
 def _kernel_size(components: int, channels: Sequence[int] = (3, 1)) -> int:

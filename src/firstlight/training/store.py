@@ -122,7 +122,8 @@ def _folders(store: Path | str) -> list[Path]:
         return sorted(path for path in Path(store).expanduser().iterdir() if _is_run_folder(path))
     except OSError as error:
         raise InputError(
-            f"{store} cannot be listed ({error.strerror}); expected a folder of runs, such as firstlight-out/runs"
+            f"{store} cannot be listed ({error.strerror}); expected a folder of runs: train some with `firstlight "
+            "reproduce`, or name the folder of its results with --out"
         ) from None
 
 

@@ -1,6 +1,7 @@
 """Files of arrays, .npz, with a header of JSON: written whole or not at all, and read without running anything."""
 
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,12 @@ def open_npz(path: Path | str) -> Iterator[NpzFile]:
     Where the file is damaged, this and the reading raise one of `damage.DAMAGE`.
     """
     # Opened here: np.load leaves a damaged file open.
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
-        yield stored
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):  # np.load would take it for a pickle, and advise to run that
+            raise zipfile.BadZipFile("it is no archive of arrays")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as stored:
+            yield stored
 
 
 def header_of(stored: NpzFile) -> Any:

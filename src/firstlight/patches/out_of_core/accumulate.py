@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from firstlight.engines import Engine, open_engine
 from firstlight.errors import EngineError, InputError, SourceError
+from firstlight.images import shards_of
 from firstlight.images.shards.shard import Shard
 from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.image_lags import ImageLags
@@ -60,7 +61,7 @@ class Accumulated:
 
 
 def accumulate(
-    shards: Sequence[Shard],
+    shards: Any,
     kernel_size: int,
     channels: int = 3,
     stride: int = 1,
@@ -77,8 +78,8 @@ def accumulate(
 
     Parameters
     ----------
-    shards : sequence of Shard
-        As `shards_of` makes them, with as many channels.
+    shards : sequence of Shard, or whatever else `shards_of` takes
+        With as many channels.
     kernel_size, channels, stride, dilation : int
         As of `PatchMoments`.
     max_distance : int, optional
@@ -119,8 +120,12 @@ def accumulate(
     kind = SumsKind(PatchGeometry(kernel_size, channels, stride, dilation), max_distance)
     kind.empty()  # which refuses wrong options
     blocks = whole_number("blocks", blocks, 0)
+    if not (isinstance(shards, list | tuple) and all(isinstance(one, Shard) for one in shards)):
+        shards = shards_of(shards, channels=channels)
     if not shards:
         raise InputError("there are no shards; expected at least one")
+    if engine is not None and not isinstance(engine, Engine):
+        raise InputError(f"engine is {engine!r}; expected an Engine: open one with `with open_engine(...) as engine`")
     state = None if state is None else Path(state).expanduser()
     total = Total.empty(kind, blocks, shards)
     if state is not None and state.exists():
