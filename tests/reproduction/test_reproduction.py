@@ -20,7 +20,7 @@ from tests.small_data import TINY, write_data
 import firstlight as fl
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.schedule import SCHEDULES
-from firstlight.reproduction import data as module, reproduction
+from firstlight.reproduction import data as module, folder, reproduction
 from firstlight.training import Run
 from firstlight.utils.whole_files import PARTIAL
 
@@ -238,7 +238,7 @@ def test_a_full_disk_loses_no_runs_and_is_one_line(found, data, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setitem(SCHEDULES, "quick", TINY)
-    monkeypatch.setattr(reproduction, "write_text", full)
+    monkeypatch.setattr(folder, "write_text", full)
     with pytest.raises(fl.RunError, match=r"No space left on device.*runs.*are safe") as caught:
         fl.reproduce(["formula"], data=data, device="cpu", out=found.out, console=Console(quiet=True))
     assert "\n" not in str(caught.value)
