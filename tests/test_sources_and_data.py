@@ -130,7 +130,7 @@ def test_the_default_is_that_of_inspect():
         (lambda: fl.compare(None), "compare was given a NoneType"),  # pyright: ignore[reportArgumentType]
         (lambda: fl.compare({"a": FILTERS}), "compare was given a dict"),  # pyright: ignore[reportArgumentType]
         (lambda: fl.compare([]), "compare was given 0 filter banks"),
-        (lambda: fl.inspect(FILTERS, layer=3), "layer is 3; expected the name"),  # pyright: ignore[reportArgumentType]
+        (lambda: fl.inspect(network().state_dict(), layer=3), "layer is 3; expected the name"),  # pyright: ignore[reportArgumentType]
         (lambda: fl.whitening_bank(IMAGES, 0), "kernel_size is 0; expected a whole number of at least 1"),
         (lambda: fl.accumulate(IMAGES, 3, engine="local"), "expected an Engine"),  # pyright: ignore[reportArgumentType]
         (lambda: fl.recorded(3), "experiments are 3"),  # pyright: ignore[reportArgumentType]

@@ -58,8 +58,6 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
     >>> fl.load_filters(fl.build_model("resnet18"))
     FilterBank(ResNet18 conv1: 64 filters of 3 x 3 x 3)
     """
-    if layer is not None and not isinstance(layer, str):
-        raise InputError(f"layer is {layer!r}; expected the name of a layer, such as 'conv1'")
     if isinstance(source, str) and not source:
         raise InputError("source is an empty name; expected the path of a file of weights, or hf:OWNER/NAME")
     if isinstance(source, FilterBank | list | tuple) or is_array(source):

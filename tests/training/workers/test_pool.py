@@ -303,7 +303,7 @@ def test_the_number_of_jobs_is_checked_at_once(jobs, tmp_path):
 
 
 def test_a_device_that_is_not_there_ends_all(data, load, tmp_path):
-    with pytest.raises(InputError, match="device='tpu'"):
+    with pytest.raises(InputError, match="device is 'tpu'"):
         list(train_all(make_specs(data, 2), load, tmp_path, device="tpu", console=QUIET))
 
 

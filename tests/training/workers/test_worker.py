@@ -62,7 +62,7 @@ def test_it_tells_of_a_training_that_diverges(data, tmp_path):
 def test_it_tells_of_bad_input(data, tmp_path):
     ended, _ = outcome(data, tmp_path, device="tpu")
     assert (ended["event"], ended["kind"]) == ("refused", "InputError")
-    assert "device='tpu'" in ended["text"]
+    assert "device is 'tpu'" in ended["text"]
     ended, _ = outcome(data, tmp_path, data_fingerprint="ab")
     assert "has the fingerprint" in ended["text"]
 

@@ -113,6 +113,9 @@ def with_batch_norm(
 
 
 def _named(file: TensorFile, candidates: list[Candidate], layer: str) -> Candidate:
+    if layer is not None and not isinstance(layer, str):
+        raise InputError(f"layer is {layer!r}; expected the name of a layer, such as 'conv1'")
+
     def names(one: Candidate) -> tuple[str, str]:
         return one.entry.name, one.layer
 
