@@ -67,7 +67,8 @@ def test_total_energy_is_the_root_mean_square_norm_of_the_filters(seed: int, fil
     profile = energy_profile(weight, BASIS)
     assert profile.total == pytest.approx(np.sqrt(np.mean(np.sum(weight**2, axis=(1, 2, 3)))), rel=1e-13)
     brute = [np.sqrt(np.mean([np.sum(w * u) ** 2 for w in weight])) for u in BASIS.images]
-    np.testing.assert_allclose(profile.energy, brute, rtol=1e-12)
+    # A filter may be all but orthogonal to a component: what is left of its products is then rounding.
+    np.testing.assert_allclose(profile.energy, brute, rtol=1e-12, atol=1e-14 * profile.total)
 
 
 @settings(max_examples=50)
