@@ -16,9 +16,9 @@ from firstlight.models.resnet import CifarResNet, ResNet18
 from firstlight.models.vgg import VGG
 from firstlight.training.trainer import first_layer
 
-# Published: VGG11, 13 and 16 by chenyaofo (with the differences between torchvision's, 184,896 and 5,312,256), ResNet20
-# and 32 by akamaster, ResNet18 by kuangliu. The shallow VGGs are counted by hand: convolutions with biases, two numbers
-# a channel for the batch normalisation, and three linear layers.
+# Published: VGG11, 13 and 16 by chenyaofo (with the differences between torchvision's, 184,896 and 5,312,256), and so
+# ResNet20-B, ResNet20 and 32 by akamaster, ResNet18 by kuangliu. The shallow VGGs are counted by hand: convolutions with
+# biases, two numbers a channel for the batch normalisation, and three linear layers.
 PARAMETERS = {
     "vgg5": (27 + 3) * 64 + (9 * 64 + 3) * 128 + 129 * 512 + 513 * 512 + 513 * 10,
     "vgg8": (27 + 3) * 64
@@ -32,6 +32,7 @@ PARAMETERS = {
     "vgg13": 9_941_322,
     "vgg16": 15_253_578,
     "resnet20": 269_722,
+    "resnet20b": 272_474,
     "resnet32": 464_154,
     "resnet18": 11_173_962,
 }
@@ -65,17 +66,19 @@ def test_a_network_is_what_its_entry_says(name):
         for module in model.modules()
         if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3))
     ]
-    assert info.title.lower() == name
+    assert info.title.lower().replace("-", "") == name
     assert len(layers) == int(re.sub(r"\D", "", name))
     assert info.depth == (len(layers) if isinstance(model, VGG) else None)
 
 
 def test_names_build_their_classes():
-    classes = {name: type(build_model(name)) for name in ("vgg5", "vgg11", "resnet20", "resnet32", "resnet18")}
+    names = ("vgg5", "vgg11", "resnet20", "resnet20b", "resnet32", "resnet18")
+    classes = {name: type(build_model(name)) for name in names}
     assert classes == {
         "vgg5": VGG,
         "vgg11": VGG,
         "resnet20": CifarResNet,
+        "resnet20b": CifarResNet,
         "resnet32": CifarResNet,
         "resnet18": ResNet18,
     }

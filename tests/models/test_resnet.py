@@ -28,6 +28,19 @@ def test_names_of_cifar_resnets_are_akamasters(blocks):
     assert set(CifarResNet(blocks).state_dict()) == expected
 
 
+def test_resnet20_b_is_resnet20_and_two_projections():
+    own, projected = CifarResNet(3).state_dict(), CifarResNet(3, projected=True).state_dict()
+    added = {name: tuple(projected[name].shape) for name in projected.keys() - own.keys()}
+    assert own.keys() < projected.keys()
+    assert {name: shape for name, shape in added.items() if name.endswith(".weight")} == {
+        "layer2.0.shortcut.0.weight": (32, 16, 1, 1),
+        "layer2.0.shortcut.1.weight": (32,),
+        "layer3.0.shortcut.0.weight": (64, 32, 1, 1),
+        "layer3.0.shortcut.1.weight": (64,),
+    }
+    assert len(added) == 12  # a weight each, and five of the normalisation behind it
+
+
 def test_names_and_shapes_of_resnet18_are_kuanglius():
     state = {name: tuple(tensor.shape) for name, tensor in ResNet18().state_dict().items()}
     convolutions = {"conv1.weight": (64, 3, 3, 3)}
@@ -50,6 +63,16 @@ def test_initialisation_of_cifar_resnets_is_kaimings():
     state = CifarResNet(3).state_dict()
     # Fan in: variance 2 / (channels * 3 * 3).
     assert state["layer3.1.conv1.weight"].std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
+
+
+def test_initialisation_of_resnet20_b_is_kaimings_of_the_fan_out_but_for_the_linear_layer():
+    torch.manual_seed(0)
+    state = CifarResNet(3, projected=True).state_dict()
+    # Fan out: variance 2 / (filters * side * side), which differs from that of the fan in where sizes change.
+    for name, fan_out in (("conv1", 16 * 9), ("layer3.0.conv1", 64 * 9), ("layer3.0.shortcut.0", 64)):
+        assert state[f"{name}.weight"].std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.06)
+    # Uniform up to 1 / sqrt(64), as torch makes it.
+    assert 0.99 * 64**-0.5 < state["linear.weight"].abs().max().item() <= 64**-0.5
 
 
 def test_initialisation_of_resnet18_is_pytorchs():

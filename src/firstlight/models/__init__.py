@@ -52,6 +52,9 @@ MODELS: Mapping[str, ModelInfo] = {
     "vgg13": _vgg(13, "9.9 million"),
     "vgg16": _vgg(16, "15.3 million"),
     "resnet20": ModelInfo("ResNet20", "ResNet20 with option A shortcuts, 0.27 million parameters", None, 16),
+    "resnet20b": ModelInfo(
+        "ResNet20-B", "ResNet20 with option B shortcuts, as the authors train it, 0.27 million parameters", None, 16
+    ),
     "resnet32": ModelInfo("ResNet32", "ResNet32 with option A shortcuts, 0.46 million parameters", None, 16),
     "resnet18": ModelInfo("ResNet18", "ResNet18 with a first layer of 3 x 3, 11.2 million parameters", None, 64),
 }
@@ -101,7 +104,7 @@ def build_model(
 
     if name == "resnet18":
         return ResNet18(classes, channels, stride)
-    return CifarResNet({"resnet20": 3, "resnet32": 5}[name], classes, channels, stride)
+    return CifarResNet(5 if name == "resnet32" else 3, classes, channels, stride, projected=name == "resnet20b")
 
 
 def known_model(name: str, width: int | None = None) -> ModelInfo:

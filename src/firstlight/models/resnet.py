@@ -1,9 +1,11 @@
-"""ResNets for small images: ResNet20 and 32 for CIFAR, and ResNet18 with a first layer of 3 x 3.
+"""ResNets for small images: ResNet20 and 32 for CIFAR, ResNet20-B, and ResNet18 with a first layer of 3 x 3.
 
 ResNet20 and 32 are as He et al. define them (arXiv 1512.03385, section 4.2), with parameter-free shortcuts; names in
 the state dict and the initialisation are those of akamaster/pytorch_resnet_cifar10, whose published checkpoints load
-unchanged once the `module.` prefix of DataParallel is gone. ResNet18 is that of kuangliu/pytorch-cifar: He et al.'s
-for ImageNet with a first layer of 3 x 3 and stride 1, no pooling after it, and PyTorch's own initialisation.
+unchanged once the `module.` prefix of DataParallel is gone. ResNet20-B has the shortcuts and the initialisation of the
+`resnet20` in chenyaofo/pytorch-cifar-models, which the paper's authors trained. ResNet18 is that of
+kuangliu/pytorch-cifar: He et al.'s for ImageNet with a first layer of 3 x 3 and stride 1, no pooling after it, and PyTorch's own
+initialisation.
 """
 
 import torch
@@ -13,6 +15,9 @@ from torch import Tensor, nn
 
 class CifarResNet(nn.Module):
     """ResNet20 (3 blocks a stage) or ResNet32 (5), 16 to 64 wide; 269,722 and 464,154 parameters for 10 classes.
+
+    Projected, ResNet20 is ResNet20-B, of 272,474 parameters, and starts otherwise: its convolutions are Kaiming's of
+    the fan out, not the fan in, and its linear layer is torch's own.
 
     Parameters
     ----------
@@ -24,17 +29,23 @@ class CifarResNet(nn.Module):
         Channels of the images; 3 for RGB, 1 for gray.
     stride : int, optional
         Of the first layer; above 1 its patches lie side by side, without padding.
+    projected : bool, optional
+        Whether a shortcut is a 1 x 1 convolution where sizes change.
     """
 
-    def __init__(self, blocks: int, classes: int = 10, channels: int = 3, stride: int = 1) -> None:
+    def __init__(
+        self, blocks: int, classes: int = 10, channels: int = 3, stride: int = 1, projected: bool = False
+    ) -> None:
         super().__init__()
+        # A seed's filters follow from all that is built: each layer draws its own initialisation in this order, and
+        # only then does `apply` draw the first layer's, before any other.
         self.conv1 = _first_layer(channels, 16, stride)
         self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = _stage(blocks, 16, 16, stride=1, projected=False)
-        self.layer2 = _stage(blocks, 16, 32, stride=2, projected=False)
-        self.layer3 = _stage(blocks, 32, 64, stride=2, projected=False)
+        self.layer1 = _stage(blocks, 16, 16, stride=1, projected=projected)
+        self.layer2 = _stage(blocks, 16, 32, stride=2, projected=projected)
+        self.layer3 = _stage(blocks, 32, 64, stride=2, projected=projected)
         self.linear = nn.Linear(64, classes)
-        self.apply(_initialise)
+        self.apply(_initialise_fan_out if projected else _initialise)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes) of normalised images (N, C, H, W); any size, averaged at the end."""
@@ -128,3 +139,9 @@ def _stage(blocks: int, channels: int, width: int, stride: int, projected: bool)
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight)
+
+
+@torch.no_grad()
+def _initialise_fan_out(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
