@@ -17,8 +17,8 @@ from firstlight.models.vgg import VGG
 from firstlight.training.trainer import first_layer
 
 # Published: VGG11, 13 and 16 by chenyaofo (with the differences between torchvision's, 184,896 and 5,312,256), and so
-# ResNet20-B, ResNet20 and 32 by akamaster, ResNet18 by kuangliu. The shallow VGGs are counted by hand: convolutions with
-# biases, two numbers a channel for the batch normalisation, and three linear layers.
+# ResNet20-B, ResNet20 and 32 by akamaster, ResNet18 by kuangliu. The shallow VGGs are counted by hand: convolutions
+# with biases, two numbers a channel for the batch normalisation, and three linear layers.
 PARAMETERS = {
     "vgg5": (27 + 3) * 64 + (9 * 64 + 3) * 128 + 129 * 512 + 513 * 512 + 513 * 10,
     "vgg8": (27 + 3) * 64

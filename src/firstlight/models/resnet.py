@@ -4,8 +4,8 @@ ResNet20 and 32 are as He et al. define them (arXiv 1512.03385, section 4.2), wi
 the state dict and the initialisation are those of akamaster/pytorch_resnet_cifar10, whose published checkpoints load
 unchanged once the `module.` prefix of DataParallel is gone. ResNet20-B has the shortcuts and the initialisation of the
 `resnet20` in chenyaofo/pytorch-cifar-models, which the paper's authors trained. ResNet18 is that of
-kuangliu/pytorch-cifar: He et al.'s for ImageNet with a first layer of 3 x 3 and stride 1, no pooling after it, and PyTorch's own
-initialisation.
+kuangliu/pytorch-cifar: He et al.'s for ImageNet with a first layer of 3 x 3 and stride 1, no pooling after it, and
+PyTorch's own initialisation.
 """
 
 import torch
