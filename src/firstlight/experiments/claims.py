@@ -1,12 +1,13 @@
-"""Claim: one published statement, what was measured for it, and the verdict."""
+"""Claim: one statement, what was measured for it, what that must be read against, and the verdict."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-Verdict = Literal["reproduced", "not reproduced", "not tested"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+from firstlight.experiments.criteria import CRITERIA, Criterion, FirstVersion, first_version
+from firstlight.experiments.learning import Reached
+from firstlight.experiments.verdicts import Condition, Interval, Kind, Verdict, verdict_of
 
 # What differs by less where theory says it is equal is what a machine rounds: another machine has another value.
 ROUNDING, BELOW = 1e-9, "below 1e-9"
@@ -19,119 +20,223 @@ def magnitude(value: float, digits: str = ".1e") -> str:
 
 @dataclass(frozen=True)
 class Claim:
-    """A published claim beside our measurement of it.
+    """A statement beside our measurement of it.
 
     Attributes
     ----------
-    name : str
-        "experiment/subject/quantity", unique.
-    statement : str
-        What is claimed, in one sentence.
-    source : str
-        Where: note or paper, section, figure or table.
-    published : str
-        The published value, as published; "-" where only words are.
-    quantity : str
-        What `values` are, with their unit if they have one.
-    criterion : str
-        When the claim counts as reproduced; decided before anything was run.
-    values : tuple of float
-        What we measured, one value a seed; empty when not tested. Verdicts are on these; what is shown and stored of
-        rounding error, below 1e-9, is only that it is so small.
-    verdict : {"reproduced", "not reproduced", "not tested"}
+    id : str
+        That of its row of the criteria; of a further network or component with a dot and its name: "C1.resnet20".
+    criterion : Criterion
+        Who claims it, the published value, what is measured and when it counts.
+    kind : {"published claim", "assumption", "numerical check", "own finding"}
+        That of the criterion, unless this part of it is ours.
+    subject : str
+        Which network, pair of networks or component; empty where the statement says it.
+    verdict : str
+        "reproduced", "not reproduced", "inconclusive" or "not tested"; of all but published claims "holds" and
+        "violated" in place of the first two.
+    reason : str
+        Why it is not tested; empty where it is.
+    conditions : tuple of Condition
+        What the criterion asks for; the first one is on the quantity that is shown.
+    reached : tuple of Reached
+        How far its networks had learnt.
+    lambda_alone : tuple of float
+        The same quantity with λ in the place of the theory or of a profile.
+    null : mapping
+        The same of what nothing has taught: "of", "mean", "percentile_95"; empty where there is none.
     note : str
-        What a reader must know to judge the verdict.
+        What else a reader must know to judge the verdict.
     replicates : str
-        What there is one value of: "seed" or "network".
+        What there is one value of.
     figure : str
         Name of the experiment's figure that shows it; empty where none does.
+    before : FirstVersion or None
+        What the first version of the criteria gave.
 
     Examples
     --------
-    >>> texts = dict(name="a/b/c", statement="it fits", source="Table 3", published="0.9", quantity="correlation")
-    >>> claim = Claim.judged([0.93, 0.95, 0.91], lambda mean: mean >= 0.8, criterion="at least 0.8", **texts)
-    >>> claim.verdict, claim.measured
-    ('reproduced', '0.930 ± 0.020 (3 seeds)')
+    >>> from firstlight.experiments.verdicts import Condition
+    >>> fit = Condition.over_seeds("correlation", [0.93, 0.95, 0.94], least=0.8, after_one_step=[0.6, 0.7, 0.7])
+    >>> found = Claim.judged("F1", fit, subject="VGG11")
+    >>> found.verdict, found.measured, found.holds_after_one_step
+    ('reproduced', '0.940 [0.915, 0.965] (3 seeds)', False)
     """
 
-    name: str
-    statement: str
-    source: str
-    published: str
-    quantity: str
-    criterion: str
-    values: tuple[float, ...]
+    id: str
+    criterion: Criterion
+    kind: Kind
+    subject: str
     verdict: Verdict
+    reason: str = ""
+    conditions: tuple[Condition, ...] = ()
+    reached: tuple[Reached, ...] = ()
+    lambda_alone: tuple[float, ...] = ()
+    null: Mapping[str, Any] | None = None
     note: str = ""
     replicates: str = "seed"
     figure: str = ""
+    before: FirstVersion | None = None
 
     @classmethod
-    def judged(cls, values: Sequence[float], holds: Callable[[float], bool], **texts: str) -> "Claim":
-        """A claim whose criterion is on the mean over seeds.
+    def judged(
+        cls,
+        name: str,
+        *conditions: Condition,
+        subject: str = "",
+        kind: Kind | None = None,
+        reason: str = "",
+        reached: Sequence[Reached] = (),
+        lambda_alone: Sequence[float] = (),
+        **more: Any,
+    ) -> "Claim":
+        """The verdict on a row of the criteria, or on a part of one.
 
         Parameters
         ----------
-        values : sequence of float
-            One a seed. Where there is none, or one is not finite, the claim is not tested: a mean over the seeds
-            that happen to have a value would not be what the criterion speaks of.
-        holds : callable
-            Whether the criterion is met by the mean.
-        **texts : str
-            The attributes `name`, `statement`, `source`, `published`, `quantity`, `criterion`, and if need be
-            `note`, `replicates` and `figure`.
+        name : str
+            The claim's id.
+        *conditions : Condition
+            What the criterion asks for; none where nothing was measured.
+        subject : str
+        kind : str, optional
+            Where it is not that of the criterion.
+        reason : str
+            Why it cannot be tested; empty where it can.
+        reached : sequence of Reached
+            How far its networks had learnt: where one had not, the claim is not tested.
+        lambda_alone : sequence of float
+        **more
+            The attributes `null`, `note`, `replicates` and `figure`.
+
+        Returns
+        -------
+        Claim
         """
-        values = tuple(float(value) for value in values)
-        if not values or not all(map(math.isfinite, values)):
-            return cls(values=(), verdict="not tested", **texts)
-        holds_on_average = holds(sum(values) / len(values))
-        return cls(values=values, verdict="reproduced" if holds_on_average else "not reproduced", **texts)
+        criterion = CRITERIA[name.partition(".")[0]]
+        kind = kind or criterion.kind
+        undefined = [one.quantity for one in conditions if not all(map(math.isfinite, one.values))]
+        reason = (
+            reason
+            or "; ".join(dict.fromkeys(one.reason for one in reached if not one.learnt))
+            or (f"undefined: {undefined[0]}" if undefined else "" if conditions else "nothing was measured")
+        )
+        return cls(
+            id=name,
+            criterion=criterion,
+            kind=kind,
+            subject=subject,
+            verdict="not tested" if reason else verdict_of(conditions, kind),
+            reason=reason,
+            conditions=conditions,
+            reached=tuple(reached),
+            lambda_alone=tuple(map(float, lambda_alone)),
+            before=first_version().get(name),
+            **more,
+        )
+
+    @property
+    def row(self) -> str:
+        """The id of its row of the criteria."""
+        return self.criterion.id
+
+    @property
+    def experiment(self) -> str:
+        """The experiment that measures it."""
+        return self.criterion.experiment
+
+    @property
+    def title(self) -> str:
+        """The statement, with the subject where there is one."""
+        return f"{self.criterion.statement}: {self.subject}" if self.subject else self.criterion.statement
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """What was measured; also of networks that are not judged because they have not learnt."""
+        return self.conditions[0].values if self.conditions else ()
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95% interval of the mean over seeds."""
+        return self.conditions[0].interval if self.conditions else None
 
     @property
     def mean(self) -> float:
-        """Mean over seeds; NaN when not tested."""
-        return sum(self.values) / len(self.values) if self.values else math.nan
+        """Mean of the values; NaN where there is none."""
+        return self.conditions[0].mean if self.conditions else math.nan
 
     @property
-    def std(self) -> float:
-        """Sample standard deviation over seeds; NaN for fewer than two."""
-        if len(self.values) < 2:
-            return math.nan
-        return math.sqrt(sum((value - self.mean) ** 2 for value in self.values) / (len(self.values) - 1))
+    def after_one_step(self) -> tuple[float, ...]:
+        """The same quantity after the first update of the same runs."""
+        return self.conditions[0].after_one_step if self.conditions else ()
+
+    @property
+    def holds_after_one_step(self) -> bool:
+        """Whether the value after one step satisfies the criterion already, so that it says little of learning."""
+        return bool(self.conditions) and self.conditions[0].holds_after_one_step
+
+    @property
+    def accuracy(self) -> float:
+        """The lowest of its networks' mean training accuracies; NaN where no network is in it."""
+        return min((one.mean for one in self.reached), default=math.nan)
 
     @property
     def measured(self) -> str:
-        """Our value, mean ± sample standard deviation, for people."""
-        if not self.values:
+        """Our value, mean and 95% interval, for people."""
+        if not self.values or not math.isfinite(self.mean):
             return "-"
-        # Three decimals, or where these would show nothing, the order of magnitude.
-        largest = max(abs(value) for value in self.values)
-        number = magnitude if 0 < largest < 0.0005 else "{:z.3f}".format
+        number = number_format(self.values)
         several = len(self.values) > 1
-        spread = f" ± {number(self.std)}" if several and number(largest) != BELOW else ""
+        interval = self.interval
+        spread = f" [{number(interval[0])}, {number(interval[1])}]" if interval else ""
         return f"{number(self.mean)}{spread} ({len(self.values)} {self.replicates}{'s' if several else ''})"
+
+    @property
+    def measured_after_one_step(self) -> str:
+        """The value after one step for people, marked where it satisfies the criterion already."""
+        values = self.after_one_step
+        if not values or not all(map(math.isfinite, values)):
+            return "-"
+        mean = math.fsum(values) / len(values)
+        return f"{number_format(values)(mean)}{' (holds already)' if self.holds_after_one_step else ''}"
 
     def to_dict(self) -> dict[str, Any]:
         """The claim in JSON's types; values that are rounding error, which differ from machine to machine, are 0."""
+        texts = {key: getattr(self.criterion, key) for key in ("statement", "source", "published", "quantity")}
         rounding = bool(self.values) and max(map(abs, self.values)) < ROUNDING
-        stored = replace(self, values=(0.0,) * len(self.values)) if rounding else self
+        values = [0.0] * len(self.values) if rounding else [_finite(value) for value in self.values]
         return {
-            "name": self.name,
-            "statement": self.statement,
-            "source": self.source,
-            "published": self.published,
-            "quantity": self.quantity,
-            "criterion": self.criterion,
-            "values": list(stored.values),
-            "mean": None if math.isnan(stored.mean) else stored.mean,
-            "std": None if math.isnan(stored.std) else stored.std,
+            "id": self.id,
+            "row": self.row,
+            "experiment": self.experiment,
+            "kind": self.kind,
+            "subject": self.subject,
+            **texts,
+            "criterion": self.criterion.criterion,
+            "protocol": self.criterion.protocol,
             "verdict": self.verdict,
-            "note": self.note,
+            "reason": self.reason,
+            "values": values,
             "replicates": self.replicates,
+            "mean": 0.0 if rounding else _finite(self.mean),
+            "interval": None if self.interval is None else [_finite(end) for end in self.interval],
+            "after_one_step": [_finite(value) for value in self.after_one_step],
+            "holds_after_one_step": self.holds_after_one_step,
+            "lambda_alone": [_finite(value) for value in self.lambda_alone],
+            "null": dict(self.null) if self.null else None,
+            "accuracy": [one.to_dict() for one in self.reached],
+            "conditions": [] if rounding else [condition.to_dict() for condition in self.conditions],
+            "first_version": vars(self.before) if self.before else None,
+            "note": self.note,
             "figure": self.figure,
         }
 
 
-def verdict_counts(claims: Sequence[Claim]) -> dict[Verdict, int]:
-    """How many claims have each verdict."""
-    return {verdict: sum(claim.verdict == verdict for claim in claims) for verdict in VERDICTS}
+def number_format(values: Sequence[float]) -> Any:
+    """How to show numbers like these: three decimals, or where that shows nothing the order of magnitude."""
+    largest = max(abs(value) for value in values)
+    return magnitude if 0 < largest < 0.0005 else "{:z.3f}".format
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

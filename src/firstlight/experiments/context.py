@@ -7,6 +7,7 @@ import numpy as np
 
 from firstlight.errors import SourceError
 from firstlight.experiments.measurements import Measurements
+from firstlight.experiments.networks import NETWORKS, Trained
 from firstlight.experiments.schedule import SCHEDULES, Schedule
 from firstlight.images import ImageSet, SetFacts
 from firstlight.patches import PatchBasis, PatchGeometry, PatchMoments
@@ -70,41 +71,53 @@ class Context:
             raise SourceError(f"data {name!r} cannot be had here; expected one of {', '.join(self._facts)}")
         return self._facts[name]
 
-    def spec(
-        self, model: str, *, seed: int, steps: int | None = None, data: str | None = None, **changes: Any
-    ) -> RunSpec:
-        """A spec on a data set of this context: the preset's steps and test images unless others are given."""
-        train, test = self.facts(data)
-        defaults = {
+    def specs(self, *names: str) -> list[RunSpec]:
+        """The runs of these networks, by their names in `NETWORKS`: every seed of those that can be trained here."""
+        return [spec for name in names if not self.absence(name) for spec in self._specs(name)]
+
+    def absence(self, name: str) -> str:
+        """Why a network is not trained with this preset and this data; empty where it is."""
+        network = NETWORKS[name]
+        if name not in self.schedule.trainings:
+            return f"no run: the preset {self.preset} does not train {network.title}"
+        data, only = network.changes.get("data", self.data), network.changes.get("only", ())
+        if not self.has(data):
+            return f"no data: {data} cannot be had here"
+        if absent := [one for one in only if one not in self.facts(data)[0].classes]:
+            return f"no data: {data} has no class {', '.join(absent)}"
+        own, main = (self.facts(one)[0].channels for one in (data, None))
+        if own != main:
+            return f"no data: images of {data} have {own} channels and those of {self.data} {main}"
+        if "data" in network.changes and data == self.data:
+            return f"no data: {data} is the main data set itself"
+        return ""
+
+    def _specs(self, name: str) -> list[RunSpec]:
+        network, training = NETWORKS[name], self.schedule.trainings[name]
+        train, test = self.facts(network.changes.get("data"))
+        chosen = {
+            "lr": training.lr,
+            "train_images": training.train_images,
             "test_images": min(self.schedule.test_images, test.count),
             "precision": self.schedule.precision,
+            **{key: value for key, value in network.changes.items() if key != "data"},
         }
-        return RunSpec.for_data(
-            model,
-            train,
-            test,
-            steps=steps if steps is not None else self.schedule.steps[model],
-            seed=seed,
-            **{**defaults, **changes},
-        )
+        return [
+            RunSpec.for_data(network.model, train, test, steps=training.steps, seed=seed, **chosen)
+            for seed in self.schedule.seeds
+        ]
 
-    def run(self, spec: RunSpec) -> Run | None:
-        """The finished run of a planned spec; None where its training failed."""
-        return self.finished.get(spec.hash)
-
-    def runs(self, specs: Iterable[RunSpec]) -> list[Run]:
-        """The finished runs of planned specs, in order, those that failed left out."""
-        return [run for run in map(self.run, specs) if run is not None]
-
-    def complete(self, specs: Sequence[RunSpec]) -> list[Run]:
-        """The finished runs of planned specs, in order; empty where one is missing, so that a claim is not tested."""
-        runs = self.runs(specs)
-        return runs if len(runs) == len(specs) else []
-
-    def failure(self, specs: Iterable[RunSpec]) -> str:
-        """Why runs of these specs are missing, in words for a note; empty where none is."""
-        failed = [spec for spec in specs if spec.hash in self.failures]
-        return "; ".join(f"{spec.model}, seed {spec.seed}: {self.failures[spec.hash]}" for spec in failed)
+    def trained(self, name: str) -> Trained:
+        """The finished runs of a network, all seeds or none and the reason."""
+        network = NETWORKS[name]
+        if reason := self.absence(name):
+            return Trained(network, reason=reason)
+        specs = self._specs(name)
+        runs = [self.finished[spec.hash] for spec in specs if spec.hash in self.finished]
+        if len(runs) == len(specs):
+            return Trained(network, tuple(runs))
+        failed = [f"seed {spec.seed}: {self.failures[spec.hash]}" for spec in specs if spec.hash in self.failures]
+        return Trained(network, reason=f"no run: {network.title}, {'; '.join(failed) or 'is not trained yet'}")
 
     def measured(
         self,

@@ -1,0 +1,99 @@
+"""The networks that the experiments train, each once for all of them, by name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from firstlight.models import MODELS
+from firstlight.training import Run
+
+# The class pairs of the paper's Table 3.
+PAIRS = {
+    "automobile-truck": ("automobile", "truck"),
+    "dog-frog": ("dog", "frog"),
+    "dog-cat": ("dog", "cat"),
+    "bird-airplane": ("bird", "airplane"),
+    "ship-airplane": ("ship", "airplane"),
+}
+WIDTHS = (16, 128)  # of VGG11's first layer, beside its own 64
+STRIDE = 3  # of 3 x 3 patches that share no pixel
+SCALED = (5, 15)  # the components whose coefficient is multiplied
+SCALE = 3.0  # α
+DECILES = 10  # labels made from the patch energy, whatever the data set's own classes are
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network as it is trained, with every seed.
+
+    Attributes
+    ----------
+    name : str
+        In tables and schedules.
+    model : str
+        A key of `firstlight.models.MODELS`.
+    title : str
+        For people.
+    changes : mapping
+        What of its spec differs from the protocol, but for steps and learning rate: those are the schedule's.
+    """
+
+    name: str
+    model: str
+    title: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _network(name: str, model: str, difference: str = "", **changes: Any) -> Network:
+    return Network(name, model, MODELS[model].title + difference, changes)
+
+
+def _scaled(model: str, component: int) -> Network:
+    difference = f", component {component} x {SCALE:g}"
+    changes = {"stride": STRIDE, "scaled_component": component, "scale": SCALE}
+    return _network(f"{model}-scaled{component}", model, difference, **changes)
+
+
+NETWORKS: Mapping[str, Network] = {
+    network.name: network
+    for network in (
+        *(_network(model, model) for model in MODELS),
+        *(_network(f"{model}-long", model, ", 100 epochs") for model in ("vgg11", "resnet20")),
+        *(_network(f"{model}-random", model, " on random labels", labels="random") for model in ("vgg11", "resnet20")),
+        _network("vgg11-energy15", "vgg11", " on labels of component 15", labels="energy:15", classes=DECILES),
+        *(_network(f"{model}-frozen", model, ", frozen first layer", frozen=True) for model in ("vgg5", "vgg8", "vgg11")),
+        *(_network(f"vgg11-width{width}", "vgg11", f", {width} filters", width=width) for width in WIDTHS),
+        *(_network(f"vgg11-{name}", "vgg11", f" on {' and '.join(pair)}", only=pair) for name, pair in PAIRS.items()),
+        *(_network(f"{model}-stride3", model, f", stride {STRIDE}", stride=STRIDE) for model in ("vgg11", "resnet20")),
+        *(_scaled(model, component) for model in ("vgg11", "resnet20") for component in SCALED),
+        _network("vgg11-stride3-random", "vgg11", f", stride {STRIDE}, random labels", stride=STRIDE, labels="random"),
+        *(_network(f"{model}-photos", model, " on photos", data="photos") for model in ("vgg11", "resnet20")),
+        *(_network(f"{model}-bfloat16", model, ", bfloat16", precision="bfloat16") for model in ("vgg11", "resnet20")),
+        *(_network(f"{model}-float32", model, ", float32", precision="float32") for model in ("vgg11", "resnet20")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The finished runs of a network, one a seed; none where one is missing, and why.
+
+    Attributes
+    ----------
+    network : Network
+    runs : tuple of Run
+    reason : str
+        Why there are none; empty where there are.
+    """
+
+    network: Network
+    runs: tuple[Run, ...] = ()
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.runs)
+
+
+def reasons(groups: Sequence[Trained]) -> str:
+    """Why not all of these networks are there; empty where they are."""
+    return "; ".join(dict.fromkeys(group.reason for group in groups if group.reason))
