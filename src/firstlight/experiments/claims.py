@@ -147,8 +147,9 @@ class Claim:
 
     @property
     def title(self) -> str:
-        """The statement, with the subject where there is one."""
-        return f"{self.criterion.statement}: {self.subject}" if self.subject else self.criterion.statement
+        """The statement, with the subject where it does not say it itself."""
+        statement = self.criterion.statement
+        return statement if self.subject in statement else f"{statement}: {self.subject}"
 
     @property
     def values(self) -> tuple[float, ...]:

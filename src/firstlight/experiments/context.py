@@ -1,6 +1,6 @@
 """Context: the data, the trained runs and the measurements that experiments work with."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np

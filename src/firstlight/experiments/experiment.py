@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from firstlight.experiments.context import Context
-from firstlight.experiments.networks import NETWORKS
+from firstlight.experiments.cost import cost_of
 from firstlight.experiments.results import Result
+from firstlight.experiments.schedule import Preset
 from firstlight.training import RunSpec
 
 
@@ -35,8 +36,6 @@ class Experiment:
         """The runs to train before `run`, as far as the preset and the data have them."""
         return context.specs(*self.networks)
 
-    @property
-    def other_data(self) -> tuple[str, ...]:
-        """The data sets beside the main one that it trains on, where they can be had."""
-        data = (NETWORKS[name].changes.get("data") for name in self.networks)
-        return tuple(dict.fromkeys(name for name in data if name))
+    def cost(self, preset: Preset) -> str:
+        """What a preset trains for it, and how long that was seen to take."""
+        return cost_of(self.networks, preset)

@@ -61,7 +61,10 @@ NETWORKS: Mapping[str, Network] = {
         *(_network(f"{model}-long", model, ", 100 epochs") for model in ("vgg11", "resnet20")),
         *(_network(f"{model}-random", model, " on random labels", labels="random") for model in ("vgg11", "resnet20")),
         _network("vgg11-energy15", "vgg11", " on labels of component 15", labels="energy:15", classes=DECILES),
-        *(_network(f"{model}-frozen", model, ", frozen first layer", frozen=True) for model in ("vgg5", "vgg8", "vgg11")),
+        *(
+            _network(f"{model}-frozen", model, ", frozen first layer", frozen=True)
+            for model in ("vgg5", "vgg8", "vgg11")
+        ),
         *(_network(f"vgg11-width{width}", "vgg11", f", {width} filters", width=width) for width in WIDTHS),
         *(_network(f"vgg11-{name}", "vgg11", f" on {' and '.join(pair)}", only=pair) for name, pair in PAIRS.items()),
         *(_network(f"{model}-stride3", model, f", stride {STRIDE}", stride=STRIDE) for model in ("vgg11", "resnet20")),

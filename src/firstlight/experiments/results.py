@@ -1,12 +1,13 @@
 """What experiments return: figures, results, and the reproduction that holds them all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firstlight.experiments.claims import Claim, verdict_counts
+from firstlight.experiments.claims import Claim
+from firstlight.experiments.headline import Row, counts, published, rows, summary
 from firstlight.figures.svg import svg
 from firstlight.inspection.network_view import NetworkView
 from firstlight.training import Run
@@ -80,9 +81,9 @@ class Reproduction:
     >>> import firstlight as fl
     >>> found = fl.recorded("label-correlation")
     >>> found.summary, found.all_reproduced
-    ('1 of 2 claims reproduced on cifar10', False)
-    >>> found.results[0].experiment, list(found.results[0].tables)
-    ('label-correlation', ['energy', 'coefficients', 'permuted_labels'])
+    ('1 of 1 published claims reproduced on cifar10', True)
+    >>> found.results[0].experiment, found.rows[0].criterion.id
+    ('label-correlation', 'T1')
     """
 
     out: Path
@@ -96,8 +97,9 @@ class Reproduction:
         from firstlight.figures.notebook import card
 
         about = ((name, str(self.about[name])) for name in ("data", "preset", "date") if name in self.about)
-        rows = [("claims", _verdicts(self.claims)), *about, ("report", str(self.report))]
-        return card("Reproduction", rows, below="".join(map(_claims_html, self.results)))
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts(self.rows).items())
+        entries = [("published claims", verdicts), *about, ("report", str(self.report))]
+        return card("Reproduction", entries, below="".join(map(_claims_html, self.results)))
 
     @property
     def claims(self) -> tuple[Claim, ...]:
@@ -105,10 +107,14 @@ class Reproduction:
         return tuple(claim for result in self.results for claim in result.claims)
 
     @property
+    def rows(self) -> list[Row]:
+        """The rows of the criteria that these experiments measure, each with its verdict."""
+        return rows(self.claims, [result.experiment for result in self.results])
+
+    @property
     def summary(self) -> str:
-        """How many claims were reproduced, and on what data."""
-        reproduced = sum(claim.verdict == "reproduced" for claim in self.claims)
-        return f"{reproduced} of {len(self.claims)} claims reproduced on {self.about['data']}"
+        """How many published claims were reproduced, and on what data; equal ones are counted once."""
+        return f"{summary(self.rows)} on {self.about['data']}"
 
     @property
     def report(self) -> Path:
@@ -117,18 +123,14 @@ class Reproduction:
 
     @property
     def all_reproduced(self) -> bool:
-        """Whether every claim that was tested was reproduced."""
-        return all(claim.verdict != "not reproduced" for claim in self.claims)
-
-
-def _verdicts(claims: Sequence[Claim]) -> str:
-    return ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(claims).items())
+        """Whether every published claim that was tested was reproduced."""
+        return all(row.verdict in ("reproduced", "not tested") for row in published(self.rows))
 
 
 def _claims_html(result: Result) -> str:
-    """An experiment's claims as a table, folded under how many of them have which verdict."""
+    """An experiment's claims as a table, folded under its name."""
     from firstlight.figures.notebook import table, text
 
-    cells = ((claim.verdict, claim.statement, claim.published, claim.measured) for claim in result.claims)
+    cells = ((claim.verdict, claim.title, claim.criterion.published, claim.measured) for claim in result.claims)
     claims = table(("verdict", "claim", "published", "measured"), (tuple(map(text, row)) for row in cells))
-    return f"<details><summary>{text(f'{result.experiment}: {_verdicts(result.claims)}')}</summary>{claims}</details>"
+    return f"<details><summary>{text(result.experiment)}</summary>{claims}</details>"

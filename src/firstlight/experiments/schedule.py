@@ -67,3 +67,36 @@ SCHEDULES: dict[str, Schedule] = {
         precision="bfloat16",
     ),
 }
+
+
+def _first_version(seeds: tuple[int, ...], test_images: int, precision: str = "float32", **steps: int) -> Schedule:
+    """What a preset of the first version trained of the networks that are still judged, all at lr 0.01."""
+    names = {"pairs": [f"vgg11-{pair}" for pair in _PAIRS]}
+    for model in ("vgg11", "resnet20"):
+        names[model] = [model, f"{model}-long"]
+        names[f"{model}_random"] = [f"{model}-random"]
+        names[f"{model}_strided"] = [f"{model}-{change}" for change in ("stride3", "scaled5", "scaled15")]
+    trainings = {name: Training(count) for key, count in steps.items() for name in names[key]}
+    return Schedule(seeds, trainings, test_images, precision)
+
+
+# What records of the first version hold; the program trains it no more.
+FIRST_VERSION = " (first version)"
+SCHEDULES |= {
+    f"quick{FIRST_VERSION}": _first_version(
+        *((0, 1), 500),
+        **{"vgg11": 20, "resnet20": 64, "vgg11_random": 10, "resnet20_random": 32, "pairs": 6},
+        **{"vgg11_strided": 20, "resnet20_strided": 64},
+    ),
+    f"standard{FIRST_VERSION}": _first_version(
+        *((0, 1, 2), 2000),
+        **{"vgg11": 2 * EPOCH, "resnet20": 5 * EPOCH, "vgg11_random": 100, "resnet20_random": 316, "pairs": PAIR_EPOCH},
+        **{"vgg11_strided": 133, "resnet20_strided": 422},
+    ),
+    f"full{FIRST_VERSION}": _first_version(
+        *((0, 1, 2), 10_000, "bfloat16"),
+        **dict.fromkeys(("vgg11", "resnet20", "vgg11_strided", "resnet20_strided"), 30 * EPOCH),
+        **dict.fromkeys(("vgg11_random", "resnet20_random"), 100 * EPOCH),
+        pairs=30 * PAIR_EPOCH,
+    ),
+}

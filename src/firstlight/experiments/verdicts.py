@@ -1,7 +1,7 @@
 """Verdicts: what a 95% interval over seeds says of a criterion, and how several conditions make one verdict."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 

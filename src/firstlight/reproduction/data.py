@@ -8,6 +8,8 @@ from rich.console import Console
 from firstlight.errors import InputError, SourceError
 from firstlight.experiments import Experiment
 from firstlight.experiments.context import Sets
+from firstlight.experiments.networks import NETWORKS
+from firstlight.experiments.schedule import SCHEDULES
 from firstlight.images import ImageSet, load_images
 
 OFFLINE_DATA = "photos"
@@ -15,8 +17,10 @@ BATCH_SIZE, SMALLEST_SIDE = 256, 32  # of the paper's protocol and its networks
 
 
 def other_data(chosen: Iterable[Experiment], preset: str) -> list[str]:
-    """The data sets beside the main one that these experiments would use."""
-    return list(dict.fromkeys(name for experiment in chosen for name in experiment.other_data.get(preset, ())))
+    """The data sets beside the main one that the networks of these experiments are trained on."""
+    trained = SCHEDULES[preset].trainings
+    names = (name for experiment in chosen for name in experiment.networks if name in trained)
+    return list(dict.fromkeys(data for name in names if (data := NETWORKS[name].changes.get("data"))))
 
 
 def check_trainable(train_set: ImageSet, test_set: ImageSet) -> None:

@@ -15,7 +15,8 @@ from firstlight.report.claims_pages import claims_markdown
 from firstlight.report.reproduction_page import reproduction_page
 from firstlight.utils.whole_files import write_text
 
-CLAIMS, ABOUT = "claims.json", "reproduction.json"
+FORMAT = 2  # of both; 1 is that of the first version of the criteria
+CLAIMS, ABOUT, RECORD = "claims.json", "reproduction.json", "record.json"
 TABLES, FIGURES, RUNS, MEASUREMENTS = "tables", "figures", "runs", "measurements"
 
 
@@ -54,7 +55,7 @@ def write_reproduction(reproduction: Reproduction, png: bool = True) -> None:
     """
     out = reproduction.out
     claims = {
-        "format": 1,
+        "format": FORMAT,
         "preset": reproduction.about["preset"],
         "data": reproduction.about["data"],
         "claims": [claim.to_dict() for claim in reproduction.claims],

@@ -6,7 +6,7 @@ file that says by experiment what was run on what: `reproduction.json` or `recor
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,16 +18,16 @@ from firstlight.experiments import Context, Experiment, Result
 from firstlight.experiments.context import Facts
 from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.results import Reproduction
-from firstlight.experiments.schedule import SCHEDULES
+from firstlight.experiments.schedule import FIRST_VERSION, SCHEDULES
 from firstlight.images import SetFacts
 from firstlight.reproduction.about import about_runs
-from firstlight.reproduction.folder import ABOUT, MEASUREMENTS, RUNS
+from firstlight.reproduction.folder import ABOUT, FORMAT, MEASUREMENTS, RECORD, RUNS
 from firstlight.reproduction.reproduction import chosen_experiments, run_experiments
 from firstlight.training import Run
+from firstlight.training.run import SEAL
+from firstlight.training.run_files import file_digest
 from firstlight.utils.console import progress_console
 
-FORMAT = 1
-RECORD = "record.json"
 KEPT = ("preset", "data", "date", "command")  # of each experiment
 _MENDING = {
     RECORD: "restore the record, or use the firstlight that wrote it",
@@ -79,7 +79,7 @@ def rebuild(
     for experiment in chosen:
         key = entries[experiment.name]["preset"], entries[experiment.name]["data"]
         context = contexts.setdefault(key, context_of(folder, record, *key))
-        load_runs(context, folder, experiment)
+        load_runs(context, folder, experiment, record["runs"])
         found += run_experiments([experiment], context, console)
     return Reproduction(folder, tuple(found), _about(record, found, command))
 
@@ -103,13 +103,15 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / name
     try:
         found = json.loads(path.read_bytes())
-        if name == RECORD and found["format"] != FORMAT:
-            raise RunError(f"{path} has format {found['format']!r}; expected {FORMAT}: {_MENDING[name]}")
+        version = found.get("format", 1)
+        if version not in (1, FORMAT):
+            raise RunError(f"{path} has format {version!r}; expected {FORMAT}: {_MENDING[name]}")
         if name == ABOUT and "recorded" in found:
             raise InputError(
                 f"{folder} shows recorded results but holds no runs; expected the folder of a reproduction"
             )
-        return _checked(found if name == RECORD else _as_record(found))
+        record = found if name == RECORD else _as_record(found)
+        return _checked(_of_first_version(record, folder) if version == 1 else record, folder)
     except FirstlightError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -118,10 +120,20 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def _as_record(about: dict[str, Any]) -> dict[str, Any]:
     experiments = {name: {key: about[key] for key in KEPT} for name in about["experiments"]}
-    return {"format": FORMAT, "experiments": experiments, "sets": about["sets"], "failures": about["failures"]}
+    runs = {run["hash"]: None for run in about["runs"]}
+    return {"experiments": experiments, "sets": about["sets"], "failures": about["failures"], "runs": runs}
 
 
-def _checked(record: dict[str, Any]) -> dict[str, Any]:
+def _of_first_version(record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The record with the schedules of that time: all that it holds, judged by the criteria of today."""
+    experiments = {
+        name: {**entry, "preset": f"{entry['preset']}{FIRST_VERSION}"} for name, entry in record["experiments"].items()
+    }
+    runs = {path.name: None for path in (folder / RUNS).glob("*") if (path / SEAL).is_file()}
+    return {**record, "experiments": experiments, "runs": runs}
+
+
+def _checked(record: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The record, if it is one throughout."""
     for train, test in record["sets"].values():
         SetFacts.from_dict(train)
@@ -132,6 +144,10 @@ def _checked(record: dict[str, Any]) -> dict[str, Any]:
                 raise ValueError(f"the {key} of {name} is {entry[key]!r}")
         date.fromisoformat(entry["date"])
     dict(record["failures"])
+    for name, seal in record["runs"].items():
+        path = folder / RUNS / name / SEAL
+        if seal is not None and (not path.is_file() or file_digest(path) != seal):
+            raise RunError(f"run {name} of {folder} is not the one that was recorded; expected {SEAL} of hash {seal}")
     return record
 
 
@@ -148,10 +164,10 @@ def context_of(folder: Path, record: dict[str, Any], preset: str, data: str) -> 
     return Context(preset, data, facts, load, measurements, {}, record["failures"])
 
 
-def load_runs(context: Context, folder: Path, experiment: Experiment) -> None:
-    """Load the runs that an experiment needs, but for those that failed."""
+def load_runs(context: Context, folder: Path, experiment: Experiment, recorded: Iterable[str]) -> None:
+    """Load the runs that an experiment needs, of those that are recorded."""
     for spec in experiment.plan(context):
-        if spec.hash not in context.finished and spec.hash not in context.failures:
+        if spec.hash in recorded and spec.hash not in context.finished:
             context.finished[spec.hash] = Run.load(folder / RUNS / spec.hash)
 
 
@@ -170,4 +186,5 @@ def _about(record: dict[str, Any], results: Sequence[Result], command: str) -> d
         "date": max(entry["date"] for entry in entries.values()),
         **about_runs(results, train),
         "recorded": entries,
+        "first_version": any(entry["preset"].endswith(FIRST_VERSION) for entry in entries.values()),
     }

@@ -9,25 +9,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from firstlight.errors import InputError
 from firstlight.experiments.results import Reproduction
-from firstlight.reproduction.rebuild import RECORD, rebuild
-
-
-def recorded_results() -> Path:
-    """The record that comes with firstlight: in its source tree, or inside the installed package.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
-    package = Path(__file__).parents[1]
-    for folder in (package / "results", package.parents[1] / "results"):
-        if (folder / RECORD).is_file():
-            return folder
-    expected = package.parents[1] / "results" / RECORD
-    raise InputError(f"no recorded results here; expected {expected}: clone the repository")
+from firstlight.reproduction.rebuild import rebuild
+from firstlight.reproduction.shipped import recorded_results
 
 
 def recorded(
@@ -62,7 +46,6 @@ def recorded(
     >>> for claim in fl.recorded("label-correlation").claims:
     ...     print(claim.verdict, claim.measured)
     reproduced 0.070 (1 data set)
-    not reproduced 0.324 (1 data set)
     """
     folder = Path(results).expanduser() if results is not None else recorded_results()
     return rebuild(folder, experiments, command="firstlight reproduce --recorded", console=console)

@@ -20,7 +20,8 @@ from firstlight.images import SetFacts
 from firstlight.profile import energy_profile
 from firstlight.reproduction.about import about_runs, command
 from firstlight.reproduction.data import check_trainable, other_data, sets_of
-from firstlight.reproduction.folder import MEASUREMENTS, RUNS, make_folders, write_reproduction
+from firstlight.reproduction.folder import FORMAT, MEASUREMENTS, RUNS, make_folders, write_reproduction
+from firstlight.reproduction.shipped import take_recorded
 from firstlight.theory import fit_formula
 from firstlight.training import Run, RunSpec, describe, train_all
 from firstlight.utils.console import progress_console
@@ -38,6 +39,7 @@ def reproduce(
     out: str | Path = "firstlight-out",
     jobs: int = 1,
     engine: Engine | None = None,
+    fresh: bool = False,
     console: Console | None = None,
 ) -> Reproduction:
     """Run experiments and write what they found.
@@ -63,6 +65,8 @@ def reproduce(
     engine : Engine, optional
         Where networks are trained instead of here, from `open_engine`; its workers find `out` and the data
         under the same paths.
+    fresh : bool
+        Whether to train also what the recorded results hold already; else such a run is taken from there.
     console : rich.console.Console, optional
         For progress; standard error by default.
 
@@ -110,6 +114,9 @@ def reproduce(
     failures: dict[str, str] = {}
     context = Context(preset, name, facts, sets.__getitem__, measurements, runs, failures)
     specs = {spec.hash: spec for experiment in chosen for spec in experiment.plan(context)}
+    if not fresh and (taken := take_recorded(specs, out / RUNS)):
+        said = f"{taken} of {len(specs)} runs are taken from the recorded results; --fresh trains them again."
+        console.print(said, markup=False, highlight=False)
     for outcome in train_all(
         specs.values(),
         sets.__getitem__,
@@ -137,6 +144,7 @@ def reproduce(
         "out": out,
     }
     about = {
+        "format": FORMAT,
         "command": command([experiment.name for experiment in chosen], preset, options),
         "preset": preset,
         "data": name,

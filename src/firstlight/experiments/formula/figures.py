@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from firstlight.figures.axes import legend, new_figure, points, room_above
-from firstlight.figures.colours import MEASURED, PREDICTED
+from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE
 from firstlight.figures.pictures import show_tiles
 from firstlight.figures.profiles import component_axis, plot_over_time
 from firstlight.patches import PatchBasis
@@ -44,21 +44,33 @@ def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]], b
 
 def energy_over_steps(fits: pd.DataFrame) -> "Figure":
     """A panel a network: total energy of the change against the step."""
-    models = list(dict.fromkeys(fits.model))
+    models = list(dict.fromkeys(fits.network))
     fig, axes = new_figure(columns=len(models))
     for ax, model in zip(axes, models, strict=True):
-        for _, rows in fits[fits.model == model].groupby("seed"):
+        for _, rows in fits[fits.network == model].groupby("seed"):
             ax.plot(rows.step, rows.total_energy, marker="o", ms=points(3), color=MEASURED, alpha=0.8)
         ax.set(xscale="log", yscale="log", title=model, xlabel="step", ylabel="rms norm of a filter's change")
     return fig
 
 
-def fit_over_steps(fits: pd.DataFrame) -> "Figure":
-    """A panel a network: correlation and R^2 of log energy of the best fit against the step."""
-    models = list(dict.fromkeys(fits.model))
+def participation_over_steps(fits: pd.DataFrame, components: int) -> "Figure":
+    """A panel a network: participation ratio of the responses against the step."""
+    models = list(dict.fromkeys(fits.network))
     fig, axes = new_figure(columns=len(models))
     for ax, model in zip(axes, models, strict=True):
-        for index, (_, rows) in enumerate(fits[fits.model == model].groupby("seed")):
+        for _, rows in fits[fits.network == model].groupby("seed"):
+            ax.plot(rows.step, rows.participation, marker="o", ms=points(3), color=MEASURED, alpha=0.8)
+        ax.axhline(components, color=REFERENCE, lw=points(0.8), ls=":")
+        ax.set(xscale="log", title=model, xlabel="step", ylabel="components that share the responses", ylim=(0, None))
+    return fig
+
+
+def fit_over_steps(fits: pd.DataFrame) -> "Figure":
+    """A panel a network: correlation and R^2 of log energy of the best fit against the step."""
+    models = list(dict.fromkeys(fits.network))
+    fig, axes = new_figure(columns=len(models))
+    for ax, model in zip(axes, models, strict=True):
+        for index, (_, rows) in enumerate(fits[fits.network == model].groupby("seed")):
             first = index == 0  # one legend entry for all seeds
             ax.plot(
                 rows.step,
@@ -67,6 +79,13 @@ def fit_over_steps(fits: pd.DataFrame) -> "Figure":
                 marker="o",
                 ms=points(3),
                 label="correlation" if first else None,
+            )
+            ax.plot(
+                rows.step,
+                rows.correlation_lambda,
+                color=REFERENCE,
+                ls=":",
+                label="λ alone" if first else None,
             )
             ax.plot(
                 rows.step,
@@ -92,20 +111,20 @@ def formula_over_time(basis: PatchBasis, count: int = 7) -> "Figure":
     return plot_over_time(linear_cnn_profile(variance, times), labels, pictures)
 
 
-def pairs(fits: pd.DataFrame, published: Mapping[str, str]) -> "Figure":
-    """A row a pair of classes: the correlation of every seed, and the published mean."""
+def pairs(fits: pd.DataFrame, published: Mapping[str, str], titles: Mapping[str, str]) -> "Figure":
+    """A row a pair of classes: the correlation of every seed at the end, and the published mean."""
     fig, (ax,) = new_figure(width=6.0, height=2.4)
-    names = list(dict.fromkeys(fits.pair))
+    ends = fits[fits.step == fits.groupby("network").step.transform("max")]
+    names = list(dict.fromkeys(ends.network))
     for row, name in enumerate(names):
-        values = fits[fits.pair == name].correlation
-        first = row == 0  # one legend entry for all pairs
-        ax.plot(
-            values, [row] * len(values), "o", ms=points(5), color=MEASURED, alpha=0.7, label="here" if first else None
-        )
+        values = ends[ends.network == name].correlation
+        label = "here" if row == 0 else None  # one legend entry for all pairs
+        ax.plot(values, [row] * len(values), "o", ms=points(5), color=MEASURED, alpha=0.7, label=label)
         mean = float(published[name].split()[0])
-        ax.plot([mean], [row], "s", ms=points(6), mfc="none", color=PREDICTED, label="published" if first else None)
-    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
-    ax.set(xlim=(min(0.8, fits.correlation.min() - 0.02), 1.005), xlabel="correlation with eq. 3 at the best t")
+        label = "published" if row == 0 else None
+        ax.plot([mean], [row], "s", ms=points(6), mfc="none", color=PREDICTED, label=label)
+    ax.set(yticks=range(len(names)), yticklabels=[titles[name] for name in names], ylim=(len(names) - 0.5, -0.5))
+    ax.set(xlim=(min(0.8, ends.correlation.min() - 0.02), 1.005), xlabel="correlation with eq. 3 at the best t")
     legend(ax, loc="lower left")
     return fig
 

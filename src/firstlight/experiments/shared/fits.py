@@ -5,31 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from firstlight.models import MODELS as NETWORKS
+from firstlight.experiments.networks import Trained
+from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile, correlation, energy_profile
-from firstlight.theory import fit_formula
-from firstlight.theory.null import fit_correlations, gaussians
+from firstlight.theory import AUTHORS_TAU, fit_formula
+from firstlight.theory.null import fit_correlations, gaussians, percentile
 from firstlight.training import Run
 from firstlight.whitening import whitening_spread
 
 RANDOM_BANKS = 200
-# Two of the names are older than `whitening_spread`, which these columns hold.
+RUN_COLUMNS = ("network", "seed", "step")
+# `correlation` and `tau` are those of the authors' range; the best of all tau is `free`.
 FIT_COLUMNS = (
-    "lr_times_steps",
-    "tau",
-    "bound",
-    "tau_low",
-    "tau_high",
-    "correlation",
-    "correlation_early",
-    "log_r2",
-    "residual",
-    "least_residual",
-    "total_energy",
-    "peak_component",
-    "whitening_distance",
-    "predicted_whitening_distance",
+    *("lr_times_steps", "tau", "correlation", "correlation_lambda"),
+    *("free_tau", "bound", "tau_low", "tau_high", "free_correlation", "log_r2", "least_residual"),
+    *("total_energy", "peak_component", "participation", "whitening_spread", "predicted_whitening_spread"),
 )
 
 
@@ -46,41 +37,57 @@ def change_profile_at(run: Run, basis: PatchBasis, step: int) -> EnergyProfile:
     return energy_profile(run.filters[run.steps.tolist().index(step)], basis, initial=run.initial)
 
 
-def fit_table(runs: Sequence[Run], basis: PatchBasis) -> pd.DataFrame:
-    """A row a run and recorded step: the fit of eq. 3 to the profile of the change, and that profile's size."""
-    rows = [
-        {"model": run.spec.model, "seed": run.spec.seed, "step": step, **fit_row(run, step, basis, profile)}
-        for run in runs
-        for step, profile in change_profiles(run, basis)
-    ]
-    return pd.DataFrame(rows, columns=["model", "seed", "step", *FIT_COLUMNS])
+def fit_table(groups: Sequence[tuple[Trained, PatchBasis]], ends_only: bool = False) -> pd.DataFrame:
+    """A row a run and recorded step: the fit of eq. 3 to the profile of the change, and that profile's size.
+
+    With `ends_only` only after one step and at the end.
+    """
+    rows = []
+    for group, basis in groups:
+        for run in group.runs:
+            profiles = change_profiles(run, basis)
+            for step, profile in [profiles[0], profiles[-1]] if ends_only else profiles:
+                rows.append((group.network.name, run.spec.seed, step, *fit_row(run, step, basis, profile)))
+    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, *FIT_COLUMNS])
 
 
-def fit_row(run: Run, step: int, basis: PatchBasis, profile: EnergyProfile) -> dict[str, float | str | None]:
-    """The fit of eq. 3 to one profile, and that profile's size."""
-    fit = fit_formula(profile, basis)
-    values = (
+def fit_row(run: Run, step: int, basis: PatchBasis, profile: EnergyProfile) -> tuple[float | str | None, ...]:
+    """The fits of eq. 3 to one profile, in the authors' range and over all tau, and that profile's size."""
+    authors, free = fit_formula(profile, basis, tau_range=AUTHORS_TAU), fit_formula(profile, basis)
+    return (
         step * run.spec.lr,
-        fit.tau,
-        fit.bound,
-        *fit.tau_range,
-        fit.correlation,
+        authors.tau,
+        authors.correlation,
         correlation(profile.energy, np.sqrt(basis.variance)),
-        fit.log_r2,
-        fit.residual,
-        fit.least_residual,
+        free.tau,
+        free.bound,
+        *free.tau_range,
+        free.correlation,
+        free.log_r2,
+        free.least_residual,
         profile.total,
         profile.peak + 1,
+        participation(profile.energy, basis.variance),
         whitening_spread(profile.energy, basis.variance),
-        whitening_spread(fit.prediction, basis.variance),
+        whitening_spread(free.prediction, basis.variance),
     )
-    return dict(zip(FIT_COLUMNS, values, strict=True))
+
+
+def participation(energy: np.ndarray, variance: np.ndarray) -> float:
+    """How many components share the responses: (sum s)^2 / sum s^2 of s = e^2 lambda^2, from 1 to D, which is white."""
+    shares = energy**2 * variance
+    return float(shares.sum() ** 2 / (shares**2).sum())
 
 
 def random_fits(model: str, *bases: PatchBasis, draws: int = RANDOM_BANKS) -> list[np.ndarray]:
-    """Correlation of eq. 3 with the same random Gaussian banks of a network's shape in each basis, shape (draws,).
+    """Correlation of eq. 3, authors' range, with the same random banks of a network's shape in each basis, (draws,).
 
-    The best of all t is taken, so that it is biased upwards: what a trained network's must be seen against.
+    The best t is taken, so that it is biased upwards: what a trained network's must be seen against.
     """
-    banks = gaussians(draws, NETWORKS[model].filters, *bases[0].shape)
-    return [fit_correlations(banks, basis) for basis in bases]
+    banks = gaussians(draws, MODELS[model].filters, *bases[0].shape)
+    return [fit_correlations(banks, basis, tau_range=AUTHORS_TAU) for basis in bases]
+
+
+def null_of(scores: np.ndarray, what: str) -> dict[str, float | str]:
+    """A null distribution as a claim shows it."""
+    return {"of": what, "mean": float(np.mean(scores)), "percentile_95": percentile(scores)}

@@ -25,13 +25,6 @@ def number_range(values: pd.Series, digits: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def training_note(rows: pd.DataFrame) -> str:
-    """Mean loss and accuracy beside those of guessing."""
-    classes = rows.classes.iloc[0]
-    guessing = f"guessing: {np.log(classes):.3f} and {1 / classes:.1%}"
-    return f"training loss {number(rows.train_loss)} and accuracy {percent(rows.train_accuracy)} ({guessing})"
-
-
 def tau_units(context: Context) -> str:
     """What tau is measured in."""
     train, _ = context.facts()

@@ -12,6 +12,13 @@ def rows_where(table: pd.DataFrame, **values: object) -> pd.DataFrame:
     return table
 
 
+def at_ends(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of the first and of the last recorded step of every network, in the order of the table."""
+    steps = table.groupby("network").step
+    first, last = steps.transform("min"), steps.transform("max")
+    return table[table.step == first], table[table.step == last]
+
+
 def at_last_step(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the last recorded step."""
     return rows_where(table, step=table.step.max())
