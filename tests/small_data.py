@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from firstlight.experiments.schedule import Schedule
+from firstlight.experiments.schedule import Schedule, Training
 from firstlight.images import load_images
 
-TINY = Schedule(seeds=(0, 1), steps={"vgg11": 2, "resnet20": 5}, test_images=50)
+TINY = Schedule(seeds=(0, 1), trainings={"vgg11": Training(2), "resnet20": Training(5)}, test_images=50)
 
 
 def write_data(folder: Path) -> Path:

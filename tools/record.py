@@ -10,8 +10,7 @@ from typing import Any
 from firstlight.errors import FirstlightError, InputError, RunError
 from firstlight.experiments import EXPERIMENTS
 from firstlight.report.claims_pages import BEGIN, END, claims_table_markdown, reproducibility_page
-from firstlight.reproduction.folder import ABOUT, MEASUREMENTS, RUNS
-from firstlight.reproduction.folder import FORMAT, RECORD
+from firstlight.reproduction.folder import ABOUT, FORMAT, MEASUREMENTS, RECORD, RUNS
 from firstlight.reproduction.rebuild import KEPT, context_of, load_runs, read_record
 from firstlight.reproduction.record import recorded
 from firstlight.training import Run

@@ -8,6 +8,8 @@ import pandas as pd
 
 from firstlight.experiments import Context
 from firstlight.experiments.measurements import Measurements
+from firstlight.experiments.networks import NETWORKS
+from firstlight.experiments.schedule import SCHEDULES, Schedule, Training
 from firstlight.images import ImageSet, SetFacts, load_images
 from firstlight.training import Run, RunSpec, record_steps
 from firstlight.training.run import COLUMNS
@@ -27,7 +29,12 @@ def small_sets(name: str = "cifar10") -> tuple[ImageSet, ImageSet]:
     return parts[0], parts[1]
 
 
-def small_context(folder: Path, preset: str = "quick", names: Sequence[str] = ("cifar10", "photos")) -> Context:
+# Every network that there is, long enough to be recorded at 17 steps.
+MADE = "made"
+SCHEDULES[MADE] = Schedule((0, 1, 2), {name: Training(100) for name in NETWORKS}, test_images=50)
+
+
+def small_context(folder: Path, preset: str = MADE, names: Sequence[str] = ("cifar10", "photos")) -> Context:
     """A context whose data sets are all the small one; `context.runs` is empty until `finish` fills it."""
     sets = {name: small_sets(name) for name in names}
     facts = {name: (SetFacts.of(train), SetFacts.of(test)) for name, (train, test) in sets.items()}
@@ -44,7 +51,7 @@ def made_run(spec: RunSpec, filters: Filters, **metrics: float) -> Run:
     return Run(Path("/none") / spec.hash, spec, np.array(steps), weights, table, environment)
 
 
-def finish(context: Context, specs: Sequence[RunSpec], filters: Filters, **metrics: float) -> Context:
-    """The context after all these specs were trained, to these filters."""
-    runs = {spec.hash: made_run(spec, filters, **metrics) for spec in specs}
+def finish(context: Context, names: Sequence[str], filters: Filters, **metrics: float) -> Context:
+    """The context after all runs of these networks were trained, to these filters."""
+    runs = {spec.hash: made_run(spec, filters, **metrics) for spec in context.specs(*names)}
     return Context(context.preset, context.data, context._facts, context._load, context.measurements, runs, {})

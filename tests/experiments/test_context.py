@@ -12,16 +12,31 @@ from firstlight.patches import PatchMoments
 from firstlight.training.prepare import prepare
 
 
-def test_a_spec_is_of_the_preset_unless_told_otherwise(tmp_path):
+def test_a_spec_is_of_the_preset_and_of_what_the_network_changes(tmp_path):
     context = small_context(tmp_path)
-    spec = context.spec("vgg11", seed=1)
-    assert (spec.data, spec.steps, spec.seed, spec.classes, spec.test_images) == ("cifar10", 20, 1, 5, 130)
-    assert (spec.precision, small_context(tmp_path, "full").spec("vgg11", seed=1).precision) == ("float32", "bfloat16")
-    other = context.spec("vgg13", seed=0, steps=3, data="photos", width=16, only=("cat", "coffee"))
-    assert (other.data, other.steps, other.width, other.classes) == ("photos", 3, 16, 2)
+    first, *others = context.specs("vgg11")
+    assert (first.model, first.data, first.steps, first.lr, first.classes) == ("vgg11", "cifar10", 100, 0.01, 5)
+    assert (first.test_images, first.precision) == (50, "float32")
+    assert [spec.seed for spec in (first, *others)] == [0, 1, 2]
+    (full, *_) = small_context(tmp_path, "full").specs("vgg11-random")
+    assert (full.labels, full.steps, full.test_images, full.precision) == ("random", 19500, 130, "bfloat16")
+    assert context.specs("vgg11-long") == context.specs("vgg11")  # trained once
+    assert {spec.data for spec in context.specs("vgg11-photos")} == {"photos"}
+
+
+def test_a_network_that_cannot_be_trained_here_says_why(tmp_path):
+    context = small_context(tmp_path)
+    assert context.absence("vgg11") == ""
+    assert context.absence("vgg11-dog-cat") == "no data: cifar10 has no class dog"
+    quick = small_context(tmp_path, "quick")
+    assert quick.absence("vgg16") == "no run: the preset quick does not train VGG16"
+    assert quick.specs("vgg16", "vgg11-dog-cat") == []
+    alone = small_context(tmp_path, names=("cifar10",))
+    assert alone.absence("vgg11-photos") == "no data: photos cannot be had here"
+    own = small_context(tmp_path, names=("photos",))
+    assert own.absence("vgg11-photos") == "no data: photos is the main data set itself"
     with pytest.raises(SourceError, match="'cifar100' cannot be had here; expected one of cifar10, photos"):
-        context.spec("vgg11", seed=0, data="cifar100")
-    assert [context.has(name) for name in ("cifar10", "photos", "cifar100")] == [True, True, False]
+        context.facts("cifar100")
 
 
 def test_the_basis_is_of_the_patches_that_the_first_layer_sees(tmp_path):
@@ -31,7 +46,7 @@ def test_the_basis_is_of_the_patches_that_the_first_layer_sees(tmp_path):
     def variance(images: np.ndarray, stride: int) -> np.ndarray:
         return PatchMoments(3, 3, stride).update(images).basis(train.mean, train.std).variance
 
-    plain = context.spec("vgg11", seed=0)
+    plain = context.specs("vgg11")[0]
     assert np.array_equal(context.basis().variance, variance(train.images, 1))
     assert np.array_equal(context.basis(plain).variance, context.basis().variance)
     strided = replace(plain, stride=3)
@@ -50,17 +65,18 @@ def test_the_basis_is_of_the_patches_that_the_first_layer_sees(tmp_path):
     assert context.measurements.used == before
 
 
-def test_a_missing_run_is_none_and_says_why(tmp_path):
+def test_a_network_is_there_with_all_its_seeds_or_not_at_all(tmp_path):
     context = small_context(tmp_path)
-    specs = [context.spec("resnet20", seed=seed, steps=2) for seed in (0, 1)]
-    done = finish(context, specs, lambda spec, step: np.full((16, 3, 3, 3), step + 1.0))
-    assert [run.spec.seed for run in done.complete(specs)] == [0, 1]
-    assert done.failure(specs) == ""
+    specs = context.specs("resnet20")
+    done = finish(context, ["resnet20"], lambda spec, step: np.full((16, 3, 3, 3), step + 1.0))
+    assert [run.spec.seed for run in done.trained("resnet20").runs] == [0, 1, 2]
+    assert done.trained("resnet20").reason == ""
     del done.finished[specs[1].hash]
+    assert not done.trained("resnet20")
+    assert done.trained("resnet20").reason == "no run: ResNet20 is not trained yet"
     done.failures[specs[1].hash] = "the training diverged"
-    assert done.run(specs[1]) is None
-    assert (len(done.runs(specs)), done.complete(specs)) == (1, [])
-    assert done.failure(specs) == "resnet20, seed 1: the training diverged"
+    assert done.trained("resnet20").reason == "no run: ResNet20 with seed 1: the training diverged"
+    assert done.trained("vgg11-dog-cat").reason.startswith("no data")
 
 
 def test_images_are_loaded_only_for_what_was_not_measured_yet(tmp_path):

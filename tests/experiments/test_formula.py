@@ -1,212 +1,151 @@
-"""The experiment `formula`, on runs that are real but tiny, or made to have a known answer."""
+"""The experiment `formula`, on runs that were made to have a known answer."""
+
+from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from tests.experiments.made import finish, small_context
 
-from firstlight.experiments import formula
-from firstlight.experiments.formula.claims import judge
-from firstlight.experiments.schedule import SCHEDULES
-from firstlight.experiments.shared.fits import fit_table
-from firstlight.experiments.shared.plans import MODELS
-from firstlight.models import MODELS as NETWORKS
+from firstlight.experiments import Context, formula
+from firstlight.experiments.networks import NETWORKS
+from firstlight.experiments.shared.fits import fit_table, participation
+from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
-from firstlight.theory import linear_cnn_profile
+from firstlight.theory import AUTHORS_TAU, linear_cnn_profile
 from firstlight.training import RunSpec
 from firstlight.whitening import whitening_spread
 
-VARIANCE = np.geomspace(20, 0.003, 27)
+LEARNT = {"train_loss": 1.0, "test_accuracy": 0.5, "train_accuracy": 0.9}
 
 
-@pytest.fixture(scope="module")
-def basis() -> PatchBasis:
-    matrix = np.diag(VARIANCE)
-    return PatchBasis.from_matrix(
-        matrix, count=1, kernel_size=3, channels=3, stride=1, mean=(0, 0, 0), std=(1, 1, 1), center=False
-    )
-
-
-class FakeRun:
-    """Only what the analysis reads of a run: filters whose change follows eq. 3 exactly, up to a factor."""
-
-    def __init__(self, model: str, seed: int, basis: PatchBasis, taus: list[float]) -> None:
-        rng = np.random.default_rng(seed)
-        self.spec = type("Spec", (), {"model": model, "seed": seed, "lr": 0.01})()
-        self.steps = np.array([0, *(10**i for i in range(len(taus)))])
-        self.initial = rng.standard_normal((16, 3, 3, 3))
-        changes = []
-        for tau in taus:
-            # Orthonormal mixing of D one-component filters leaves eq. 3 as the profile.
-            amplitudes = tau * linear_cnn_profile(basis.variance, tau)
-            changes.append((amplitudes * rng.choice([-1, 1], (16, 27)) @ basis.components).reshape(16, 3, 3, 3))
-        self.filters = np.array([self.initial, *(self.initial + change for change in changes)])
-        self.final = self.filters[-1]
-
-
-@pytest.fixture(scope="module")
-def runs(basis) -> list:
-    return [FakeRun(model, seed, basis, [0.1, 1.0, 10.0]) for model in MODELS for seed in (0, 1)]
-
-
-@pytest.fixture(scope="module")
-def fits(runs, basis) -> pd.DataFrame:
-    return fit_table(runs, basis)
-
-
-def test_the_fit_at_every_step_finds_the_time_that_was_put_in(fits):
-    assert fits.tau.to_numpy() == pytest.approx([0.1, 1.0, 10.0] * 4, rel=1e-4)
-    assert (fits.correlation > 1 - 1e-9).all()
-    assert (fits.residual < 1e-5).all()
-    assert fits.lr_times_steps.to_numpy() == pytest.approx([0.01, 0.1, 1.0] * 4)
-
-
-def test_whitening_distance_falls_with_time_and_is_zero_at_whitening(fits, basis):
-    first = fits.query("model == 'vgg11' and seed == 0")
-    assert first.whitening_distance.is_monotonic_decreasing
-    assert first.whitening_distance.to_numpy() == pytest.approx(first.predicted_whitening_distance.to_numpy(), abs=1e-6)
-    assert whitening_spread(1 / np.sqrt(basis.variance), basis.variance) == pytest.approx(0, abs=1e-12)
-
-
-def learning() -> pd.DataFrame:
-    rows = [
-        {"model": model, "seed": seed, "step": step, "train_loss": 2.0 + seed, "test_accuracy": 0.25}
-        for model in MODELS
-        for seed in (0, 1)
-        for step in (10, 100)
-    ]
-    return pd.DataFrame(rows)
-
-
-def test_a_correlation_comes_with_how_far_the_network_was_trained(fits, basis):
-    claim = judge(fits, formula.random_table(basis), learning())[0]
-    assert "After step 100, the last, the training loss is 2.500 and the test accuracy 25.0%." in claim.note
-
-
-def verdicts(fits: pd.DataFrame, basis: PatchBasis) -> dict[str, str]:
-    claims = judge(fits, formula.random_table(basis), learning())
-    assert len({claim.name for claim in claims}) == len(claims) == 9
-    return {claim.name: claim.verdict for claim in claims}
-
-
-def test_verdicts_on_networks_that_follow_the_formula_exactly(fits, basis):
-    found = verdicts(fits, basis)
-    for model in MODELS:
-        assert found[f"formula/{model}/correlation"] == "reproduced"
-        assert found[f"formula/{model}/energy-rises"] == "reproduced"
-        assert found[f"formula/{model}/approaches-whitening"] == "reproduced"
-        assert found[f"formula/{model}/no-exact-match"] == "not reproduced"  # they do match
-
-
-def test_verdicts_on_networks_that_do_not(fits, basis):
-    other = fits.assign(
-        correlation=0.79, total_energy=-fits.step, whitening_distance=fits.step.astype(float), least_residual=0.3
-    )
-    found = verdicts(other, basis)
-    for model in MODELS:
-        assert found[f"formula/{model}/correlation"] == "not reproduced"
-        assert found[f"formula/{model}/energy-rises"] == "not reproduced"
-        assert found[f"formula/{model}/approaches-whitening"] == "not reproduced"
-        assert found[f"formula/{model}/no-exact-match"] == "reproduced"
-
-
-def test_random_banks_are_the_null_that_no_training_made(basis):
-    table = formula.random_table(basis)
-    assert table.model.tolist() == list(MODELS)
-    assert (table["mean"] < table.percentile_95).all()
-    assert table["mean"].to_numpy() == pytest.approx(0.27, abs=0.06)
-
-
-def test_what_is_undefined_is_said_to_be_and_not_printed_as_nan(fits, basis):
-    other = fits.assign(whitening_distance=np.nan, predicted_whitening_distance=np.nan, log_r2=np.nan)
-    claims = {claim.name: claim for claim in judge(other, formula.random_table(basis), learning())}
-    assert claims["formula/vgg11/approaches-whitening"].verdict == "not tested"
-    assert "undefined (a component has no energy)" in claims["formula/vgg11/approaches-whitening"].note
-    assert not any("nan" in claim.note for claim in claims.values())
-
-
-def test_the_note_gives_both_nulls(fits, basis):
-    note = judge(fits, formula.random_table(basis), learning())[0].note
-    early = fits.query("model == 'vgg11'").groupby("seed").correlation_early.last().mean()
-    assert f"λ itself, the limit of small t, correlates {early:.3f}" in note
-    assert "Random banks of this shape reach 0." in note
-
-
-def test_every_preset_trains_both_networks_with_several_seeds():
-    assert set(SCHEDULES) == {"quick", "standard", "full"} == set(formula.EXPERIMENT.costs) == set(formula.PAIR_STEPS)
-    for schedule in SCHEDULES.values():
-        assert set(schedule.steps) == set(MODELS)
-        assert len(schedule.seeds) >= 2
-    assert SCHEDULES["full"].steps["vgg11"] == 30 * (50_000 // 256)
-
-
-def following(tau: float):
-    """Filters whose change follows eq. 3 at `tau` in the basis of what the run was trained on."""
+def following(basis: PatchBasis, tau: float):
+    """Filters whose change follows eq. 3 at `tau` times the step, exactly: D one-component filters, mixed by signs."""
 
     def filters(spec: RunSpec, step: int) -> np.ndarray:
         rng = np.random.default_rng(spec.seed)
-        width = NETWORKS[spec.model].filters
+        width = spec.width or MODELS[spec.model].filters
         initial = rng.standard_normal((width, 3, 3, 3))
-        basis = BASES[spec.only]
-        amplitudes = linear_cnn_profile(basis.variance, tau * max(step, 1))
+        time = tau * max(step, 1)
+        amplitudes = time * linear_cnn_profile(basis.variance, time)
         change = amplitudes * rng.choice([-1, 1], (width, 27)) @ basis.components
-        return initial + step * change.reshape(initial.shape)
+        return initial + (step > 0) * change.reshape(initial.shape)
 
     return filters
 
 
-BASES: dict = {}
+@pytest.fixture(scope="module")
+def context(tmp_path_factory) -> Context:
+    return small_context(tmp_path_factory.mktemp("formula"))
 
 
-def test_the_whole_experiment_on_networks_that_follow_the_formula(tmp_path):
-    context = small_context(tmp_path)
-    specs = formula.plan(context)
-    # The crops have none of CIFAR-10's classes: the pairs cannot be trained.
-    assert {spec.only for spec in specs} == {None}
-    BASES[None] = context.basis()
-    result = formula.run(finish(context, specs, following(1e-3), train_loss=1.0, test_accuracy=0.5))
-    found = {claim.name: claim for claim in result.claims}
-    assert found["formula/vgg11/correlation"].values == pytest.approx([1, 1], abs=1e-6)
-    pair = found["formula/dog-cat/correlation"]
-    assert (pair.verdict, pair.note) == ("not tested", "cifar10 has no such classes.")
-    assert len(result.runs) == 4
-    assert len(found) == len(result.claims) == 14
+@pytest.fixture(scope="module")
+def done(context) -> Context:
+    return finish(context, formula.EXPERIMENT.networks, following(context.basis(), 0.05), **LEARNT)
 
 
-def test_pairs_are_judged_in_the_patches_of_their_own_classes(tmp_path, monkeypatch):
-    monkeypatch.setattr(formula, "PAIRS", {("cat", "coffee"): "0.9 ± 0.1", ("dog", "frog"): "0.91 ± 0.02"})
-    monkeypatch.setattr(formula, "PAIR_STEPS", {"quick": 3})
-    context = small_context(tmp_path)
-    specs = formula.plan(context)
-    pair = [spec for spec in specs if spec.only]
-    assert [(spec.only, spec.classes, spec.model, spec.seed) for spec in pair] == [
-        (("cat", "coffee"), 2, "vgg11", 0),
-        (("cat", "coffee"), 2, "vgg11", 1),
-    ]
-    BASES.update({None: context.basis(), pair[0].only: context.basis(pair[0])})
-    assert not np.allclose(BASES[None].variance, BASES[pair[0].only].variance)
-    result = formula.run(
-        finish(context, specs, following(1e-3), train_loss=1.0, test_accuracy=0.5, train_accuracy=0.75)
-    )
-    found = {claim.name: claim for claim in result.claims}
-    claim = found["formula/cat-coffee/correlation"]
-    assert claim.values == pytest.approx([1, 1], abs=1e-6)
-    assert "training accuracy 75.0% of two classes after step 3." in claim.note
-    assert found["formula/dog-frog/correlation"].verdict == "not tested"
-    assert "pairs" in result.figures
+@pytest.fixture(scope="module")
+def found(done) -> dict:
+    result = formula.run(done)
+    claims = {claim.id: claim for claim in result.claims}
+    assert len(claims) == len(result.claims)
+    assert len(result.runs) == 15
+    return claims
 
 
-def test_a_training_that_failed_leaves_its_claims_untested_and_the_others_judged(tmp_path):
-    context = small_context(tmp_path)
-    specs = formula.plan(context)
-    BASES[None] = context.basis()
-    done = finish(context, specs, following(1e-3), train_loss=1.0, test_accuracy=0.5)
-    del done.finished[specs[1].hash]
-    done.failures[specs[1].hash] = "the training diverged at step 7"
-    found = {claim.name: claim for claim in formula.run(done).claims}
-    assert {found[f"formula/vgg11/{what}"].verdict for what in ("correlation", "energy-rises")} == {"not tested"}
-    assert found["formula/vgg11/correlation"].note == "vgg11, seed 1: the training diverged at step 7"
-    assert found["formula/resnet20/correlation"].verdict == "reproduced"
+def test_the_fit_at_every_step_finds_the_time_that_was_put_in(done):
+    basis = done.basis()
+    fits = fit_table([(done.trained("vgg11"), basis)])
+    assert fits.free_tau.to_numpy() == pytest.approx(0.05 * fits.step.to_numpy(), rel=1e-4)
+    assert (fits.free_correlation > 1 - 1e-9).all()
+    assert (fits.least_residual < 1e-4).all()
+    assert fits.tau.between(*AUTHORS_TAU).all()
+    early = fits.step < 9  # its time is before the authors' range, where only the range's end is left
+    assert (fits.tau[early] == AUTHORS_TAU[0]).all()
+    assert (fits.correlation[early] < 1 - 1e-4).all()
+    assert fits.lr_times_steps.to_numpy() == pytest.approx(0.01 * fits.step.to_numpy())
+    assert fits.predicted_whitening_spread.to_numpy() == pytest.approx(fits.whitening_spread.to_numpy(), abs=1e-4)
+
+
+def test_the_participation_ratio_counts_the_components_that_share_the_responses():
+    variance = np.array([9.0, 3.0, 1.0, 0.3])
+    assert participation(1 / np.sqrt(variance), variance) == pytest.approx(4)  # white
+    assert participation(np.array([1.0, 0, 0, 0]), variance) == pytest.approx(1)
+    shares = np.array([2.0, 1.0, 1.0, 0])
+    assert participation(np.sqrt(shares / variance), variance) == pytest.approx(16 / 6)
+    assert whitening_spread(1 / np.sqrt(variance), variance) == pytest.approx(0, abs=1e-12)
+
+
+def test_verdicts_on_networks_that_follow_the_formula_exactly(found):
+    for name in ("F1", "F2", "F2.resnet20b", "F3"):
+        assert (found[name].verdict, found[name].kind) == ("reproduced", "published claim")
+        assert found[name].values == pytest.approx([1, 1, 1], abs=1e-6)
+        assert not found[name].holds_after_one_step  # λ alone is as good there
+    assert found["F3.resnet20"].kind == "own finding"
+    assert found["F3.resnet20"].verdict == "holds"
+    for part in ("", ".resnet20", ".resnet20b"):
+        assert found[f"F6{part}"].verdict == "not reproduced"  # they do match
+        assert found[f"E1{part}"].verdict == "reproduced"
+    assert "Not close to the published 0.94" in found["F1"].note
+    assert found["F1"].lambda_alone == pytest.approx([found["F1"].lambda_alone[0]] * 3)
+    # Random banks are the null of every fit, of the network's own number of filters.
+    assert found["F5"].verdict == "reproduced"
+    assert found["F1"].null["mean"] == pytest.approx(found["F5"].mean)
+    assert found["F2"].null["mean"] != found["F1"].null["mean"]
+    assert 0 < found["F1"].null["mean"] < found["F1"].null["percentile_95"] < 0.6
+
+
+def test_a_profile_that_lambda_fits_as_well_is_no_evidence_for_eq_3(context):
+    """At small t eq. 3 is λ: it fits, in the authors' range too, but tells nothing beyond λ."""
+    near = finish(context, formula.EXPERIMENT.networks, following(context.basis(), 1e-6), **LEARNT)
+    claims = {claim.id: claim for claim in formula.run(near).claims}
+    assert claims["F1"].conditions[1].values == pytest.approx([claims["F1"].mean - 1] * 3, abs=1e-3)
+    assert claims["F1"].verdict == "not reproduced"
+
+
+def test_networks_that_have_not_learnt_are_not_judged(context):
+    weak = {**LEARNT, "train_accuracy": 0.5}  # of 5 classes 60% are needed
+    claims = {
+        claim.id: claim
+        for claim in formula.run(
+            finish(context, formula.EXPERIMENT.networks, following(context.basis(), 0.05), **weak)
+        ).claims
+    }
+    assert claims["F1"].verdict == claims["E1"].verdict == "not tested"
+    assert claims["F1"].reason.startswith("untrained: VGG11 is at 50.0% training accuracy at step 100")
+    assert claims["F3"].verdict == "reproduced"  # random labels: 30% are enough
+
+
+def test_pairs_are_judged_in_the_patches_of_their_own_classes_and_all_of_them_or_none(context, monkeypatch):
+    pairs = {"vgg11-dog-cat": ("cat", "coffee"), "vgg11-dog-frog": ("cat", "rocket")}
+    for name, only in pairs.items():
+        monkeypatch.setitem(NETWORKS, name, replace(NETWORKS[name], changes={"only": only}))
+    monkeypatch.setattr(formula.claims, "PAIRS", ["dog-cat", "dog-frog"])
+    bases = {spec.only: context.basis(spec) for spec in context.specs(*pairs)}
+
+    def filters(spec: RunSpec, step: int) -> np.ndarray:
+        return following(bases.get(spec.only, context.basis()), 0.05)(spec, step)
+
+    done = finish(context, pairs, filters, **LEARNT)
+    claim = next(claim for claim in formula.run(done).claims if claim.id == "F4")
+    assert (claim.verdict, claim.values) == ("reproduced", pytest.approx([1, 1, 1], abs=1e-6))
+    assert len(claim.reached) == 2
+    spec = context.specs("vgg11-dog-cat")[1]
+    done.finished[spec.hash].metrics["train_accuracy"] = 0.7
+    claim = next(claim for claim in formula.run(done).claims if claim.id == "F4")
+    assert claim.verdict == "not tested"
+    assert "70.0% training accuracy at step 100, and 75% are needed" in claim.reason
+    assert claim.note == "Over the 1 pairs that were learnt the mean is 1.000."
+
+
+def test_a_training_that_failed_leaves_its_claims_untested_and_the_others_judged(context):
+    done = finish(context, formula.EXPERIMENT.networks, following(context.basis(), 0.05), **LEARNT)
+    spec = context.specs("vgg11")[1]
+    del done.finished[spec.hash]
+    done.failures[spec.hash] = "the training diverged at step 7"
+    claims = {claim.id: claim for claim in formula.run(done).claims}
+    assert {claims[name].verdict for name in ("F1", "E1", "E2", "F6")} == {"not tested"}
+    assert claims["F1"].reason == "no run: VGG11 with seed 1: the training diverged at step 7"
+    assert claims["F2"].verdict == "reproduced"
+    assert claims["F4"].reason.startswith("no data: cifar10 has no class automobile, truck")
     done.finished.clear()
-    done.failures.update({spec.hash: "no disk" for spec in specs})
-    assert {claim.verdict for claim in formula.run(done).claims if "random" not in claim.name} == {"not tested"}
+    assert {claim.verdict for claim in formula.run(done).claims if claim.id != "F5"} == {"not tested"}

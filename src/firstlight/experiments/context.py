@@ -116,8 +116,8 @@ class Context:
         runs = [self.finished[spec.hash] for spec in specs if spec.hash in self.finished]
         if len(runs) == len(specs):
             return Trained(network, tuple(runs))
-        failed = [f"seed {spec.seed}: {self.failures[spec.hash]}" for spec in specs if spec.hash in self.failures]
-        return Trained(network, reason=f"no run: {network.title}, {'; '.join(failed) or 'is not trained yet'}")
+        failed = [f"with seed {spec.seed}: {self.failures[spec.hash]}" for spec in specs if spec.hash in self.failures]
+        return Trained(network, reason=f"no run: {network.title} {'; '.join(failed) or 'is not trained yet'}")
 
     def measured(
         self,

@@ -1,4 +1,4 @@
-"""Whether networks have learnt what they were trained on: no other network is judged (rule "learnt" of the criteria)."""
+"""Whether networks have learnt what they were trained on: no other network is judged (the rule "learnt")."""
 
 import math
 from collections.abc import Sequence
@@ -16,9 +16,8 @@ def needed_accuracy(spec: RunSpec) -> float:
     Three times chance on true labels, 1.5 times on random labels and on those made from patch energy; where that
     would be more, half way from chance to perfect, which for two classes is 75%.
     """
-    chance = 1 / spec.classes
     factor = ON_TRUE_LABELS if spec.labels == "true" else ON_MADE_LABELS
-    return min(factor * chance, (1 + chance) / 2)
+    return min(factor / spec.classes, (1 + 1 / spec.classes) / 2)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ def t_quantile(freedom: int) -> float:
     # Cornish and Fisher's expansion about the normal quantile.
     first = (_Z**3 + _Z) / 4
     second = (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / 96
-    return _Z + first / freedom + second / freedom**2
+    third = (3 * _Z**7 + 19 * _Z**5 + 17 * _Z**3 - 15 * _Z) / 384
+    return _Z + first / freedom + second / freedom**2 + third / freedom**3
 
 
 def t_interval(values: Sequence[float]) -> Interval | None:
