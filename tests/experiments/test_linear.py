@@ -99,7 +99,9 @@ def test_real_images_break_the_assumptions(result):
 
 
 def test_tables_and_figures(result):
-    assert set(result.tables) == {"agreement", "components", "classes", "descent", "regimes"}
+    assert set(result.tables) == {
+        "agreement", "components", "classes", "descent", "regimes", "outputs", "spreads",
+    }  # fmt: skip
     agreement = result.tables["agreement"]
     assert agreement.kind.unique().tolist() == [
         "true labels", "random labels", "ideal data", "random labels, 10 classes", "ideal data, 10 classes",

@@ -12,8 +12,10 @@ from firstlight.theory.linear_cnn import (
     mean_patch_moments,
     two_layer_descent,
 )
+from firstlight.theory.scan import AUTHORS_TAU
 
 __all__ = [
+    "AUTHORS_TAU",
     "PEAK",
     "FormulaFit",
     "MeanPatchMoments",

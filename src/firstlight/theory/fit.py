@@ -9,13 +9,13 @@ from firstlight.profile import correlation, standardized
 from firstlight.theory.arguments import energies_and_variance
 from firstlight.theory.formula import checked_variance, linear_cnn_profile
 from firstlight.theory.formula_fit import FormulaFit
-from firstlight.theory.scan import flat_range, polish, scan, shape_scores
+from firstlight.theory.scan import ALL_TAU, checked_range, flat_range, polish, scan, shape_scores, time_at
 
 # A limit is reported where no time does better by more than this.
 _TIE = 1e-10
 
 
-def fit_formula(profile: Any, basis: Any = None) -> FormulaFit:
+def fit_formula(profile: Any, basis: Any = None, *, tau_range: tuple[float, float] | None = None) -> FormulaFit:
     """Fit eq. 3 to a profile: the training time tau with the highest correlation.
 
     A scan over log tau finds every hump; ever finer scans polish the highest ones.
@@ -27,6 +27,9 @@ def fit_formula(profile: Any, basis: Any = None) -> FormulaFit:
     basis : PatchBasis, array_like of shape (D,), or whatever else `patch_statistics` takes; optional
         The basis that the profile was measured in, its variances lambda_i^2, or the data whose patches it was measured
         in: by default CIFAR-10.
+    tau_range : tuple of two float, optional
+        The smallest and the largest tau that may be found, such as `firstlight.theory.AUTHORS_TAU`, the paper's; by
+        default 0 and infinity.
 
     Returns
     -------
@@ -35,7 +38,8 @@ def fit_formula(profile: Any, basis: Any = None) -> FormulaFit:
     Raises
     ------
     InputError
-        Lengths that differ, fewer than three components with variance, or a constant or negative profile.
+        Lengths that differ, fewer than three components with variance, a constant or negative profile, or a
+        range that is none.
 
     References
     ----------
@@ -47,7 +51,11 @@ def fit_formula(profile: Any, basis: Any = None) -> FormulaFit:
     >>> fit = fit_formula(5 * linear_cnn_profile(variance, tau=0.7), variance)
     >>> round(fit.tau, 6), round(fit.correlation, 9), round(fit.scale, 6)
     (0.7, 1.0, 5.0)
+    >>> late = fit_formula(5 * linear_cnn_profile(variance, tau=0.7), variance, tau_range=(0.01, 0.5))
+    >>> late.tau, late.bound
+    (0.5, 'late')
     """
+    span = checked_range(tau_range)
     energies, variances = energies_and_variance(profile, basis)
     try:
         energy = np.array(energies, dtype=np.float64)
@@ -71,16 +79,17 @@ def fit_formula(profile: Any, basis: Any = None) -> FormulaFit:
     largest = energy.max()  # products of tiny or huge energies would vanish or overflow
     relative = energy / largest
 
-    grid, shapes = scan(variance)
+    grid, shapes = scan(variance, span)
     scores = shape_scores(target, shapes)
-    best_log, best_score = polish(target, variance, grid, scores)
+    best_log, best_score = polish(target, variance, grid, scores, ends=span != ALL_TAU)
 
     bound: Literal["", "early", "late"] = ""
     if scores[-1] >= best_score - _TIE:
         bound, best_log = "late", float(grid[-1])
     elif scores[0] >= best_score - _TIE:
         bound, best_log = "early", float(grid[0])
-    tau = float("inf") if bound == "late" and (variance > 0).all() else float(np.exp(best_log))
+    whitened = bound == "late" and span[1] == np.inf and (variance > 0).all()
+    tau = float("inf") if whitened else time_at(best_log, span)
     shape = linear_cnn_profile(variance, tau)
     peak = shape.max()
     relative_scale = float(relative @ (shape / peak) / ((shape / peak) @ (shape / peak)))
@@ -93,7 +102,7 @@ def fit_formula(profile: Any, basis: Any = None) -> FormulaFit:
         residual=residual,
         least_residual=min(residual, _least_residual(relative, shapes)),
         log_r2=_log_r2(relative[variance > 0], shape[variance > 0]),
-        tau_range=flat_range(grid, scores, best_log, best_score),
+        tau_range=flat_range(grid, scores, best_log, best_score, span),
         bound=bound,
         prediction=fitted * largest,
         energy=energy,

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LIMITS = {"early": "proportional to λ: tau is too small to be told", "late": "whitened: tau is too large to be told"}
+_LIMITS = {
+    "early": "proportional to λ, or before the range asked for: tau is too small to be told",
+    "late": "whitened, or after the range asked for: tau is too large to be told",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,7 @@ class FormulaFit:
     ----------
     tau : float
         Best training time, lr * steps of the linear CNN on inputs normalised as the basis was. Infinity when pure
-        whitening, 1 / lambda, fits best and every component has variance.
+        whitening, 1 / lambda, fits best, every component has variance and the range does not end before.
     correlation : float
         Pearson correlation of profile and prediction: what is maximised over tau.
     scale : float
@@ -31,15 +34,18 @@ class FormulaFit:
     residual : float
         ``|e - prediction| / |e|``: 0 for an exact match.
     least_residual : float
-        The smallest residual that any tau leaves, which need not be the tau of the highest correlation.
+        The smallest residual that any tau of the range leaves, which need not be the tau of the highest correlation.
     log_r2 : float
         R^2 of log energy over the components with variance, the offset being free: 1 for an exact match in shape,
         negative when a constant does better. NaN where one of them has no energy.
     tau_range : tuple of two float
-        Where the correlation stays within 0.01 of the best: how flat the optimum is.
+        Where the correlation stays within 0.01 of the best, to the ends of the range that was asked for at most: how
+        flat the optimum is.
     bound : {"", "early", "late"}
-        Whether the best lies at a limit: "early", proportional to lambda, tau too small to be told; "late",
-        whitened, tau too large to be told.
+        Whether the best lies at an end of the times that were tried, so that tau is not told but bounded. "early": no
+        later tau fits better than the first. Of all times that is the limit proportional to lambda, of a range its
+        smaller end. "late": none fits better than the last, which is whitening or the larger end. Where all times of
+        a range fit equally well, it is "late".
     prediction : ndarray, shape (D,)
         ``scale * linear_cnn_profile(variance, tau)``, in the profile's units.
     energy : ndarray, shape (D,)

@@ -16,7 +16,7 @@ from firstlight.patches.basis import PatchBasis
 from firstlight.profile import correlation, energy_profile
 from firstlight.theory.fit import fit_formula
 from firstlight.theory.formula import checked_variance
-from firstlight.theory.scan import scan, shape_scores
+from firstlight.theory.scan import checked_range, scan, shape_scores
 
 # Random banks to draw: the 95th percentile is then known to about two hundredths of a correlation.
 DRAWS = 1000
@@ -40,9 +40,10 @@ def orthonormal_bases(draws: int, size: int, seed: int = 0) -> Iterator[np.ndarr
     return (np.linalg.qr(numbers).Q for numbers in gaussians(draws, size, size, seed=seed))
 
 
-def fit_correlations(banks: np.ndarray, basis: PatchBasis) -> np.ndarray:
+def fit_correlations(banks: np.ndarray, basis: PatchBasis, tau_range: tuple[float, float] | None = None) -> np.ndarray:
     """Correlation of the best fit of eq. 3 to the profile of each bank (N, K, C, k, k), shape (N,)."""
-    return np.array([fit_formula(energy_profile(bank, basis), basis).correlation for bank in banks])
+    profiles = (energy_profile(bank, basis) for bank in banks)
+    return np.array([fit_formula(profile, basis, tau_range=tau_range).correlation for profile in profiles])
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -96,7 +97,13 @@ def spread(energy: np.ndarray) -> float:
     return float(energy.std() / mean) if mean > 0 else 0.0
 
 
-def random_banks(variance: ArrayLike, filters: int, draws: int = DRAWS, seed: int = 0) -> RandomBanks:
+def random_banks(
+    variance: ArrayLike,
+    filters: int,
+    draws: int = DRAWS,
+    seed: int = 0,
+    tau_range: tuple[float, float] | None = None,
+) -> RandomBanks:
     """Fit eq. 3 to random banks, for a null distribution of the correlation.
 
     All at once, at the times of the scan only: a thousand fits by `fit_formula` would take a second.
@@ -109,6 +116,8 @@ def random_banks(variance: ArrayLike, filters: int, draws: int = DRAWS, seed: in
         Number K of filters of a bank.
     draws, seed : int
         How many banks, and the seed of their random numbers.
+    tau_range : tuple of two float, optional
+        As for `fit_formula`.
 
     Returns
     -------
@@ -117,7 +126,7 @@ def random_banks(variance: ArrayLike, filters: int, draws: int = DRAWS, seed: in
     Raises
     ------
     InputError
-        `filters` or `draws` is below 1, or there are not 3 components that differ in variance.
+        `filters` or `draws` is below 1, there are not 3 components that differ in variance, or the range is none.
     """
     variance = checked_variance(variance)
     if filters < 1 or draws < 1:
@@ -129,6 +138,6 @@ def random_banks(variance: ArrayLike, filters: int, draws: int = DRAWS, seed: in
     mean = energy.mean(axis=0)
     centred = energy - mean
     length = np.linalg.norm(centred, axis=0)
-    _, shapes = scan(variance)
+    _, shapes = scan(variance, checked_range(tau_range))
     scores = shape_scores(centred / length, shapes).max(axis=0)
     return RandomBanks(scores, length / np.sqrt(len(variance)) / mean, filters)

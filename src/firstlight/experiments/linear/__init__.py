@@ -18,8 +18,8 @@ eq. 3, which we keep as published, calls eta lambda_i^2. We compare at
 
 For m classes there are m such networks, each one class against the rest. Their filters together are the bank whose
 profile is compared (eq. 1), which averages b_i^2 over classes; single classes are in the table `classes`. Random
-labels have |b_i| proportional to lambda_i only on average. The claims are judged on 10 classes, as many as CIFAR-10
-has; they are merged from 100, whose scatter is smaller, to see what it does.
+labels have |b_i| proportional to lambda_i only on average: `concentration` has what outputs and images do to that. The
+claims are judged on 10 classes, as many as CIFAR-10 has, merged from 100, whose scatter is smaller.
 
 Expected, as measured before: A_ii J / lambda_i^2 from 0.07 to 500, correlations of mean patches up to 0.998.
 """
@@ -33,6 +33,7 @@ from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.linear import dynamics, figures
 from firstlight.experiments.linear.claims import FEW, judge
+from firstlight.experiments.linear.concentration import ideal_sets, output_table, spread_table
 from firstlight.experiments.linear.descent import (
     STEP_SIZES,
     Descent,
@@ -51,6 +52,7 @@ from firstlight.experiments.linear.dynamics import (
     root_mean_square,
 )
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.shared.tables import rows_where
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation
 from firstlight.theory import MeanPatchMoments, fit_formula, linear_cnn_profile
@@ -157,11 +159,17 @@ def run(context: Context) -> Result:
         "descent": descent_table(descent),
         "regimes": regime_table(descent),
     }
+    labels = [(IDEAL, *drawn) for drawn in ideal_sets(basis, true.patches)]
+    labels += [(RANDOM, *drawn) for drawn in random.items()]
+    concentration = {
+        "outputs": pd.concat([output_table(*drawn, basis) for drawn in labels], ignore_index=True),
+        "spreads": pd.concat([spread_table(*drawn, basis) for drawn in labels], ignore_index=True),
+    }
     return Result(
         experiment="linear",
         claims=tuple(judge(**tables, largest_correlation=largest_correlation(true, basis))),
-        tables=tables,
-        figures=draw(energies, tables, true, descent, basis),
+        tables={**tables, **concentration},
+        figures={**draw(energies, tables, true, descent, basis), "outputs": draw_outputs(concentration)},
         units="t counts steps of gradient descent at lr K max(a) = 0.5; eq. 3's η is lr K / J, on normalised pixels",
     )
 
@@ -206,6 +214,18 @@ def draw(
             "component, and theory.",
         ),
     }
+
+
+def draw_outputs(tables: Mapping[str, pd.DataFrame]) -> FigureEntry:
+    """The figure of what `concentration` measured, on ideal data."""
+    outputs, spreads = (rows_where(table, kind=IDEAL) for table in tables.values())
+    return FigureEntry(
+        figures.outputs(outputs, spreads),
+        "What more outputs do, and more images do not",
+        f"Ideal data, random labels. Left: correlation of exact profile and eq. 3 at the same η and t with "
+        f"{outputs.images.max():,} images, mean and range over seeds; crosses: with {outputs.images.min():,}; dotted: "
+        "0.8. Right: how much |u_i · b| / λ_i scatters over components and networks, which eq. 3 takes to be constant.",
+    )
 
 
 EXPERIMENT = Experiment(

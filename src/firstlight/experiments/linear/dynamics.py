@@ -1,5 +1,6 @@
 """The moments that a linear CNN learns from, of real and of ideal images, and its exact energy profiles over time."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -41,15 +42,17 @@ def real_moments(context: Context) -> tuple[MeanPatchMoments, dict[int, MeanPatc
     return with_cross(true), {seed: with_cross(cross) for seed, cross in zip(SEEDS, drawn, strict=True)}
 
 
-def ideal_moments(basis: PatchBasis, images: int, patches: int, seed: int) -> MeanPatchMoments:
-    """Moments of images that satisfy the assumptions, with random labels.
+def ideal_moments(
+    basis: PatchBasis, images: int, patches: int, seed: int, draw: Callable[[int, int], np.ndarray] = random_targets
+) -> MeanPatchMoments:
+    """Moments of images that satisfy the assumptions, with random labels, which `draw` makes of number and seed.
 
     The J patches of an image are independent and Gaussian, with the variances lambda_i^2 of the basis. Their mean is
     then Gaussian with variances lambda_i^2 / J: it is drawn directly, and no pixel is made.
     """
     rng = np.random.default_rng([seed, 1])  # another stream than the labels'
     means = rng.standard_normal((images, basis.size)) * np.sqrt(basis.variance / patches) @ basis.components
-    targets = random_targets(images, seed)
+    targets = draw(images, seed)
     second = means.T @ means / images
     return MeanPatchMoments(
         (second + second.T) / 2, (targets - targets.mean(axis=0)).T @ means / images, images, patches

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.shared.plots import dotted, plot_table
+from firstlight.experiments.shared.tables import rows_where
 from firstlight.figures.axes import legend, new_figure, points, text
-from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE
+from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE, SERIES
 from firstlight.figures.profiles import component_axis, plot_seeds
 from firstlight.patches import PatchBasis
+from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,6 +53,26 @@ def agreement(table: pd.DataFrame, kinds: tuple[str, ...]) -> "Figure":
         ax.set(xscale="log", xlabel="step t", ylabel="correlation of exact profile and eq. 3", title=title)
         ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.02)
     legend(axes[1], loc="lower left")
+    return fig
+
+
+def outputs(table: pd.DataFrame, spreads: pd.DataFrame) -> "Figure":
+    """On ideal data: correlation with eq. 3 against the step, and how |u_i . b| scatters against the images."""
+    fig, (agreement, scatter) = new_figure(columns=2, width=4.6, height=3.4)
+    for number, outputs in enumerate(table.outputs.unique()):
+        label = counted(int(outputs), "output")
+        most = rows_where(table, outputs=outputs, images=table.images.max())
+        least = rows_where(table, outputs=outputs, images=table.images.min())
+        plot_table(agreement, most.pivot(index="seed", columns="t", values="same_eta"), label, number)
+        few = least.groupby("t").same_eta.mean()
+        agreement.plot(few.index, few.to_numpy(), color=SERIES[number][0], marker="x", ls="")
+        by_images = rows_where(spreads, outputs=outputs)
+        scattered = by_images.pivot(index="seed", columns="images", values="spread_over_mean")
+        plot_table(scatter, scattered, label, number)
+    dotted(agreement, 0.8)
+    agreement.set(xscale="log", xlabel="step t", ylabel="correlation of exact profile and eq. 3", ylim=(0, 1.02))
+    scatter.set(xscale="log", xlabel="images", ylabel="spread / mean of |u$_i$ · b| / λ$_i$", ylim=(0, None))
+    legend(agreement, loc="lower left")
     return fig
 
 
