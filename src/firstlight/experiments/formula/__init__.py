@@ -129,8 +129,8 @@ def draw(groups: list[Trained], basis: PatchBasis, fits: pd.DataFrame, pairs: pd
         "fit_over_steps": FigureEntry(
             figures.fit_over_steps(titled),
             "How well eq. 3 fits, over the iterations",
-            "Correlation at the best t in the authors' range (solid), that of λ alone (dotted), and R² of log energy at "
-            "the best of all t (dashed), at every recorded step. An R² of 1 would be an exact match; below 0 a "
+            "Correlation at the best t in the authors' range (solid), that of λ alone (dotted), and R² of log "
+            "energy at the best of all t (dashed), at every recorded step. An R² of 1 would be an exact match; below 0 a "
             "constant profile does better.",
         ),
         **entries,
