@@ -60,6 +60,11 @@ class Context:
         """Seeds, steps and test images of the preset."""
         return SCHEDULES[self.preset]
 
+    @property
+    def quick(self) -> bool:
+        """Whether what needs no training is to be quick, too."""
+        return self.preset.startswith("quick")
+
     def has(self, data: str) -> bool:
         """Whether a data set can be had here."""
         return data in self._facts

@@ -167,7 +167,15 @@ def run(context: Context) -> Result:
     }
     return Result(
         experiment="linear",
-        claims=tuple(judge(**tables, largest_correlation=largest_correlation(true, basis))),
+        claims=tuple(
+            judge(
+                tables["descent"],
+                tables["regimes"],
+                tables["agreement"],
+                tables["components"],
+                largest_correlation(true, basis),
+            )
+        ),
         tables={**tables, **concentration},
         figures={**draw(energies, tables, true, descent, basis), "outputs": draw_outputs(concentration)},
         units="t counts steps of gradient descent at lr K max(a) = 0.5; eq. 3's η is lr K / J, on normalised pixels",
@@ -232,10 +240,5 @@ EXPERIMENT = Experiment(
     name="linear",
     question="Is eq. 3 what gradient descent does to the linear CNN that it was derived for?",
     answers="note sec. 2.3; paper sec. 4, Theorem 4.2 and Fig. 4",
-    costs={
-        "quick": "a linear CNN, 500 steps at 3 step sizes on 64 images, and exact dynamics: a minute on 2 CPU cores",
-        "standard": "as quick, on 200 images: 2 minutes on 2 CPU cores",
-        "full": "as standard",
-    },
     run=run,
 )

