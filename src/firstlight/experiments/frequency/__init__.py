@@ -1,8 +1,9 @@
 """`frequency`: are the patch components localised in frequency, and where does the first layer's sensitivity peak?
 
 The note describes filters by their energy in the patch components because those are "highly localized in frequency",
-and reports that the sensitivity of first layers peaks at intermediate spatial frequencies. Both are measured here in
-cycles/pixel: on the components against random orthonormal bases, and on the first layers of VGG11 and ResNet20.
+and reports that the sensitivity of first layers peaks at intermediate spatial frequencies: that the first and the last
+components have less energy than those between. The components are measured in cycles/pixel, against random orthonormal
+bases; of the networks, the energy at both ends of the profile.
 
 A filter of 3 taps can tell 3 frequency bands apart on an axis: its mean, its gradient, its curvature. So the frequency
 plane is cut into 3 x 3 cells, three equal bands of |fx| by three of |fy|, and a filter is localised in so far as its
@@ -10,47 +11,39 @@ power lies in one of them. Spectra that differ only in the sign of fx or fy fall
 over both diagonals, counts as one frequency.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.frequency import figures
-from firstlight.experiments.frequency.claims import BANDS, DRAWS, judge
+from firstlight.experiments.frequency.claims import BANDS, DRAWS, SENSITIVITY, judge
+from firstlight.experiments.networks import Trained
 from firstlight.experiments.results import FigureEntry, Result
-from firstlight.experiments.shared.plans import MODELS, NO_COSTS, missing_networks, network_specs
-from firstlight.experiments.shared.tables import stacked
+from firstlight.experiments.shared.fits import RUN_COLUMNS, change_profiles
 from firstlight.patches import PatchBasis
-from firstlight.patches.spectra import RADIUS, mean_frequency, spectra
-from firstlight.profile import energy_profile
+from firstlight.patches.spectra import mean_frequency, spectra
 from firstlight.theory.null import orthonormal_bases
-from firstlight.training import Run
 
-# Rings over which spectra are averaged, and their middles, in cycles/pixel: up to the diagonal Nyquist frequency.
-RING = 0.025
-RINGS = (np.arange(int(RADIUS.max() / RING) + 1) + 0.5) * RING
-BANKS = {"change": "w(t) - w(0)", "trained": "trained", "initial": "initial"}
+ON = tuple(network for network, _ in SENSITIVITY.values())
 
 
 def run(context: Context) -> Result:
-    """Measure the spectra of the components, of random bases and of both networks' filters; judge the claims."""
+    """Measure the spectra of the components and of random bases, and both ends of the networks' profiles; judge."""
     basis = context.basis()
-    runs = context.runs(network_specs(context))
+    groups = {name: context.trained(name) for name in ON}
+    there = [group for group in groups.values() if group]
     components = component_table(basis)
     random_bases = random_table(basis)
-    networks = network_table(runs, basis, components)
-    responses = response_table(runs)
+    sensitivity = sensitivity_table(there, basis, components)
     return Result(
         experiment="frequency",
-        claims=tuple(judge(components, random_bases, networks, missing_networks(context))),
-        tables={
-            "components": components,
-            "random_bases": random_bases,
-            "networks": networks,
-            "responses": responses,
-        },
-        figures=draw(basis, runs, components, random_bases, responses),
-        runs=tuple(runs),
+        claims=tuple(judge(components, random_bases, groups, sensitivity)),
+        tables={"components": components, "random_bases": random_bases, "sensitivity": sensitivity},
+        figures=draw(basis, there, components, random_bases),
+        runs=tuple(run for group in there for run in group.runs),
     )
 
 
@@ -73,13 +66,6 @@ def cell_shares(filters: np.ndarray) -> np.ndarray:
     bands = np.diff(below, axis=0)
     power = np.einsum("ncyx,ncvu,ayv,bxu->nab", filters, filters, bands, bands, optimize=True)
     return power / power.sum(axis=(1, 2), keepdims=True)
-
-
-def response(filters: np.ndarray) -> np.ndarray:
-    """Root-mean-square response of a bank (K, C, k, k) to gratings, by `RINGS` of |f|, in units of the weights."""
-    power = spectra(filters).mean(axis=0)
-    ring = (RADIUS / RING).astype(int)
-    return np.sqrt(np.bincount(ring.ravel(), power.ravel()) / np.bincount(ring.ravel()))
 
 
 def component_table(basis: PatchBasis) -> pd.DataFrame:
@@ -109,63 +95,27 @@ def random_table(basis: PatchBasis) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def network_table(runs: list[Run], basis: PatchBasis, components: pd.DataFrame) -> pd.DataFrame:
-    """A row a run and bank: where its response and its energy profile peak, in cycles/pixel.
+def sensitivity_table(groups: Sequence[Trained], basis: PatchBasis, components: pd.DataFrame) -> pd.DataFrame:
+    """A row a run after one step and at the end: where the profile of the change peaks, and both its ends.
 
-    `rank` is the peak component's place among all components by mean frequency, from 0, the lowest, to 1.
+    `first` is e_1 and `last` the mean of the last third of the e_i, each relative to the largest e_i.
     """
-    frequency = components.frequency.to_numpy()
     rows = []
-    for run in runs:
-        for bank, filters in banks(run).items():
-            peak = energy_profile(filters, basis).peak
-            rows.append(
-                {
-                    "model": run.spec.model,
-                    "seed": run.spec.seed,
-                    "step": run.steps[-1],
-                    "bank": bank,
-                    "response_peak": RINGS[response(filters).argmax()],
-                    "peak_component": peak + 1,
-                    "peak_frequency": frequency[peak],
-                    "rank": (frequency < frequency[peak]).sum() / (basis.size - 1),
-                }
-            )
-    columns = ["model", "seed", "step", "bank", "response_peak", "peak_component", "peak_frequency", "rank"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def response_table(runs: list[Run]) -> pd.DataFrame:
-    """A row a run, bank and ring of frequencies: the root-mean-square response."""
-    tables = [
-        pd.DataFrame(
-            {
-                "model": run.spec.model,
-                "seed": run.spec.seed,
-                "bank": bank,
-                "frequency": RINGS,
-                "response": response(filters),
-            }
-        )
-        for run in runs
-        for bank, filters in banks(run).items()
-    ]
-    return stacked(tables, ["model", "seed", "bank", "frequency", "response"])
-
-
-def banks(run: Run) -> dict[str, np.ndarray]:
-    """The filters whose frequencies are measured: the change since initialisation, and what it is the change of."""
-    return {"change": run.final - run.initial, "trained": run.final, "initial": run.initial}
+    for group in groups:
+        for run in group.runs:
+            profiles = change_profiles(run, basis)
+            for step, profile in (profiles[0], profiles[-1]):
+                energy = profile.normalized
+                ends = energy[0], energy[-(basis.size // 3) :].mean()
+                peak = profile.peak + 1, components.frequency[profile.peak]
+                rows.append((group.network.name, run.spec.seed, step, *ends, *peak))
+    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, "first", "last", "peak_component", "peak_frequency"])
 
 
 def draw(
-    basis: PatchBasis,
-    runs: list[Run],
-    components: pd.DataFrame,
-    random_bases: pd.DataFrame,
-    responses: pd.DataFrame,
+    basis: PatchBasis, groups: Sequence[Trained], components: pd.DataFrame, random_bases: pd.DataFrame
 ) -> dict[str, FigureEntry]:
-    """The components in frequency, and if any network was trained its sensitivity."""
+    """The components in frequency, and if any network was trained its profile over them."""
     entries = {
         "components": FigureEntry(
             figures.components(basis, components, random_bases),
@@ -181,16 +131,9 @@ def draw(
             "maximum, dark is none. White lines are the edges of the cells: those at the same |fx| and |fy| are one.",
         ),
     }
-    if runs:
-        names = {model: MODELS[model] for model in dict.fromkeys(run.spec.model for run in runs)}
-        entries["responses"] = FigureEntry(
-            figures.responses(responses, names, BANKS),
-            "Sensitivity against spatial frequency",
-            "Root-mean-square response of the bank to gratings, over all orientations and relative to its maximum: "
-            "mean and range over seeds. Where the change is small, the trained filters are as the initial ones.",
-        )
+    if groups:
         entries["profiles"] = FigureEntry(
-            figures.profiles(runs, basis, components, names),
+            figures.profiles(groups, basis, components),
             "The energy profile against the components' frequency",
             "Energy of w(t) - w(0) at the last step, relative to its peak, mean over seeds: a mark a component at its "
             "mean frequency, with its number.",
@@ -202,7 +145,6 @@ EXPERIMENT = Experiment(
     name="frequency",
     question="Are the patch components localised in frequency, and where does the first layer's sensitivity peak?",
     answers="note sec. 2.1",
-    costs=NO_COSTS,
-    plan=network_specs,
+    networks=ON,
     run=run,
 )

@@ -1,18 +1,18 @@
 """The figures of the experiment `frequency`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from firstlight.experiments.frequency.claims import BANDS
+from firstlight.experiments.networks import Trained
 from firstlight.figures.axes import legend, new_figure, points, text
-from firstlight.figures.colours import MEASURED, REFERENCE, SERIES
+from firstlight.figures.colours import MEASURED, REFERENCE
 from firstlight.figures.profiles import component_axis
 from firstlight.patches import PatchBasis
 from firstlight.profile import energy_profile
-from firstlight.training import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,42 +64,16 @@ def spectra(power: np.ndarray, columns: int = 9) -> "Figure":
     return fig
 
 
-def responses(table: pd.DataFrame, names: Mapping[str, str], banks: Mapping[str, str]) -> "Figure":
-    """A panel a network: response against frequency of each bank, relative to its maximum."""
-    fig, axes = new_figure(columns=len(names))
-    for ax, (model, name) in zip(axes, names.items(), strict=True):
-        for index, (bank, label) in enumerate(banks.items()):
-            rows = table[(table.model == model) & (table.bank == bank)]
-            seeds = rows.pivot(index="seed", columns="frequency", values="response").to_numpy()
-            seeds = seeds / seeds.max(axis=1, keepdims=True)
-            x = rows.frequency.unique()
-            if bank == "initial":  # broad and behind: the trained filters may lie upon them
-                colour, line, width, order = REFERENCE, "-", points(5), 1
-            else:
-                colour, _, line = SERIES[index]
-                width, order = points(1.5), 2
-            ax.fill_between(x, seeds.min(axis=0), seeds.max(axis=0), color=colour, alpha=0.18, lw=0, zorder=order)
-            ax.plot(x, seeds.mean(axis=0), color=colour, ls=line, lw=width, zorder=order, label=label)
-        ax.set(ylim=(0, 1.05), title=name, xlabel="frequency, cycles/pixel", ylabel="response / maximum")
-        legend(ax, loc="lower left")
-    return fig
-
-
-def profiles(runs: Sequence[Run], basis: PatchBasis, table: pd.DataFrame, names: Mapping[str, str]) -> "Figure":
+def profiles(groups: Sequence[Trained], basis: PatchBasis, table: pd.DataFrame) -> "Figure":
     """A panel a network: energy of the change in every component against that component's mean frequency."""
-    fig, axes = new_figure(columns=len(names))
-    for ax, (model, name) in zip(axes, names.items(), strict=True):
-        energy = np.mean(
-            [
-                energy_profile(run.final, basis, initial=run.initial).normalized
-                for run in runs
-                if run.spec.model == model
-            ],
-            axis=0,
-        )
+    fig, axes = new_figure(columns=len(groups))
+    for ax, group in zip(axes, groups, strict=True):
+        seeds = [energy_profile(run.final, basis, initial=run.initial).normalized for run in group.runs]
+        energy = np.mean(seeds, axis=0)
         ax.plot(table.frequency, energy, ls="", marker="o", ms=points(4), color=MEASURED)
         number_dots(ax, table.frequency.to_numpy(), energy, table.component.to_numpy())
-        ax.set(yscale="log", title=name, xlabel="mean frequency, cycles/pixel", ylabel="energy / peak energy")
+        ax.set(yscale="log", title=group.network.title)
+        ax.set(xlabel="mean frequency, cycles/pixel", ylabel="energy / peak energy")
     return fig
 
 

@@ -1,4 +1,4 @@
-"""The claims of `patch-statistics`. Their criteria were fixed before the first run and are not to be tuned."""
+"""The claims of the experiment `patch-statistics`: P1 and N3 of the criteria."""
 
 from collections.abc import Mapping
 
@@ -6,135 +6,112 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.claims import Claim, magnitude
-from firstlight.experiments.shared.notes import number, training_note
-from firstlight.experiments.shared.plans import MODELS
-from firstlight.experiments.shared.tables import at_last_step, rows_where
+from firstlight.experiments.learning import Reached
+from firstlight.experiments.networks import SCALE, SCALED, Trained
+from firstlight.experiments.shared.fits import RANDOM_BANKS, null_of
+from firstlight.experiments.shared.notes import number, percent
+from firstlight.experiments.shared.tables import at_ends, rows_where
+from firstlight.experiments.verdicts import Condition, Kind
+from firstlight.theory.null import gaussian_profiles
+
+FACTOR = 1.5  # within which measured and predicted share must agree
+CHANCE = " What eq. 3 predicts is near what one of so many equal components has: random banks meet the factor as well."
+SHARES: dict[str, tuple[str, Kind]] = {
+    "P1": ("vgg11-scaled5", "published claim"),
+    "P1.component15": ("vgg11-scaled15", "published claim"),
+    "P1.resnet20-component5": ("resnet20-scaled5", "own finding"),
+    "P1.resnet20-component15": ("resnet20-scaled15", "own finding"),
+}
 
 
-def judge(
-    scale: float,
-    eigenvalues: pd.DataFrame,
-    fits: pd.DataFrame,
-    networks: pd.DataFrame,
-    random_banks: pd.DataFrame,
-    missing: Mapping[tuple[str, int], str],
-) -> list[Claim]:
+def judge(groups: Mapping[str, Trained], eigenvalues: pd.DataFrame, shares: pd.DataFrame) -> list[Claim]:
     """Judge every claim.
 
     Parameters
     ----------
-    scale : float
-        α, what the components' coefficients are multiplied by.
-    eigenvalues, fits, networks : DataFrame
-        As `patch_statistics.eigenvalue_table`, `fit_table` and `network_table` make them.
-    random_banks : DataFrame
-        A row a network and scaled component, as `patch_statistics.random_row` makes it.
-    missing : mapping of (model, scaled component) to str
-        Why networks are not there; component 0 is none scaled.
+    groups : mapping of str to Trained
+        The networks by name.
+    eigenvalues, shares : DataFrame
+        As `patch_statistics.eigenvalue_table` and `share_table` make them.
     """
-    claims = []
-    for _, null in random_banks.iterrows():
-        model, component = str(null.model), int(null.scaled_component)
-        name, title = f"patch-statistics/{model}/component-{component}", MODELS[model]
-        reason = missing.get((model, component), "")
-        last = at_last_step(rows_where(fits, model=model))
-        own, unchanged = (
-            rows_where(last, scaled_component=component, eigenvalues=side).set_index("seed")
-            for side in ("own", "unchanged")
-        )
-        table = rows_where(eigenvalues, scaled_component=component)
-        error = abs(rows_where(table, component=component).ratio.iloc[0] / scale**2 - 1)
-        claims += [
-            Claim.judged(
-                [error],
-                lambda error: error < 1e-3,
-                name=f"{name}/eigenvalue",
-                figure="eigenvalues",
-                statement=f"scaling component {component} of every patch by α = {scale:g} makes its eigenvalue α²λ²",
-                source="paper Fig. 8b",
-                published="α²λ²",
-                quantity="relative error of α²λ² as the variance of the scaled patches along that component",
-                criterion="it is below 0.001",
-                replicates="data set",
-                note=eigenvalue_note(table, component, error),
-            ),
-            Claim.judged(
-                [] if reason else own.correlation.tolist(),
-                lambda mean: mean >= 0.8,
-                name=f"{name}/formula-follows",
-                figure="profiles",
-                statement=f"with component {component} of the patches scaled, {title}'s profile still follows eq. 3, "
-                "with the changed eigenvalue",
-                source="paper Fig. 8b, Fig. 18",
-                published="still fits (Fig. 8b)",
-                quantity="correlation at the best t, last step",
-                criterion="the mean over seeds is at least 0.8",
-                note=reason or fit_note(own, last, rows_where(networks, model=model), null),
-            ),
-            Claim.judged(
-                [] if reason else (own.correlation - unchanged.correlation).tolist(),
-                lambda mean: mean > 0,
-                name=f"{name}/better-than-unchanged",
-                figure="fit_over_steps",
-                statement=f"with component {component} of the patches scaled, eq. 3 fits {title} better with the "
-                "changed eigenvalue than with the one before",
-                source="paper Fig. 8b, Fig. 18",
-                published="-",
-                quantity="correlation with the changed less that with the unchanged eigenvalues, each at its best t",
-                criterion="the mean over seeds is above 0",
-                note=reason or difference_note(own, unchanged, null),
-            ),
-        ]
+    claims = [share_claim(name, kind, groups[network], shares) for name, (network, kind) in SHARES.items()]
+    for component in SCALED:
+        reason = "" if component in set(eigenvalues.scaled_component) else groups[f"vgg11-scaled{component}"].reason
+        claims.append(eigenvalue_claim(component, rows_where(eigenvalues, scaled_component=component), reason))
     return claims
 
 
-def eigenvalue_note(table: pd.DataFrame, component: int, error: float) -> str:
-    """The error, how the order changes, and that the rest does not."""
-    if not np.isfinite(error):
-        return f"The images have no variance in component {component}."
-    row = rows_where(table, component=component).iloc[0]
-    others = (table.loc[table.component != component].ratio - 1).abs().max()
-    return (
-        f"The error is {magnitude(error, '.1g')}. Among the components of the scaled patches it is number "
-        f"{row.changed_component:.0f}, whose direction agrees to a cosine of {row.cosine:.6f}; no other variance "
-        f"changes by more than {magnitude(others, '.1g')} of itself. This is a property of the data set, the same for "
-        "both networks."
+def share_claim(name: str, kind: Kind, group: Trained, shares: pd.DataFrame) -> Claim:
+    """Whether the energy in the scaled component of one network is what eq. 3 predicts with the changed eigenvalue."""
+    subject = group.network.title
+    if not group:
+        return Claim.judged(name, reason=group.reason, subject=subject, kind=kind, figure="profiles")
+    firsts, ends = at_ends(rows_where(shares, network=group.network.name))
+    plain = rows_where(shares, network=f"{group.network.model}-stride3", component=ends.component.iloc[0])
+    filters, components = len(group.runs[0].initial), group.runs[0].initial[0].size
+    squares = gaussian_profiles(filters, (RANDOM_BANKS, components), np.random.default_rng(0)) ** 2
+    predicted = (ends.share / ends.over_changed).mean()
+    banks = squares[:, 0] / squares.sum(axis=1) / predicted
+    return Claim.judged(
+        name,
+        Condition.over_seeds(
+            "share of the energy in the component, measured over predicted with the changed eigenvalue",
+            ends.over_changed,
+            least=1 / FACTOR,
+            most=FACTOR,
+            after_one_step=firsts.over_changed,
+        ),
+        Condition.over_seeds(
+            "by how much nearer than with the unchanged eigenvalue, |log measured / predicted|",
+            nearer(ends),
+            least=0.0,
+            after_one_step=nearer(firsts),
+        ),
+        subject=subject,
+        kind=kind,
+        reached=[Reached.of(subject, group.runs)],
+        lambda_alone=ends.over_lambda,
+        null=null_of(banks, f"{RANDOM_BANKS} random banks of {filters} filters, over the mean prediction"),
+        note=note(ends, plain) + (CHANCE if 1 / FACTOR <= banks.mean() <= FACTOR else ""),
+        figure="profiles",
     )
 
 
-def fit_note(own: pd.DataFrame, last: pd.DataFrame, networks: pd.DataFrame, null: pd.Series) -> str:
-    """What the correlation must be read against: training so far, λ, chance, the networks on unscaled patches."""
-    plain = rows_where(last, scaled_component=0)
-    reached, reached_plain = (
-        rows_where(at_last_step(networks), scaled_component=scaled) for scaled in (int(null.scaled_component), 0)
-    )
+def nearer(rows: pd.DataFrame) -> pd.Series:
+    """How much nearer, as a logarithm, the prediction with the changed eigenvalue is than that with the unchanged."""
+    return np.log(rows.over_unchanged).abs() - np.log(rows.over_changed).abs()
+
+
+def note(ends: pd.DataFrame, plain: pd.DataFrame) -> str:
+    """The shares themselves, the networks on unscaled patches, and how eq. 3 fits."""
+    changed, unchanged = ends.share / ends.over_changed, ends.share / ends.over_unchanged
+    _, before = at_ends(plain)
     beside = (
-        f" On unscaled patches eq. 3 fits to {number(plain.correlation)} and λ alone to "
-        f"{number(plain.correlation_lambda)} ({training_note(reached_plain)})."
-        if len(plain)
+        f" Networks on unscaled patches have {percent(before.share)} there, {number(before.over_changed)} times what "
+        "eq. 3 predicts for them."
+        if len(before)
         else ""
     )
     return (
-        f"After step {own.step.iloc[0]}, the last: {training_note(reached)}. The changed λ alone, the limit of small "
-        f"t, correlates {number(own.correlation_lambda)}; random banks of this shape {null['mean']:.2f} on average, "
-        f"95th percentile {null.percentile_95:.2f}, with the same freedom to choose t.{beside}"
+        f"The component has {percent(ends.share)} of the energy; eq. 3 predicts {percent(changed)} with the changed "
+        f"and {percent(unchanged)} with the unchanged eigenvalue.{beside} Over all components it correlates "
+        f"{number(ends.correlation)} and {number(ends.correlation_unchanged)}."
     )
 
 
-def difference_note(own: pd.DataFrame, unchanged: pd.DataFrame, null: pd.Series) -> str:
-    """Both correlations of the difference, what chance makes of it, and the one component that decides it."""
-    component = int(null.scaled_component)
-    changed, before = (factor(side.relative_energy) for side in (own, unchanged))
-    return (
-        f"{number(own.correlation)} with the changed and {number(unchanged.correlation)} with the unchanged "
-        f"eigenvalues; for λ alone {number(own.correlation_lambda)} and {number(unchanged.correlation_lambda)}. For "
-        f"random banks the 95th percentile of the difference is {null.difference_percentile_95:.2f}. The energy in "
-        f"component {component} itself is {changed} what eq. 3 predicts with the changed eigenvalue, and {before} what "
-        "it predicts with the unchanged one."
+def eigenvalue_claim(component: int, table: pd.DataFrame, reason: str) -> Claim:
+    """Whether the scaled component's eigenvalue is what arithmetic says; `reason` is why it was not measured."""
+    name = "N3" if component == SCALED[0] else f"N3.component{component}"
+    if reason:
+        return Claim.judged(name, reason=reason, subject=f"component {component}")
+    row = rows_where(table, component=component).iloc[0]
+    others = (table.ratio[table.component != component] - 1).abs().max()
+    return Claim.judged(
+        name,
+        Condition.of_data("relative error of α²λ²", abs(row.ratio / SCALE**2 - 1), most=1e-3),
+        subject=f"component {component}",
+        note=f"α = {SCALE:g}. Among the components of the scaled patches it is number {row.changed_component:.0f}, "
+        f"whose direction agrees to a cosine of {row.cosine:.6f}; no other variance changes by more than "
+        f"{magnitude(others, '.1g')} of itself.",
+        replicates="data set",
     )
-
-
-def factor(values: pd.Series) -> str:
-    """The mean of some factors, for a note."""
-    mean = values.mean(skipna=False)
-    return "an undefined multiple of" if pd.isna(mean) else f"{mean:.2f} times"
