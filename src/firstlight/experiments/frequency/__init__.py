@@ -98,7 +98,7 @@ def random_table(basis: PatchBasis) -> pd.DataFrame:
 def sensitivity_table(groups: Sequence[Trained], basis: PatchBasis, components: pd.DataFrame) -> pd.DataFrame:
     """A row a run after one step and at the end: where the profile of the change peaks, and both its ends.
 
-    `first` is e_1 and `last` the mean of the last third of the e_i, each relative to the largest e_i.
+    `low` is e_1 and `high` the mean of the last third of the e_i, each relative to the largest e_i.
     """
     rows = []
     for group in groups:
@@ -109,7 +109,7 @@ def sensitivity_table(groups: Sequence[Trained], basis: PatchBasis, components: 
                 ends = energy[0], energy[-(basis.size // 3) :].mean()
                 peak = profile.peak + 1, components.frequency[profile.peak]
                 rows.append((group.network.name, run.spec.seed, step, *ends, *peak))
-    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, "first", "last", "peak_component", "peak_frequency"])
+    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, "low", "high", "peak_component", "peak_frequency"])
 
 
 def draw(

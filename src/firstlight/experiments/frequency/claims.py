@@ -52,20 +52,16 @@ def sensitivity_claim(
     banks = gaussian_profiles(filters, (RANDOM_BANKS, len(components)), np.random.default_rng(0))
     return Claim.judged(
         name,
-        Condition("e_1 / max e", tuple(ends["first"]), most=0.8, every=True, after_one_step=tuple(firsts["first"])),
-        Condition(
-            "mean of the last third of the e_i / max e",
-            tuple(ends["last"]),
-            most=0.5,
-            every=True,
-            after_one_step=tuple(firsts["last"]),
+        Condition.over_seeds("e_1 / max e", ends.low, most=0.8, every=True, after_one_step=firsts.low),
+        Condition.over_seeds(
+            "mean of the last third of the e_i / max e", ends.high, most=0.5, every=True, after_one_step=firsts.high
         ),
         subject=group.network.title,
         kind=kind,
         reached=[Reached.of(group.network.title, group.runs)],
         lambda_alone=[1.0],
         null=null_of(banks[:, 0] / banks.max(axis=1), f"{RANDOM_BANKS} random banks of {filters} filters"),
-        note=f"By seed the last third has {listed(ends['last'], '.2f')} of the peak, which is at component "
+        note=f"By seed the last third has {listed(ends.high, '.2f')} of the peak, which is at component "
         f"{listed(ends.peak_component, '.0f')}, of mean frequency {listed(ends.peak_frequency)} cycles/pixel; those of "
         f"all components run from {components.frequency.min():.3f} to {components.frequency.max():.3f}.",
         figure="profiles",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from firstlight.experiments.shared.plots import dotted, plot_table
+from firstlight.experiments.shared.tables import rows_where
 from firstlight.figures.axes import legend, new_figure
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ def learning(rows: pd.DataFrame, depths: Mapping[str, str], classes: int) -> "Fi
     for column, (depth, title) in enumerate(depths.items()):
         upper, lower = axes[column], axes[len(depths) + column]
         for index, (kind, label) in enumerate(KINDS.items()):
-            own = rows[rows.network == f"{depth}{kind}"]
+            own = rows_where(rows, network=f"{depth}{kind}")
             for ax, quantity in ((upper, "train_loss"), (lower, "test_accuracy")):
-                table = own.dropna(subset=quantity).pivot(index="seed", columns="step", values=quantity)
+                table = own.dropna(subset=[quantity]).pivot(index="seed", columns="step", values=quantity)
                 if len(table):
                     plot_table(ax, table, label, index)
         dotted(upper, math.log(classes))

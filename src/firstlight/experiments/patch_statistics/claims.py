@@ -77,9 +77,9 @@ def share_claim(name: str, kind: Kind, group: Trained, shares: pd.DataFrame) -> 
     )
 
 
-def nearer(rows: pd.DataFrame) -> pd.Series:
+def nearer(rows: pd.DataFrame) -> list[float]:
     """How much nearer, as a logarithm, the prediction with the changed eigenvalue is than that with the unchanged."""
-    return np.log(rows.over_unchanged).abs() - np.log(rows.over_changed).abs()
+    return (np.log(rows.over_unchanged).abs() - np.log(rows.over_changed).abs()).tolist()
 
 
 def note(ends: pd.DataFrame, plain: pd.DataFrame) -> str:
