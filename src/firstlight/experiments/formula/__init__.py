@@ -130,7 +130,7 @@ def draw(groups: list[Trained], basis: PatchBasis, fits: pd.DataFrame, pairs: pd
             figures.fit_over_steps(titled),
             "How well eq. 3 fits, over the iterations",
             "Correlation at the best t in the authors' range (solid), that of λ alone (dotted), and R² of log "
-            "energy at the best of all t (dashed), at every recorded step. An R² of 1 would be an exact match; below 0 a "
+            "energy at the best of all t (dashed), at every recorded step. An R² of 1 would be exact; below 0 a "
             "constant profile does better.",
         ),
         **entries,
