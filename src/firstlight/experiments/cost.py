@@ -4,22 +4,8 @@ from collections.abc import Iterable
 
 from firstlight.experiments.networks import NETWORKS
 from firstlight.experiments.schedule import SCHEDULES, Preset
+from firstlight.training.progress.estimate import STEP_SECONDS, STRIDED
 from firstlight.utils.text import counted
-
-# Seconds for a step of 256 images of CIFAR-10 on two cores of a server's CPU, in float32, one training at a time:
-# `python -m benchmarks training` measures them again.
-STEP_SECONDS = {
-    "vgg5": 0.3,
-    "vgg8": 0.5,
-    "vgg11": 1.0,
-    "vgg13": 1.6,
-    "vgg16": 2.0,
-    "resnet20": 0.85,
-    "resnet20b": 0.85,
-    "resnet32": 1.4,
-    "resnet18": 3.0,
-}
-STRIDED = 0.2  # of that, where the first layer reads patches side by side: a ninth of the pixels remain
 
 
 def training_seconds(names: Iterable[str], preset: str) -> float:

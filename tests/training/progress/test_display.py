@@ -56,7 +56,7 @@ def test_several_bars_share_a_terminal_and_a_line_of_each_stays():
     def score(spec: RunSpec):
         return lambda filters, initial: float((filters - initial).max() / 100)
 
-    with TrainingsDisplay(console, 2, 4, score, several=True) as display:
+    with TrainingsDisplay(console, 2, [SPEC, replace(SPEC, seed=1)], score, several=True) as display:
         first, second = display.add(SPEC), display.add(replace(SPEC, seed=1))
         first.update(at(40, recorded=True))
         second.update(at(7))
@@ -80,6 +80,6 @@ def test_several_bars_share_a_terminal_and_a_line_of_each_stays():
 
 def test_a_training_that_never_began_says_so():
     out = io.StringIO()
-    with TrainingsDisplay(Console(file=out, force_terminal=True, width=120), 0, 1, None, several=True) as display:
+    with TrainingsDisplay(Console(file=out, force_terminal=True, width=120), 0, [SPEC], None, several=True) as display:
         display.add(SPEC).end()
     assert "[1/1] VGG11, seed 0: not begun" in out.getvalue()

@@ -1,7 +1,7 @@
 """What is seen of trainings in this process or in others of this machine: how far each is."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Self
 
 import numpy as np
@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.progress import ProgressColumn, TextColumn, TimeRemainingColumn
 
 from firstlight.training.describe import describe
+from firstlight.training.progress.estimate import Remaining
 from firstlight.training.progress.state import Progress
 from firstlight.training.spec import RunSpec
 from firstlight.utils.progress import LINE_SECONDS, Bars, Interval
+from firstlight.utils.text import duration
 
 # What to show as r of (filters, initial), both (K, C, kh, kw) float32.
 Correlation = Callable[[np.ndarray, np.ndarray], float]
@@ -36,6 +38,8 @@ class TrainingProgress:
         What to compute at every record, and show as `correlation`.
     among : Bars, optional
         Bars among which this is one, started and ended by whoever made them; a line of it stays when it ends.
+    remaining : callable, optional
+        Of a state of this training, the seconds that it and all after it still take; None where that cannot be told.
 
     Attributes
     ----------
@@ -51,9 +55,10 @@ class TrainingProgress:
         *,
         score: Correlation | None = None,
         among: Bars | None = None,
+        remaining: Callable[[Progress], float | None] | None = None,
     ) -> None:
         self.correlation: float | None = None
-        self._title, self._score, self._among = title, score, among
+        self._title, self._score, self._among, self._remaining = title, score, among, remaining
         self._bars = among or _bars(console)
         self._bar = self._bars.add(title, total_steps, status="")
         self._interval = Interval(LINE_SECONDS, at_once=True)
@@ -92,6 +97,8 @@ class TrainingProgress:
             parts.append(f"{progress.images_per_second:.0f} images/s")
         if self.correlation is not None:
             parts.append(f"r={self.correlation:.2f}")
+        if self._remaining and (left := self._remaining(progress)) is not None:
+            parts.append(f"all: {duration(left)} left")
         return "  ".join(parts)
 
 
@@ -102,17 +109,22 @@ class TrainingsDisplay:
     ----------
     console : Console
         Where it is shown.
-    done, total : int
-        How many trainings were done before, and how many there are with those.
+    done : int
+        How many trainings were done before.
+    specs : sequence of RunSpec
+        What is trained now.
     score : Score or None
         What to show as r.
     several : bool
         Whether several trainings are shown at a time.
     """
 
-    def __init__(self, console: Console, done: int, total: int, score: Score | None, *, several: bool) -> None:
+    def __init__(
+        self, console: Console, done: int, specs: Sequence[RunSpec], score: Score | None, *, several: bool
+    ) -> None:
         self._console, self._score = console, score
-        self._done, self._total = done, total
+        self._done, self._total = done, done + len(specs)
+        self._remaining = Remaining(specs)
         self._numbers: dict[str, int] = {}
         bars = _bars(console) if several else None
         self._bars = bars if bars and bars.drawn else None
@@ -131,7 +143,12 @@ class TrainingsDisplay:
         number = self._numbers.setdefault(spec.hash, self._done + len(self._numbers) + 1)
         title = f"[{number}/{self._total}] {describe(spec)}"
         score = self._score(spec) if self._score else None
-        return TrainingProgress(title, spec.steps, self._console, score=score, among=self._bars)
+
+        def remaining(progress: Progress) -> float | None:
+            self._remaining.move(spec.hash, progress.step / progress.steps)
+            return self._remaining.seconds
+
+        return TrainingProgress(title, spec.steps, self._console, score=score, among=self._bars, remaining=remaining)
 
 
 def _bars(console: Console | None) -> Bars:

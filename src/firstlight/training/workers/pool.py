@@ -128,7 +128,7 @@ def _train_all(
             missing, data, store, device, engine, EngineDisplay(console, len(found), missing, engine)
         )
         return
-    with TrainingsDisplay(console, len(found), len(specs), score, several=jobs > 1) as display:
+    with TrainingsDisplay(console, len(found), missing, score, several=jobs > 1) as display:
         if jobs == 1:
             yield from _train_in_this_process(missing, load, store, device, display)
         else:
