@@ -1,6 +1,7 @@
 """The claims of the experiment `consistency`: C1 to C4, O4 and O5 of the criteria."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -48,7 +49,7 @@ def judge(groups: Mapping[str, Measured], pairs: pd.DataFrame, initial: pd.DataF
     for name, (networks, least, kind) in AGREEMENTS.items():
         compared = [groups[one] for one in networks]
         subject = "VGG11" if name == "C2" else " and ".join(group.title for group in compared)
-        texts = {"subject": subject, "kind": kind, "figure": "correlations"}
+        texts: dict[str, Any] = {"subject": subject, "kind": kind, "figure": "correlations"}
         claims.append(agreement_claim(name, compared, pairs, least, **texts))
     return [
         *claims,
@@ -61,11 +62,11 @@ def judge(groups: Mapping[str, Measured], pairs: pd.DataFrame, initial: pd.DataF
 
 def precision_claim(group: Measured, other: Measured, pairs: pd.DataFrame) -> Claim:
     """That the precision of a training matters less than its seed."""
-    texts = {"subject": group.title, "figure": "correlations"}
+    texts: dict[str, Any] = {"subject": group.title, "figure": "correlations"}
     if reason := reasons([group.trained, other.trained]):
         return Claim.judged("O4", reason=reason, **texts)
     rows = rows_between(pairs, [group, other])
-    between = first_and_last(rows[rows.seed == rows.other_seed])
+    between = first_and_last(rows.loc[rows.seed == rows.other_seed])
     seeds = first_and_last(rows_between(pairs, [group]))
     differences = [one.correlation - two.correlation.mean() for one, two in zip(between, seeds, strict=True)]
     return Claim.judged(

@@ -1,6 +1,7 @@
 """The claim of the experiment `label-energy`: L3 of the criteria."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ MOST = 0.3
 def judge(groups: Mapping[str, Measured], pairs: pd.DataFrame) -> list[Claim]:
     """Judge the claim; of `pairs`, as `pair_rows` makes them, each network's are with those on random labels."""
     energy, random = groups[ENERGY], groups[RANDOM]
-    texts = {"subject": "VGG11, component 15", "replicates": "pair", "figure": "correlation_over_steps"}
+    texts: dict[str, Any] = {"subject": "VGG11, component 15", "replicates": "pair", "figure": "correlation_over_steps"}
     if reason := reasons([energy.trained, random.trained]):
         return [Claim.judged("L3", reason=reason, **texts)]
     own, true = (rows_between(pairs, [group, random]) for group in (energy, groups[TRUE]))

@@ -33,7 +33,10 @@ def run(context: Context) -> Result:
     """Compare the profiles on both kinds of labels at every step that both recorded; judge their ends."""
     groups = {model: [Measured.of(context, f"{model}-{kind}") for kind in ("long", "random")] for model in MODELS}
     there = [group for both in groups.values() for group in both if group]
-    pairs = stacked([pair_rows(*both, common_steps(*both), same_seed=False) for both in groups.values()], PAIR_COLUMNS)
+    pairs = stacked(
+        [pair_rows(true, random, common_steps(true, random), same_seed=False) for true, random in groups.values()],
+        PAIR_COLUMNS,
+    )
     initial = initial_table(there)
     tables = [
         run.metrics.assign(network=group.name, seed=run.spec.seed) for group in there for run in group.trained.runs

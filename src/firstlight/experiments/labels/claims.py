@@ -1,6 +1,7 @@
 """The claims of the experiment `labels`: L1 and L2 of the criteria."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -27,7 +28,7 @@ def judge(groups: Mapping[str, Sequence[Measured]], pairs: pd.DataFrame, initial
     for model, both in groups.items():
         part = "" if model == "vgg11" else f".{model}"
         kind: Kind | None = "own finding" if part else None
-        texts = {"subject": MODELS[model], "figure": "correlation_over_steps"}
+        texts: dict[str, Any] = {"subject": MODELS[model], "figure": "correlation_over_steps"}
         claims += [
             agreement_claim(f"L1{part}", both, pairs, LEAST, kind=kind, **texts),
             initial_claim(f"L2{part}", both[1], initial, kind=kind),

@@ -149,7 +149,7 @@ def rows_between(pairs: pd.DataFrame, groups: Sequence[Measured]) -> pd.DataFram
     """The rows that compare these networks with each other; of one network, those that compare it with itself."""
     names = [group.name for group in groups]
     rows = pairs[pairs.network.isin(names) & pairs.other_network.isin(names)]
-    return rows[(rows.network == rows.other_network) == (len(names) == 1)]
+    return rows.loc[(rows.network == rows.other_network) == (len(names) == 1)]
 
 
 def first_and_last(pairs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
