@@ -51,8 +51,8 @@ def install_completion(*, shell: completion.Shell | None = None) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code.
 
-    0: done, and for `reproduce` every tested claim reproduced; 1: some claims were not; 2: bad input, told in
-    one line; 130: interrupted; 141: whoever read the output went away before its end, as `head` does.
+    0: done; 1: some claims were not reproduced, of `reproduce --check` alone; 2: bad input, told in one line; 130:
+    interrupted; 141: whoever read the output went away before its end, as `head` does.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -1,6 +1,6 @@
 """The command `reproduce`: the published claims, tested on networks that are trained here or on recorded results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,7 +10,7 @@ from firstlight.cli.engine_options import LOCAL, EngineOptions
 from firstlight.cli.folders import DEFAULT_OUT, DataDir
 from firstlight.cli.output import PLAIN, Flag, Json, give_json, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
-from firstlight.errors import InputError
+from firstlight.errors import FirstlightError, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +28,8 @@ def reproduce(
     engine_options: EngineOptions = LOCAL,
     out: Path | None = None,
     recorded: Flag = False,
+    fresh: Flag = False,
+    check: Flag = False,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
     json: Json = None,
     verbosity: Verbosity = USUAL,
@@ -35,8 +37,8 @@ def reproduce(
     """Train networks, test the published claims on them, and write tables, figures and a report.
 
     `--list` shows the experiments and what each preset trains. An interrupted command goes on where it was when it is
-    given again. The exit code is 0 when every claim that was tested was reproduced, 1 when some were not, 2 for bad
-    input.
+    given again. `--verbose` also tells all that is known of every claim. The exit code is 0 when the claims were
+    judged, whatever the verdicts, and 2 for bad input.
 
     Parameters
     ----------
@@ -55,22 +57,30 @@ def reproduce(
         Folder for results and trained runs. Default: firstlight-out, or firstlight-out/recorded with --recorded.
     recorded
         Train nothing: rebuild every table, figure and verdict from the recorded results, in seconds.
+    fresh
+        Train again what the recorded results hold; else such a network is taken from there.
+    check
+        End with exit code 1 where a published claim is not reproduced or inconclusive. One that is not tested counts
+        as neither.
     list_
         Show the experiments with their cost, and do nothing.
     """
     verbosity.apply()
     console = result_console(json)
     if list_:
-        from firstlight.report.terminal import experiments_table
-        from firstlight.reproduction.reproduction import chosen_experiments
-
-        chosen = chosen_experiments(experiments)
-        console.print(experiments_table(chosen))
-        keys = ("name", "question", "answers", "costs")
-        give_json(json, [{key: getattr(one, key) for key in keys} for one in chosen])
+        _list(experiments, console, json)
         return 0
+    beside = None
     if recorded:
-        found = _rebuilt(experiments, preset, data, device, jobs, engine_options, out)
+        given = {
+            "preset": preset != "quick",
+            "data": data,
+            "device": device != "auto",
+            "jobs": jobs != 1,
+            "engine": engine_options != LOCAL,
+            "fresh": fresh,
+        }
+        found = _rebuilt(experiments, given, out)
     else:
         from firstlight.reproduction.reproduction import reproduce as run
 
@@ -84,36 +94,42 @@ def reproduce(
                 device=device,
                 jobs=jobs,
                 engine=engine,
+                fresh=fresh,
                 out=out,
             )
-    _print_claims(found, console)
-    claims = [claim.to_dict() for claim in found.claims]
-    give_json(json, {"claims": claims, "about": found.about, "summary": found.summary, "report": str(found.report)})
-    return 0 if found.all_reproduced else 1
+        beside = _recorded_beside(found)
+    _print_claims(found, beside, console, verbosity.verbose)
+    if json is not None:
+        from firstlight.report.claims_data import claims_data
+
+        give_json(json, claims_data(found))
+    return 1 if check and not found.all_reproduced else 0
 
 
-def _rebuilt(
-    experiments: Sequence[str],
-    preset: str,
-    data: str | None,
-    device: str,
-    jobs: int,
-    engine_options: EngineOptions,
-    out: Path | None,
-) -> "Reproduction":
+def _list(experiments: Sequence[str], console: "Console", json: Path | None) -> None:
+    """The experiments, and what each preset trains for them."""
+    from firstlight.report.terminal import experiments_table
+    from firstlight.reproduction.reproduction import PRESETS, chosen_experiments
+
+    chosen = chosen_experiments(experiments)
+    console.print(experiments_table(chosen, PRESETS))
+    told = [
+        {
+            **{key: getattr(one, key) for key in ("name", "question", "answers")},
+            "costs": {preset: one.cost(preset) for preset in PRESETS},
+        }
+        for one in chosen
+    ]
+    give_json(json, told)
+
+
+def _rebuilt(experiments: Sequence[str], given: Mapping[str, object], out: Path | None) -> "Reproduction":
     """The recorded reproduction, written like one that was just made."""
     from dataclasses import replace
 
     from firstlight.reproduction.folder import write_reproduction
     from firstlight.reproduction.record import recorded
 
-    given = {
-        "preset": preset != "quick",
-        "data": data,
-        "device": device != "auto",
-        "jobs": jobs != 1,
-        "engine": engine_options != LOCAL,
-    }
     if ignored := [name for name, value in given.items() if value]:
         raise InputError(f"--recorded was given with --{ignored[0]}; expected it alone, a record has its own: drop one")
     out = out or DEFAULT_OUT / "recorded"
@@ -122,18 +138,33 @@ def _rebuilt(
     return found
 
 
-def _print_claims(found: "Reproduction", console: "Console") -> None:
-    """Every experiment's claims, with the command that measures a recorded one again, and the summary."""
-    from firstlight.report.claims_pages import repeat
-    from firstlight.report.terminal import claims_table
+def _recorded_beside(found: "Reproduction") -> "Reproduction | None":
+    """What is recorded of the same experiments, to be seen beside what was trained here."""
+    from firstlight.reproduction.rebuild import read_record
+    from firstlight.reproduction.record import recorded
+    from firstlight.reproduction.shipped import recorded_results
+    from firstlight.utils.console import note
 
-    for result in found.results:
-        title = result.experiment
-        if entry := found.about.get("recorded", {}).get(result.experiment):
-            title += f": recorded {entry['date']}; {repeat(result.experiment, entry)}"
-        console.print(claims_table(result.claims, title))
-    for claim in found.claims:
-        if claim.name.startswith("formula/") and claim.name.endswith("/correlation"):
-            console.print(f"{claim.name}: {claim.measured}", highlight=False)
+    try:
+        known = read_record(recorded_results())["experiments"]
+        names = [result.experiment for result in found.results if result.experiment in known]
+        return recorded(names) if names else None
+    except FirstlightError as error:
+        note(f"the recorded results are not shown: {error}")
+        return None
+
+
+def _print_claims(found: "Reproduction", beside: "Reproduction | None", console: "Console", verbose: bool) -> None:
+    """The table, a line an experiment of what is not in it, and the summary; all claims in full where asked for."""
+    from firstlight.report.claim_lines import below_table
+    from firstlight.report.claims_in_full import claims_in_full
+    from firstlight.report.headline_table import headline_table
+
+    console.print(headline_table(found, console.width, beside))
+    for line in below_table(found):
+        console.print(line, markup=False, highlight=False)
+    if verbose:
+        for paragraph in claims_in_full(found):
+            console.print(paragraph, highlight=False)
     console.print(f"{found.summary}, preset {found.about['preset']}.", **PLAIN)
     console.print(f"Report: {found.report}", **PLAIN)

@@ -1,22 +1,24 @@
 """report.html: one self-contained page; claims first, then figures, then how to repeat it."""
 
 from firstlight.experiments import EXPERIMENTS
-from firstlight.experiments.claims import verdict_counts
+from firstlight.experiments.headline import counts
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.run_views import merged_views
 from firstlight.figures.inline_svg import Figures
+from firstlight.report.claim_lines import OLD_RECORD, Line, entry_of, repeat
 from firstlight.report.interactive import markup, render
 
 
 def reproduction_page(reproduction: Reproduction) -> str:
     """The page of a reproduction, as HTML: its figures with captions, and its networks to be explored."""
-    claims, results, about = reproduction.claims, reproduction.results, reproduction.about
+    results, about = reproduction.results, reproduction.about
     figures = Figures()
     sections = [
         {
             "experiment": EXPERIMENTS[result.experiment],
-            "preset": about.get("recorded", {}).get(result.experiment, about)["preset"],
-            "claims": result.claims,
+            "preset": entry_of(about, result.experiment)["preset"],
+            "repeat": repeat(result.experiment, about),
+            "claims": [(claim, Line.of(claim)) for claim in result.claims],
             "units": result.units,
             "figures": [
                 {
@@ -38,8 +40,9 @@ def reproduction_page(reproduction: Reproduction) -> str:
         views,
         figures,
         groups=[experiments[view.key] for view in views],
-        claims=claims,
-        counts=verdict_counts(claims),
+        summary=reproduction.summary,
+        counts=counts(reproduction.rows),
+        old_record=OLD_RECORD if about.get("first_version") else "",
         sections=sections,
         about=about,
     )

@@ -9,11 +9,19 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from firstlight.experiments.claims import Claim
     from firstlight.experiments.experiment import Experiment
+    from firstlight.experiments.schedule import Preset
+    from firstlight.experiments.verdicts import Verdict
 
 _BARS = "▁▂▃▄▅▆▇█"
-_COLOURS = {"reproduced": "green", "not reproduced": "red", "not tested": "yellow"}
+_COLOURS: "dict[Verdict, str]" = {
+    "reproduced": "green",
+    "not reproduced": "red",
+    "inconclusive": "yellow",
+    "not tested": "bright_black",
+    "holds": "green",
+    "violated": "red",
+}
 
 
 def bars(values: np.ndarray, width: int = 60) -> str:
@@ -41,30 +49,18 @@ def two_columns(rows: Iterable[tuple[str, str]], title: str) -> Table:
     return table
 
 
-def claims_table(claims: "Sequence[Claim]", title: str | None = None) -> Table:
-    """The claims with published and measured values and verdict, by colour and word."""
-    table = Table(title=title and escape(title), title_justify="left", show_lines=True)
-    table.add_column("verdict", no_wrap=True)
-    for header in ("claim", "published", "measured here"):
-        table.add_column(header, overflow="fold")
-    for claim in claims:
-        colour = _COLOURS[claim.verdict]
-        table.add_row(
-            f"[{colour}]{claim.verdict}[/{colour}]",
-            f"{escape(claim.statement)} [dim]({escape(claim.source)})[/dim]",
-            escape(claim.published),
-            f"[bold]{claim.measured}[/bold]\n[dim]{escape(claim.quantity)}[/dim]",
-        )
-    return table
+def coloured(verdict: "Verdict") -> str:
+    """A verdict, by colour and word."""
+    return f"[{_COLOURS[verdict]}]{verdict}[/{_COLOURS[verdict]}]"
 
 
-def experiments_table(experiments: "Sequence[Experiment]") -> Table:
+def experiments_table(experiments: "Sequence[Experiment]", presets: "Sequence[Preset]") -> Table:
     """The experiments: question, what it answers to, and what each preset costs."""
     table = Table(show_lines=True)
     for header in ("experiment", "question", "cost"):
         table.add_column(header, overflow="fold")
     for experiment in experiments:
-        costs = "\n".join(f"[bold]{preset}[/bold]: {escape(cost)}" for preset, cost in experiment.costs.items())
+        costs = "\n".join(f"[bold]{preset}[/bold]: {escape(experiment.cost(preset))}" for preset in presets)
         question = f"{escape(experiment.question)} [dim]({escape(experiment.answers)})[/dim]"
         table.add_row(f"[bold]{experiment.name}[/bold]", question, costs)
     return table

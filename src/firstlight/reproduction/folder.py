@@ -11,11 +11,12 @@ from firstlight.errors import InputError, RunError
 from firstlight.experiments import Result
 from firstlight.experiments.results import Reproduction
 from firstlight.figures.svg import write_figure
+from firstlight.report.claims_data import claims_data
 from firstlight.report.claims_pages import claims_markdown
 from firstlight.report.reproduction_page import reproduction_page
 from firstlight.utils.whole_files import write_text
 
-FORMAT = 2  # of both; 1 is that of the first version of the criteria
+FORMAT = 2  # of reproduction.json and record.json; 1 is that of the first version of the criteria
 CLAIMS, ABOUT, RECORD = "claims.json", "reproduction.json", "record.json"
 TABLES, FIGURES, RUNS, MEASUREMENTS = "tables", "figures", "runs", "measurements"
 
@@ -54,15 +55,9 @@ def write_reproduction(reproduction: Reproduction, png: bool = True) -> None:
         The disk is full or the folder cannot be written.
     """
     out = reproduction.out
-    claims = {
-        "format": FORMAT,
-        "preset": reproduction.about["preset"],
-        "data": reproduction.about["data"],
-        "claims": [claim.to_dict() for claim in reproduction.claims],
-    }
     try:
-        write_text(out / CLAIMS, json.dumps(claims, indent=2, ensure_ascii=False) + "\n")
-        write_text(out / "claims.md", claims_markdown(reproduction.claims))
+        write_text(out / CLAIMS, json.dumps(claims_data(reproduction), indent=2, ensure_ascii=False) + "\n")
+        write_text(out / "claims.md", claims_markdown(reproduction))
         write_text(out / ABOUT, json.dumps(reproduction.about, indent=2, ensure_ascii=False) + "\n")
         for result in reproduction.results:
             _write_tables(result, out / TABLES)

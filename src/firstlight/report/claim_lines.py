@@ -1,0 +1,152 @@
+"""What terminal and pages say of claims alike: the rows of the criteria's table with their parts, as short texts."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from firstlight.experiments.claims import Claim, number_format
+from firstlight.experiments.headline import Row
+from firstlight.experiments.results import Reproduction
+from firstlight.experiments.schedule import FIRST_VERSION
+from firstlight.experiments.verdicts import VERDICTS, Verdict
+
+ALREADY = "*"  # of a value after one step that meets the criterion
+LEGEND = (
+    f"Means with 95% intervals over seeds. {ALREADY} meets the criterion already after one step of the same runs. "
+    "v1: whether the first version of the criteria said reproduced."
+)
+OLD_RECORD = "Recorded by the first version, judged by the second criteria."
+NOTHING = "-"
+_CHECKS = ("W4",)  # that stand among the published claims in the criteria's own table
+_FIRST_VERSION = {"reproduced": "yes", "not reproduced": "no"}
+_KINDS = {"assumption": "assumptions", "numerical check": "checks", "own finding": "own findings"}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A claim of a row in short texts, "-" where there is nothing to say.
+
+    Attributes
+    ----------
+    subject : str
+        Which network, pair or component; empty where the row has no other part and its statement says it.
+    mean, interval : str
+        What was measured, and the 95% interval of its mean; empty where there is none.
+    after_one_step : str
+        With a star where that satisfies the criterion already.
+    accuracy : str
+        The lowest mean training accuracy of its networks.
+    verdict : str
+    why : str
+        In a word, why it is not tested; empty where it is.
+    first_version : str
+        Whether the first version called it reproduced: "yes", "no".
+    """
+
+    subject: str
+    mean: str
+    interval: str
+    after_one_step: str
+    accuracy: str
+    verdict: Verdict
+    why: str
+    first_version: str
+
+    @property
+    def measured(self) -> str:
+        """Mean and interval."""
+        return f"{self.mean} {self.interval}".strip()
+
+    @classmethod
+    def of(cls, claim: Claim, subject: str = "") -> "Line":
+        """The line of one claim."""
+        known = bool(claim.values) and math.isfinite(claim.mean)
+        show = number_format(claim.values) if known else str
+        interval = f"[{show(claim.interval[0])}, {show(claim.interval[1])}]" if known and claim.interval else ""
+        return cls(
+            subject=subject,
+            mean=show(claim.mean) if known else NOTHING,
+            interval=interval,
+            after_one_step=_after_one_step(claim),
+            accuracy=NOTHING if math.isnan(claim.accuracy) else f"{claim.accuracy:.0%}",
+            verdict=claim.verdict,
+            why=claim.reason.partition(":")[0],
+            first_version=_FIRST_VERSION.get(claim.before.verdict, NOTHING) if claim.before else NOTHING,
+        )
+
+
+def _after_one_step(claim: Claim) -> str:
+    values = claim.after_one_step
+    if not values or not all(map(math.isfinite, values)):
+        return NOTHING
+    mean = math.fsum(values) / len(values)
+    return f"{number_format(values)(mean)}{ALREADY if claim.holds_after_one_step else ''}"
+
+
+def headline(found: Reproduction) -> list[Row]:
+    """The rows of the criteria's own table: what somebody published, and the check among them."""
+    return [row for row in found.rows if row.criterion.kind == "published claim" or row.criterion.id in _CHECKS]
+
+
+def statement(row: Row) -> str:
+    """What a row says; with its subject, where it has only one and does not name it."""
+    return row.claims[0].title if len(row.claims) == 1 else row.criterion.statement
+
+
+def lines(row: Row) -> list[Line]:
+    """The claims of a row; one line that nothing was tested where there is none."""
+    if not row.claims:
+        return [Line("", NOTHING, "", NOTHING, NOTHING, "not tested", "", NOTHING)]
+    several = len(row.claims) > 1
+    return [Line.of(claim, claim.subject or claim.id if several else "") for claim in row.claims]
+
+
+def outside(found: Reproduction) -> dict[str, list[Claim]]:
+    """By experiment the claims that are not in that table: assumptions, checks, and what nobody published."""
+    shown = {claim.id for row in headline(found) for claim in row.claims}
+    return {result.experiment: [claim for claim in result.claims if claim.id not in shown] for result in found.results}
+
+
+def outside_lines(found: Reproduction) -> list[str]:
+    """What each experiment says beside the table, in a line; of those that say something."""
+    texts = {name: "; ".join(_by_kind(claims)) for name, claims in outside(found).items()}
+    return [f"{name}: {text}" for name, text in texts.items() if text]
+
+
+def below_table(found: Reproduction) -> list[str]:
+    """What belongs under the table, a line each."""
+    old = [OLD_RECORD] if found.about.get("first_version") else []
+    return [LEGEND, *old, *outside_lines(found)]
+
+
+def _by_kind(claims: Sequence[Claim]) -> list[str]:
+    texts = []
+    for kind, plural in _KINDS.items():
+        verdicts = [claim.verdict for claim in claims if claim.kind == kind]
+        counted = ", ".join(_so_many(verdicts.count(one), one) for one in VERDICTS if one in verdicts)
+        if counted:
+            texts.append(f"{plural} {counted}")
+    return texts
+
+
+def _so_many(count: int, verdict: Verdict) -> str:
+    return f"{count} {'hold' if verdict == 'holds' and count > 1 else verdict}"
+
+
+def entry_of(about: Mapping[str, Any], experiment: str) -> Mapping[str, Any]:
+    """With which preset and on what data an experiment was run."""
+    return about.get("recorded", {}).get(experiment, about)
+
+
+def repeat(experiment: str, about: Mapping[str, Any]) -> str:
+    """The command that trains and measures an experiment again; schedules of the first version are trained no more."""
+    entry = entry_of(about, experiment)
+    preset = "full" if entry["preset"].endswith(FIRST_VERSION) else entry["preset"]
+    data = "" if entry["data"] == "cifar10" else f" --data {entry['data']}"
+    return f"firstlight reproduce {experiment} --preset {preset}{data} --fresh"
+
+
+def paper_cells(found: Reproduction) -> list[dict[str, Any]]:
+    """The cells of the paper's Tables 1 to 3, each with our verdict on it and what a test would need."""
+    return []

@@ -1,0 +1,122 @@
+"""The one table that `reproduce` prints: every published claim beside what was measured for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.box import SIMPLE
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+
+from firstlight.experiments.claims import Claim
+from firstlight.experiments.headline import Row
+from firstlight.experiments.results import Reproduction
+from firstlight.report.claim_lines import Line, headline, lines, statement
+from firstlight.report.terminal import coloured
+
+WIDE = 110  # characters, from which on most claims fit on one line
+
+
+def headline_table(found: Reproduction, width: int, recorded: Reproduction | None = None) -> Table:
+    """A row a row of the criteria's table; one that has parts is followed by a line for each.
+
+    Parameters
+    ----------
+    found : Reproduction
+    width : int
+        Of the terminal, in characters.
+    recorded : Reproduction, optional
+        What is shown in a column before it.
+    """
+    layout = _Layout(width >= WIDE, {claim.id: claim for claim in recorded.claims} if recorded else None)
+    table = layout.table(how_recorded(recorded, found) if recorded else "")
+    for row in headline(found):
+        shown, claims = lines(row), row.claims or (None,)
+        if len(shown) > 1:
+            table.add_row(row.criterion.id, *layout.said(row), *layout.verdict_of_row(row))
+        for line, claim in zip(shown, claims, strict=True):
+            said = (row.criterion.id, *layout.said(row)) if len(shown) == 1 else ("", *layout.part(line))
+            table.add_row(*said, *layout.cells(line, claim))
+    return table
+
+
+def how_recorded(recorded: Reproduction, found: Reproduction) -> str:
+    """On what, how long and where, as briefly as can be."""
+    about = recorded.about
+    data = [about["data"]] if about["data"] != found.about["data"] else []
+    length = "30 epochs" if about["preset"] == "full" else about["preset"]
+    return ", ".join([*data, length, *dict.fromkeys(map(_device, about["device"]))])
+
+
+def _device(text: str) -> str:
+    """Of "cuda NVIDIA H200, torch 2.11.0" the card, and of "cpu AVX512, torch 2.13.0" that it was none."""
+    words = text.partition(",")[0].split()
+    return next((word for word in words if word not in ("cuda", "NVIDIA")), text)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which columns there are, and whether what belongs together stands side by side or below each other."""
+
+    wide: bool
+    recorded: Mapping[str, Claim] | None
+
+    @property
+    def _published(self) -> bool:
+        return self.wide and self.recorded is None
+
+    @property
+    def _first_version(self) -> bool:
+        return self.wide or self.recorded is None
+
+    @property
+    def _join(self) -> str:
+        return " " if self.wide else "\n"
+
+    def table(self, how: str) -> Table:
+        table = Table(box=SIMPLE, padding=(0, int(self.wide), 0, 0), pad_edge=False, show_edge=False)
+        table.add_column("id", no_wrap=True)
+        table.add_column("claim" if self._published else "claim\n[dim]published[/dim]", ratio=1, overflow="fold")
+        if self._published:
+            table.add_column("published", max_width=18, overflow="fold")
+        if self.recorded is not None:
+            table.add_column(escape(f"recorded\n({how})"), max_width=14, overflow="fold")
+        here = "here" if self.recorded is None else "trained here"
+        table.add_column(f"{here}{self._join}[dim]{escape('[95%]')}[/dim]", no_wrap=True)
+        table.add_column("after\n1 step", no_wrap=True)
+        table.add_column("train\nacc.", no_wrap=True, justify="right")
+        table.add_column("verdict", min_width=12, max_width=14 if self.wide else 12, overflow="fold")
+        if self._first_version:
+            table.add_column("v1", no_wrap=True)
+        return table
+
+    def said(self, row: Row) -> list[str]:
+        said, value = escape(statement(row)), escape(row.criterion.published)
+        return [said, value] if self._published else [f"{said}\n[dim]{value}[/dim]"]
+
+    def part(self, line: Line) -> list[RenderableType]:
+        return [Padding(escape(line.subject), (0, 0, 0, 2)), *[""] * self._published]
+
+    def verdict_of_row(self, row: Row) -> list[str]:
+        """The worst of its parts, under the right heading."""
+        return [*[""] * (3 + (self.recorded is not None)), f"[bold]{coloured(row.verdict)}[/bold]"]
+
+    def cells(self, line: Line, claim: Claim | None) -> list[str]:
+        before = [] if self.recorded is None else [_recorded_cell(self.recorded.get(claim.id if claim else ""))]
+        measured = line.mean + (self._join + line.interval if line.interval else "")
+        verdict = coloured(line.verdict) + (f"\n[dim]{escape(line.why)}[/dim]" if line.why else "")
+        first_version = [line.first_version] if self._first_version else []
+        return [*before, _judged(measured, line), line.after_one_step, line.accuracy, verdict, *first_version]
+
+
+def _recorded_cell(claim: Claim | None) -> str:
+    if claim is None:
+        return ""
+    line = Line.of(claim)
+    return f"{_judged(line.mean, line)}\n{coloured(line.verdict)}"
+
+
+def _judged(text: str, line: Line) -> str:
+    """A value; one of networks that are not judged steps back."""
+    return f"[dim]{escape(text)}[/dim]" if line.verdict == "not tested" else escape(text)
