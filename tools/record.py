@@ -9,7 +9,7 @@ from typing import Any
 
 from firstlight.errors import FirstlightError, InputError, RunError
 from firstlight.experiments import EXPERIMENTS
-from firstlight.report.claims_pages import BEGIN, END, claims_table_markdown, reproducibility_page
+from firstlight.report.claims_pages import BEGIN, END, readme_block, reproducibility_page
 from firstlight.reproduction.folder import ABOUT, FORMAT, MEASUREMENTS, RECORD, RUNS
 from firstlight.reproduction.rebuild import KEPT, context_of, load_runs, read_record
 from firstlight.reproduction.record import recorded
@@ -92,7 +92,7 @@ def show(folder: Path, readme: Path, docs: Path) -> None:
     reproduction = recorded(results=folder)
     before, rest = readme.read_text().split(BEGIN)
     _, after = rest.split(END)
-    write_text(readme, f"{before}{BEGIN}\n{claims_table_markdown(reproduction)}{END}{after}")
+    write_text(readme, f"{before}{BEGIN}\n{readme_block(reproduction)}{END}{after}")
     write_text(docs / "reproducibility.md", reproducibility_page(reproduction))
     write_pictures(reproduction, docs / "figures")
 

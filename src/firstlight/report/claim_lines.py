@@ -89,11 +89,6 @@ def headline(found: Reproduction) -> list[Row]:
     return [row for row in found.rows if row.criterion.kind == "published claim" or row.criterion.id in _CHECKS]
 
 
-def statement(row: Row) -> str:
-    """What a row says; with its subject, where it has only one and does not name it."""
-    return row.claims[0].title if len(row.claims) == 1 else row.criterion.statement
-
-
 def lines(row: Row) -> list[Line]:
     """The claims of a row; one line that nothing was tested where there is none."""
     if not row.claims:

@@ -17,7 +17,6 @@ from firstlight.report.claim_lines import (
     lines,
     outside_lines,
     repeat,
-    statement,
 )
 from firstlight.report.claims_in_full import condition_text, mean_of, null_of
 
@@ -61,7 +60,7 @@ def _headline_cells(row: Row) -> list[str]:
     why = list(dict.fromkeys(line.why for line in parts if line.why))
     return [
         row.criterion.id,
-        statement(row),
+        row.criterion.statement,
         row.criterion.published,
         each([named(line) for line in parts]),
         each([line.after_one_step for line in parts]),

@@ -12,7 +12,7 @@ from rich.table import Table
 from firstlight.experiments.claims import Claim
 from firstlight.experiments.headline import Row
 from firstlight.experiments.results import Reproduction
-from firstlight.report.claim_lines import Line, headline, lines, statement
+from firstlight.report.claim_lines import Line, headline, lines
 from firstlight.report.terminal import coloured
 
 WIDE = 110  # characters, from which on most claims fit on one line
@@ -92,7 +92,7 @@ class _Layout:
         return table
 
     def said(self, row: Row) -> list[str]:
-        said, value = escape(statement(row)), escape(row.criterion.published)
+        said, value = escape(row.criterion.statement), escape(row.criterion.published)
         return [said, value] if self._published else [f"{said}\n[dim]{value}[/dim]"]
 
     def part(self, line: Line) -> list[RenderableType]:
