@@ -1,63 +1,63 @@
-"""The claims of `label-correlation`. Their criteria were fixed before the first run and are not to be tuned."""
+"""The claims of `label-correlation`: T1 and assumption A2 of the criteria."""
+
+from collections.abc import Mapping
 
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
+from firstlight.experiments.shared.tables import rows_where
+from firstlight.experiments.verdicts import Condition
+
+SIZE = "mean |r| over components and one-vs-all labels"
+PARTS = {"T1": ("energy", "per image"), "T1.patch": ("patch", "per random patch")}
 
 
-def judge(energy: pd.DataFrame, coefficients: pd.DataFrame, permuted: pd.DataFrame, images: int) -> list[Claim]:
+def judge(tables: Mapping[str, pd.DataFrame], permuted: pd.DataFrame, images: int) -> list[Claim]:
     """Judge every claim.
 
     Parameters
     ----------
-    energy, coefficients : DataFrame
-        A row a component and class, as `label_correlation.correlation_table` makes it.
+    tables : mapping of str to DataFrame
+        By quantity a row a component and class, as `label_correlation.correlation_table` makes it.
     permuted : DataFrame
-        A row a permutation of the labels, as `label_correlation.permutation_table` makes it.
+        A row a quantity and permutation of the labels, as `label_correlation.permutation_table` makes it.
     images : int
         Number of images that were correlated.
     """
-    size = energy.correlation.abs()
-    note = notes(energy, coefficients, permuted) if len(energy) else "No component and class has a defined correlation."
-    texts = {
-        "source": "paper Fig. 5; assumption of Theorem 4.2",
-        "published": "about 0 for all",
-        "note": f"Over {images:,} training images. {note}",
-        "replicates": "data set",
-    }
+    claims = []
+    for name, (quantity, subject) in PARTS.items():
+        texts = {"subject": subject, "replicates": "data set", "figure": "sizes"}
+        table, null = tables.get(quantity, pd.DataFrame()), rows_where(permuted, quantity=quantity)
+        if table.empty:
+            claims.append(Claim.judged(name, reason=f"no data: no correlation {subject} is recorded", **texts))
+            continue
+        chance = {"of": f"{len(null)} permutations of the labels", "mean": float(null["mean"].mean())}
+        claims.append(
+            Claim.judged(
+                name,
+                Condition.of_data(SIZE, table.correlation.abs().mean(), most=0.1),
+                null={**chance, "largest": float(null.largest.max())} if len(null) else None,
+                note=f"Over {images:,} training images. The largest |r| is that of {largest(table)}.",
+                **texts,
+            )
+        )
     return [
-        Claim.judged(
-            [size.mean()],
-            lambda mean: mean < 0.1,
-            name="label-correlation/energy/about-zero",
-            figure="sizes",
-            statement="a component's patch energy is uncorrelated with each label",
-            quantity="mean |r| over components and one-vs-all labels",
-            criterion="it is below 0.1",
-            **texts,
-        ),
-        Claim.judged(
-            [size.max()],
-            lambda largest: largest < 0.2,
-            name="label-correlation/energy/all-small",
-            figure="correlations",
-            statement="no component's patch energy is correlated with any label",
-            quantity="largest |r| over components and one-vs-all labels",
-            criterion="it is below 0.2",
-            **texts,
-        ),
+        *claims,
+        assumption(tables.get("coefficients", pd.DataFrame()), rows_where(permuted, quantity="coefficients")),
     ]
 
 
-def notes(energy: pd.DataFrame, coefficients: pd.DataFrame, permuted: pd.DataFrame) -> str:
-    """Where the largest correlation is, what chance gives, and how it is for the coefficients of the theorem."""
-    above = (energy.correlation.abs() > permuted.largest.max()).mean()
-    return (
-        f"The largest |r| is that of {largest(energy)}. With permuted labels the mean |r| is "
-        f"{permuted['mean'].mean():.4f} and the largest {permuted.largest.mean():.3f} (means of {len(permuted)} "
-        f"permutations); {above:.0%} of the measured |r| are above all of those. For the sum of an image's "
-        "coefficients, which is what the theorem assumes to be uncorrelated, the mean |r| is "
-        f"{coefficients.correlation.abs().mean():.3f} and the largest that of {largest(coefficients)}."
+def assumption(table: pd.DataFrame, null: pd.DataFrame) -> Claim:
+    """Whether the sums of coefficients, which is what the theorem speaks of, are uncorrelated with the labels."""
+    texts = {"replicates": "data set", "figure": "sizes"}
+    if table.empty or null.empty:
+        return Claim.judged("A2", reason="no data: no coefficients with permuted labels are recorded", **texts)
+    return Claim.judged(
+        "A2",
+        Condition.of_data(SIZE, table.correlation.abs().mean(), most=null["mean"].max()),
+        null={"of": f"{len(null)} permutations of the labels", "mean": float(null["mean"].mean())},
+        note=f"The largest |r| is that of {largest(table)}; with permuted labels it is {null.largest.max():.3f}.",
+        **texts,
     )
 
 

@@ -1,4 +1,4 @@
-"""The claims of the experiment `whitening`. Their criteria were fixed before the first run and are not to be tuned."""
+"""The claims of the experiment `whitening`: W1 to W4 of the criteria."""
 
 from collections.abc import Mapping
 
@@ -6,158 +6,110 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.learning import Reached
+from firstlight.experiments.networks import Trained
+from firstlight.experiments.shared.notes import number
+from firstlight.experiments.shared.tables import at_ends, rows_where
+from firstlight.experiments.verdicts import Condition, Kind
 
 MAX_DISTANCE = 10  # pixels
 RANDOM_BANKS = 100
+RATIO = f"C({MAX_DISTANCE}) / C(0) over that of RGB, normalised pixels"
+# The networks of W1 by the claims' ids.
+NETWORKS: dict[str, tuple[str, Kind]] = {
+    "W1": ("vgg11", "published claim"),
+    "W1.resnet20": ("resnet20", "own finding"),
+    "W1.resnet20b": ("resnet20b", "own finding"),
+}
 
 
 def judge(
-    curves: pd.DataFrame, limit: pd.DataFrame, networks: pd.DataFrame, failures: Mapping[str, str]
+    groups: Mapping[str, Trained], curves: pd.DataFrame, networks: pd.DataFrame, limit_distance: float
 ) -> list[Claim]:
     """Judge every claim.
 
     Parameters
     ----------
+    groups : mapping of str to Trained
+        The networks of W1 by name.
     curves : DataFrame
-        A row a bank and distance, as `whitening.reference_curves` and `whitening.network_curves` make it.
-    limit : DataFrame
-        A row a time and distance, as `whitening.limit_table` makes it.
+        A row a bank and distance, as `whitening.reference_curves` makes it.
     networks : DataFrame
         A row a run and recorded step, as `whitening.network_table` makes it.
-    failures : mapping of str to str
-        Why a network's claim cannot be tested, by network.
+    limit_distance : float
+        Of eq. 3 at large t from 1 / λ, relative.
     """
-    pixels, raw_pixels = (curves_of(curves, bank)[0] for bank in ("pixels", "raw pixels"))
-    claims = reference_claims(pixels, raw_pixels, curves_of(curves, "random"))
-    for model, title in MODELS.items():
-        rows = networks.query("model == @model")
-        ends = rows.groupby("seed").tail(1)
-        claims.append(
-            Claim.judged(
-                ends.weights.tolist(),
-                lambda mean: mean <= 0.3,
-                name=f"whitening/{model}/decorrelates",
-                figure="autocorrelation",
-                statement=f"{title}'s trained filters decorrelate the image",
-                source="paper Fig. 6; note sec. 4",
-                published=f"about 0.2 at {MAX_DISTANCE} pixels",
-                quantity=f"C({MAX_DISTANCE}) / C(0) of the weights at the last step",
-                criterion="the mean over seeds is at most 0.3",
-                note=(
-                    network_note(rows, ends, pixels)
-                    if len(ends)
-                    else failures.get(model) or f"A training of {title} is missing."
-                ),
-            )
-        )
-    return claims + whitening_claims(curves_of(curves, "ideal whitening")[0], limit)
-
-
-def curves_of(curves: pd.DataFrame, bank: str, model: str = "") -> np.ndarray:
-    """C(d) / C(0) of all curves of one kind, and of one network where it is a network's, (curves, distances)."""
-    return curves.query("bank == @bank and model == @model").value.to_numpy().reshape(-1, MAX_DISTANCE + 1)
-
-
-def reference_claims(pixels: np.ndarray, raw_pixels: np.ndarray, random: np.ndarray) -> list[Claim]:
-    """The claims on pixels, normalised and raw, shape (distances,), and random filters, shape (banks, distances)."""
+    pixels, ideal = (curves_of(curves, bank)[0] for bank in ("pixels", "ideal whitening"))
+    random = curves_of(curves, "random")
     return [
+        *(
+            trained_claim(name, groups[model], networks, pixels, random, kind)
+            for name, (model, kind) in NETWORKS.items()
+        ),
+        random_claim(random, pixels),
+        ideal_claim(ideal),
         Claim.judged(
-            [pixels[-1]],
-            lambda value: value > 0.5,
-            name="whitening/rgb/long-range",
-            figure="autocorrelation",
-            statement=f"the auto-correlation of RGB images is above 0.5 even at {MAX_DISTANCE} pixels",
-            source="paper Fig. 6",
-            published="above 0.5",
-            quantity=f"C({MAX_DISTANCE}) / C(0) of the pixels",
-            criterion="it is above 0.5",
-            note=(
-                f"Of pixels normalised by the mean and std of the data set, as a network sees them; at 1 pixel it is "
-                f"{pixels[1]:.3f}. With the mean left in, on pixels from 0 to 1, it would be {raw_pixels[-1]:.3f} at "
-                f"{MAX_DISTANCE} pixels: the statement depends on the normalisation."
-            ),
+            "W4",
+            Condition.of_data("largest relative distance of eq. 3 at large t from 1 / λ", limit_distance, most=1e-3),
+            note="A check of the theory's numerics; no network is in it.",
             replicates="data set",
-        ),
-        Claim.judged(
-            np.abs(random - pixels)[:, 1:].max(axis=1).tolist(),
-            lambda mean: mean < 0.1,
-            name="whitening/random/like-rgb",
-            figure="autocorrelation",
-            statement="random filters leave the auto-correlation as it is",
-            source="paper Fig. 6",
-            published="same as RGB, 100 seeds",
-            quantity=f"largest |C(d) - C_RGB(d)| / C(0) over d = 1 to {MAX_DISTANCE}",
-            criterion="the mean over banks is below 0.1",
-            note=(
-                f"On average random filters have {random[:, 1].mean():.3f} at 1 pixel and {random[:, -1].mean():.3f} "
-                f"at {MAX_DISTANCE}, the pixels {pixels[1]:.3f} and {pixels[-1]:.3f}."
-            ),
-            replicates="bank",
-        ),
-        Claim.judged(
-            [random[:, -1].std(ddof=1)],
-            lambda value: value < 0.05,
-            name="whitening/random/no-spread",
-            figure="autocorrelation",
-            statement="the auto-correlation of random filters hardly differs from draw to draw",
-            source="paper Fig. 6",
-            published="hardly any spread",
-            quantity=f"standard deviation of C({MAX_DISTANCE}) / C(0) over {len(random)} random banks",
-            criterion="it is below 0.05",
-            note=f"They range from {random[:, -1].min():.3f} to {random[:, -1].max():.3f}.",
-            replicates=f"set of {len(random)} banks",
+            figure="eq3_over_time",
         ),
     ]
 
 
-def network_note(rows: pd.DataFrame, ends: pd.DataFrame, pixels: np.ndarray) -> str:
-    """What a reader must know: where the curve started, how far the weights moved, how far the training got."""
-    starts = rows.groupby("seed").head(1)
-    change = ends.change.mean(skipna=False)
-    alone = f", and the change w(t) - w(0) by itself {change:.3f}" if np.isfinite(change) else ""
-    accuracy = ends.test_accuracy.mean(skipna=False)
-    reached = f"the test accuracy is {accuracy:.1%}" if np.isfinite(accuracy) else "the accuracy was not measured"
-    return (
-        f"The initial filters have {starts.weights.mean():.3f}, the pixels {pixels[-1]:.3f}{alone}. After step "
-        f"{ends.step.iloc[0]}, the last, the change has {ends.relative_change.mean():.2g} times the norm of the "
-        f"initial weights, and {reached}."
+def curves_of(curves: pd.DataFrame, bank: str, network: str = "") -> np.ndarray:
+    """C(d) / C(0) of all curves of one kind, and of one network where it is a network's, (curves, distances)."""
+    return rows_where(curves, bank=bank, network=network).value.to_numpy().reshape(-1, MAX_DISTANCE + 1)
+
+
+def trained_claim(
+    name: str, group: Trained, networks: pd.DataFrame, pixels: np.ndarray, random: np.ndarray, kind: Kind
+) -> Claim:
+    """Whether the trained filters decorrelate: the whole weights, as the network uses them."""
+    texts = {"subject": group.network.title, "kind": kind, "figure": "autocorrelation"}
+    if not group:
+        return Claim.judged(name, reason=group.reason, **texts)
+    own = rows_where(networks, network=group.network.name)
+    firsts, ends = at_ends(own[own.step > 0])
+    starts = own[own.step == 0]
+    return Claim.judged(
+        name,
+        Condition.over_seeds(RATIO, ends.weights / pixels[-1], most=0.6, after_one_step=firsts.weights / pixels[-1]),
+        reached=[Reached.of(group.network.title, group.runs)],
+        null={
+            "of": f"{RANDOM_BANKS} random banks",
+            "mean": float(random[:, -1].mean() / pixels[-1]),
+            "percentile_5": float(np.percentile(random[:, -1], 5) / pixels[-1]),
+        },
+        note=f"C({MAX_DISTANCE}) / C(0) is {number(ends.weights)}, of the initial filters {number(starts.weights)}, of "
+        f"the pixels {pixels[-1]:.3f}, and of the change w(t) - w(0) alone {number(ends.change)}; the change has "
+        f"{number(ends.relative_change, '{:.2f}'.format)} times the norm of the initial weights.",
+        **texts,
     )
 
 
-def whitening_claims(ideal: np.ndarray, limit: pd.DataFrame) -> list[Claim]:
-    """The claims on the ideal whitening bank, shape (distances,), and on eq. 3's way to it."""
-    last = limit[limit.tau == limit.tau.max()].value.to_numpy()
-    return [
-        Claim.judged(
-            [np.abs(ideal[3:]).max()],
-            lambda value: value < 0.05,
-            name="whitening/ideal/zero",
-            figure="components",
-            statement="ideal whitening filters decorrelate completely",
-            source="paper Theorem 4.3, Fig. 6; note sec. 2.3",
-            published="0",
-            quantity=f"largest |C(d) / C(0)| over d = 3 to {MAX_DISTANCE}, where patches share no pixel",
-            criterion="it is below 0.05",
-            note=(
-                f"It is {ideal[1]:.3f} and {ideal[2]:.3f} at 1 and 2 pixels, where patches overlap, {ideal[3]:.3f} at "
-                f"3 and {ideal[-1]:.3f} at {MAX_DISTANCE}. Whitening makes the responses to one patch uncorrelated; "
-                "that those to different patches are so too, the theorem takes from the patches, which it assumes to "
-                "be uncorrelated. The table and figure `components` show which are not."
-            ),
-            replicates="data set",
-        ),
-        Claim.judged(
-            [np.abs(last - ideal).max()],
-            lambda value: value < 1e-3,
-            name="whitening/limit/approaches",
-            figure="eq3_over_time",
-            statement="as t goes to infinity the bank that eq. 3 predicts becomes the ideal whitening bank",
-            source="paper Theorem 4.3; note sec. 2.3",
-            published="whitening",
-            quantity=f"largest |C_t(d) - C_ideal(d)| / C(0) over d up to {MAX_DISTANCE}, at τ = 10⁶ / smallest λ²",
-            criterion="it is below 0.001",
-            note="A check of the theory's numerics; no network is in it.",
-            replicates="data set",
-        ),
-    ]
+def random_claim(random: np.ndarray, pixels: np.ndarray) -> Claim:
+    """Whether random filters, (banks, distances), leave the auto-correlation as it is."""
+    ratios = random[:, -1] / pixels[-1]
+    return Claim.judged(
+        "W2",
+        Condition.over_seeds(RATIO, ratios, least=0.9, most=1.1),
+        note=f"Single banks run from {ratios.min():.3f} to {ratios.max():.3f}.",
+        replicates="bank",
+        figure="autocorrelation",
+    )
+
+
+def ideal_claim(ideal: np.ndarray) -> Claim:
+    """Whether the ideal whitening bank decorrelates, and what the theorem says exactly."""
+    return Claim.judged(
+        "W3",
+        Condition.of_data(f"C({MAX_DISTANCE}) / C(0) of the ideal bank", ideal[-1], least=-0.1, most=0.1),
+        note="At d = 3 to 10 it is "
+        f"{', '.join(f'{value:.3f}' for value in ideal[3:])}. Theorem 4.3 says that responses at one place are "
+        "uncorrelated with those at any other, of patches that are uncorrelated: whitening makes the responses to one "
+        "patch uncorrelated, and leaves those of two patches as correlated as the patches are.",
+        replicates="data set",
+        figure="components",
+    )
