@@ -33,9 +33,9 @@ def run_view(run: Run, basis: PatchBasis, decorrelation: Mapping[str, np.ndarray
     )
 
 
-def decorrelation_curves(curves: pd.DataFrame, run: Run) -> dict[str, np.ndarray]:
+def decorrelation_curves(curves: pd.DataFrame, network: str, seed: int) -> dict[str, np.ndarray]:
     """C(d) / C(0) of one run's filters, of the pixels and of ideal whitening filters, from the table of all curves."""
-    own = (curves.model == run.spec.model) & (curves.seed == run.spec.seed)
+    own = (curves.network == network) & (curves.seed == seed)
     found = {bank: curves[own & (curves.bank == bank)] for bank in ("trained", "initial", "change")}
     found |= {bank: curves[curves.bank == bank] for bank in ("pixels", "ideal whitening")}
     return {bank: rows.value.to_numpy(dtype=np.float64) for bank, rows in found.items() if len(rows)}

@@ -8,6 +8,7 @@ Expected, by the paper's Fig. 6: pixels above 0.5 even at 10 pixels; random filt
 100 seeds; trained filters about 0.2 at 10 pixels; ideal whitening filters 0.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -15,44 +16,47 @@ import pandas as pd
 
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
+from firstlight.experiments.networks import Trained
 from firstlight.experiments.results import FigureEntry, Result
 from firstlight.experiments.run_views import decorrelation_curves, run_view
 from firstlight.experiments.shared.notes import tau_units
-from firstlight.experiments.shared.plans import missing_networks, network_specs
 from firstlight.experiments.whitening import figures
-from firstlight.experiments.whitening.claims import MAX_DISTANCE, RANDOM_BANKS, judge
+from firstlight.experiments.whitening.claims import MAX_DISTANCE, NETWORKS, RANDOM_BANKS, judge
 from firstlight.filters import FilterBank
 from firstlight.images import ImageSet
 from firstlight.patches import PatchBasis
 from firstlight.theory import PEAK, linear_cnn_profile
 from firstlight.theory.null import gaussians
-from firstlight.training import Run
 from firstlight.whitening import LagMoments, pixel_bank, whitening_bank
 
 FILTERS = 64  # of the random banks, as VGG11's first layer
 # tau * smallest variance at which eq. 3 is compared with its limit.
 LATE = 1e6
+MODELS = tuple(network for network, _ in NETWORKS.values())
 
 
 def run(context: Context) -> Result:
     """Measure the curves of all banks and judge the claims."""
     basis = context.basis()
     lags = lag_moments(context, basis.kernel_size)
-    missing = missing_networks(context)
-    runs = [run for run in context.runs(network_specs(context)) if run.spec.model not in missing]
+    groups = {name: context.trained(name) for name in MODELS}
     pixels = lag_moments(context, 1), lag_moments(context, 1, normalised=False)
-    curves = pd.concat([*reference_curves(lags, *pixels, basis), *network_curves(runs, lags)], ignore_index=True)
+    tables = [*reference_curves(lags, *pixels, basis), *network_curves(groups.values(), lags)]
+    curves = pd.concat(tables, ignore_index=True)
     limit = limit_table(lags, basis)
     components = component_table(lags, basis)
-    networks = network_table(runs, lags)
+    networks = network_table(groups.values(), lags)
+    runs = [(group, run) for group in groups.values() for run in group.runs]
     return Result(
         experiment="whitening",
-        claims=tuple(judge(curves, limit, networks, missing)),
+        claims=tuple(judge(groups, curves, networks, limit_distance(basis))),
         tables={"curves": curves, "eq3_over_time": limit, "components": components, "networks": networks},
         figures=draw(curves, limit, components, networks, basis),
-        runs=tuple(runs),
+        runs=tuple(run for _, run in runs),
         units=f"{tau_units(context)}; distances in pixels",
-        networks=tuple(run_view(run, basis, decorrelation_curves(curves, run)) for run in runs),
+        networks=tuple(
+            run_view(run, basis, decorrelation_curves(curves, group.network.name, run.spec.seed)) for group, run in runs
+        ),
     )
 
 
@@ -83,24 +87,25 @@ def reference_curves(
     return [*tables, curve_rows(lags, whitening_bank(basis), "ideal whitening")]
 
 
-def network_curves(runs: list[Run], lags: LagMoments) -> list[pd.DataFrame]:
+def network_curves(groups: Iterable[Trained], lags: LagMoments) -> list[pd.DataFrame]:
     """A table a run and state of its first layer: the initial filters, the trained ones, and the change."""
     return [
-        curve_rows(lags, filters, bank, run.spec.model, run.spec.seed)
-        for run in runs
+        curve_rows(lags, filters, bank, group.network.name, run.spec.seed)
+        for group in groups
+        for run in group.runs
         for bank, filters in (("initial", run.initial), ("trained", run.final), ("change", run.final - run.initial))
         if filters.any()  # a layer that has not moved has no change
     ]
 
 
 def curve_rows(
-    lags: LagMoments, filters: FilterBank | np.ndarray, bank: str, model: str = "", seed: int | None = None
+    lags: LagMoments, filters: FilterBank | np.ndarray, bank: str, network: str = "", seed: int | None = None
 ) -> pd.DataFrame:
     """The curve of one bank, labelled, a row a distance."""
     curve = lags.curve(filters).to_frame()
     # Int64 and not float, so that a seed is written as one.
-    labelled = curve.assign(bank=bank, model=model, seed=pd.array([seed] * len(curve), dtype="Int64"))
-    return labelled.reindex(columns=["bank", "model", "seed", "distance", "value", "raw"])
+    labelled = curve.assign(bank=bank, network=network, seed=pd.array([seed] * len(curve), dtype="Int64"))
+    return labelled.reindex(columns=["bank", "network", "seed", "distance", "value", "raw"])
 
 
 def limit_table(lags: LagMoments, basis: PatchBasis) -> pd.DataFrame:
@@ -127,25 +132,25 @@ def component_table(lags: LagMoments, basis: PatchBasis) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).reindex(columns=["component", "variance", "distance", "value"])
 
 
-def network_table(runs: list[Run], lags: LagMoments) -> pd.DataFrame:
-    """A row a run and recorded step: C / C(0) at the largest distance, and how far the training had got."""
+def limit_distance(basis: PatchBasis) -> float:
+    """How far eq. 3 at a large time is from 1 / λ, each relative to its peak: the largest relative difference."""
+    variance = basis.variance[basis.variance > 0]
+    late, white = linear_cnn_profile(variance, LATE / variance.min()), 1 / np.sqrt(variance)
+    return float(np.abs((late / late.max()) / (white / white.max()) - 1).max())
+
+
+def network_table(groups: Iterable[Trained], lags: LagMoments) -> pd.DataFrame:
+    """A row a run and recorded step: C / C(0) at the largest distance, and how far the weights have moved."""
     rows = []
-    for run in runs:
-        for step, filters, accuracy in zip(run.steps, run.filters, run.metrics.test_accuracy, strict=True):
-            change = filters - run.initial
-            rows.append(
-                {
-                    "model": run.spec.model,
-                    "seed": run.spec.seed,
-                    "step": int(step),
-                    "weights": lags.curve(filters).value[-1],
-                    "change": lags.curve(change).value[-1] if change.any() else np.nan,
-                    "relative_change": np.linalg.norm(change) / np.linalg.norm(run.initial),
-                    "test_accuracy": accuracy,
-                }
-            )
-    columns = ["model", "seed", "step", "weights", "change", "relative_change", "test_accuracy"]
-    return pd.DataFrame(rows, columns=columns)
+    for group in groups:
+        for run in group.runs:
+            for step, filters in zip(run.steps, run.filters, strict=True):
+                change = filters - run.initial
+                alone = lags.curve(change).value[-1] if change.any() else np.nan
+                moved = np.linalg.norm(change) / np.linalg.norm(run.initial)
+                values = lags.curve(filters).value[-1], alone, moved
+                rows.append((group.network.name, run.spec.seed, int(step), *values))
+    return pd.DataFrame(rows, columns=["network", "seed", "step", "weights", "change", "relative_change"])
 
 
 def draw(
@@ -189,11 +194,6 @@ EXPERIMENT = Experiment(
     name="whitening",
     question="Do first layers decorrelate images, and does eq. 3 end in whitening?",
     answers="paper Theorem 4.3 and Fig. 6; note sec. 2.3 and 4",
-    costs={
-        "quick": "nothing of its own: the networks of `formula`; half a minute on 2 CPU cores",
-        "standard": "nothing of its own: the networks of `formula`; half a minute on 2 CPU cores",
-        "full": "nothing of its own: the networks of `formula`, for one GPU",
-    },
-    plan=network_specs,
+    networks=MODELS,
     run=run,
 )

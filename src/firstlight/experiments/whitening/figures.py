@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.shared.plans import MODELS
+from firstlight.experiments.networks import NETWORKS
 from firstlight.experiments.shared.plots import plot_table
 from firstlight.experiments.whitening.claims import MAX_DISTANCE, curves_of
 from firstlight.figures.axes import legend, new_figure, points
@@ -26,40 +26,38 @@ def autocorrelation(curves: pd.DataFrame) -> "Figure":
     """All banks on one axis: references gray, networks in colour."""
     fig, (ax,) = new_figure(width=5.6, height=3.6)
     references(ax, curves)
-    for index, (model, title) in enumerate(MODELS.items()):
-        values = curves_of(curves, "trained", model)
-        if len(values):
-            plot_seeds(ax, DISTANCES, values, f"{title}, trained", index)
+    for index, name in enumerate(trained(curves)):
+        plot_seeds(ax, DISTANCES, curves_of(curves, "trained", name), f"{NETWORKS[name].title}, trained", index)
     finish(ax)
     return fig
 
 
 def networks(curves: pd.DataFrame) -> "Figure":
     """A panel a network: initial filters, trained filters, and the change."""
-    models = [model for model in MODELS if (curves.model == model).any()]
+    models = trained(curves)
     fig, axes = new_figure(columns=len(models), width=4.6, height=3.2)
     for ax, model in zip(axes, models, strict=True):
         for index, bank in enumerate(("initial", "trained", "change")):
             values = curves_of(curves, bank, model)
             if len(values):  # a layer that has not moved has no change
                 plot_seeds(ax, DISTANCES, values, bank, index)
-        ax.set_title(MODELS[model])
+        ax.set_title(NETWORKS[model].title)
         finish(ax)
     return fig
 
 
 def over_steps(networks: pd.DataFrame) -> "Figure":
     """A panel a network: the auto-correlation at the largest distance, of the weights and of the change."""
-    models = list(dict.fromkeys(networks.model))
+    models = list(dict.fromkeys(networks.network))
     fig, axes = new_figure(columns=len(models), width=4.6, height=3.2)
     for ax, model in zip(axes, models, strict=True):
-        later = networks[(networks.model == model) & (networks.step > 0)]
+        later = networks[(networks.network == model) & (networks.step > 0)]
         for index, (column, label) in enumerate((("weights", "weights"), ("change", "change"))):
             values = later.pivot(index="seed", columns="step", values=column)
             plot_table(ax, values, label, index)
         ax.axhline(0.2, color=REFERENCE, lw=points(1), ls=":", label="published, trained")
         ax.axhline(0, color="0.8", lw=points(0.8), zorder=0)
-        ax.set(xscale="log", xlabel="step", ylabel=f"C({MAX_DISTANCE}) / C(0)", title=MODELS[model])
+        ax.set(xscale="log", xlabel="step", ylabel=f"C({MAX_DISTANCE}) / C(0)", title=NETWORKS[model].title)
         legend(ax)
     return fig
 
@@ -95,6 +93,11 @@ def components(components: pd.DataFrame, basis: PatchBasis) -> "Figure":
     ax.set_ylabel("auto-correlation C(d) / C(0)")
     legend(ax)
     return fig
+
+
+def trained(curves: pd.DataFrame) -> list[str]:
+    """The networks of the table, by name."""
+    return [name for name in dict.fromkeys(curves.network) if name]
 
 
 def references(ax: "Axes", curves: pd.DataFrame) -> None:
