@@ -65,3 +65,9 @@ def test_every_seed_has_filters_of_its_own():
     one = initial_filters("resnet20b", 0, 10, 3, None, 1)
     others = [initial_filters("resnet20b", 1, 10, 3, None, 1), initial_filters("resnet20", 0, 10, 3, None, 1)]
     assert not any(np.array_equal(one, other) for other in others)
+
+
+def test_runs_of_every_network_of_the_paper_are_among_them():
+    seeds = {("vgg11", 0), ("resnet20", 0), ("resnet18", 0), *(("resnet20b", seed) for seed in (0, 1, 2))}
+    specs = [json.loads((folder / "spec.json").read_text())["spec"] for folder in FOLDERS]
+    assert seeds <= {(spec["model"], spec["seed"]) for spec in specs if spec.get("precision") == "bfloat16"}
