@@ -182,8 +182,6 @@ def test_figures_show_what_they_say(whitened):
     labels = [text.get_text() for text in whitened.figures["autocorrelation"].figure.axes[0].get_legend().get_texts()]
     trained = [f"{name}, trained" for name in ("VGG11", "ResNet20", "ResNet20-B")]
     assert labels == ["pixels (RGB)", "random (100 banks)", "ideal whitening", *trained]
-        f"{name}, trained" for name in ("ResNet20", "ResNet20-B")
-    ]
     assert len(whitened.figures["networks"].figure.axes) == 3
     over = whitened.figures["over_steps"].figure.axes[0]
     assert over.get_ylabel() == "C(10) / C(0)"
