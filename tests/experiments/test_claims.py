@@ -76,6 +76,15 @@ def test_what_is_shown():
     )
 
 
+def test_what_can_be_had_for_nothing_is_said():
+    early = replace(FIT, after_one_step=(0.9, 0.9, 0.9))
+    null = {"of": "random banks", "mean": 0.85, "percentile_95": 0.9}
+    learnt = [reached(0.9)]
+    claim = Claim.judged("F1", early, reached=learnt, lambda_alone=[0.81, 0.82], null=null)
+    assert claim.for_nothing == ["after one step", "λ alone", "random banks"]
+    assert Claim.judged("F1", FIT, reached=learnt, lambda_alone=[0.2], null={**null, "mean": 0.2}).for_nothing == []
+
+
 def test_a_claim_is_json():
     claim = Claim.judged("F1", FIT, Condition.over_seeds("y", [1, 2, 3]), reached=[reached(0.9, math.nan)])
     found = json.loads(json.dumps(claim.to_dict(), allow_nan=False))

@@ -177,6 +177,18 @@ class Claim:
         return bool(self.conditions) and self.conditions[0].holds_after_one_step
 
     @property
+    def for_nothing(self) -> list[str]:
+        """What satisfies the criterion as well, though nothing was learnt: the verdict then says little of learning."""
+        found = ["after one step"] if self.holds_after_one_step else []
+        if self.conditions and self.reached:
+            within = self.conditions[0].within
+            if self.lambda_alone and within(math.fsum(self.lambda_alone) / len(self.lambda_alone)):
+                found.append("λ alone")
+            if self.null and within(self.null["mean"]):
+                found.append("random banks")
+        return found
+
+    @property
     def accuracy(self) -> float:
         """The lowest of its networks' mean training accuracies; NaN where no network is in it."""
         return min((one.mean for one in self.reached), default=math.nan)
@@ -223,6 +235,7 @@ class Claim:
             "interval": None if self.interval is None else [_finite(end) for end in self.interval],
             "after_one_step": [_finite(value) for value in self.after_one_step],
             "holds_after_one_step": self.holds_after_one_step,
+            "for_nothing": self.for_nothing,
             "lambda_alone": [_finite(value) for value in self.lambda_alone],
             "null": dict(self.null) if self.null else None,
             "accuracy": [one.to_dict() for one in self.reached],

@@ -29,7 +29,7 @@ from firstlight.theory.null import percentile
 from firstlight.training import Run
 from firstlight.training.run import COLUMNS
 
-ON_ALL = tuple(dict.fromkeys((*OVER_TIME.values(), *(network for network, _ in FITS.values()))))
+ON_ALL = tuple(dict.fromkeys(network for network, _ in (*OVER_TIME.values(), *FITS.values())))
 ON_PAIRS = tuple(f"vgg11-{pair}" for pair in PAIRS)
 # Correlations that Table 3 has for these pairs.
 PUBLISHED = {

@@ -23,7 +23,12 @@ FITS: dict[str, tuple[str, Kind]] = {
     "F3": ("vgg11-random", "published claim"),
     "F3.resnet20": ("resnet20-random", "own finding"),
 }
-OVER_TIME = {"": "vgg11", ".resnet20": "resnet20", ".resnet20b": "resnet20b"}
+# Those of E1, E2 and F6, by what ends the ids.
+OVER_TIME: dict[str, tuple[str, Kind]] = {
+    "": ("vgg11", "published claim"),
+    ".resnet20": ("resnet20", "published claim"),
+    ".resnet20b": ("resnet20b", "own finding"),
+}
 
 
 def judge(
@@ -43,7 +48,7 @@ def judge(
     claims = [fit_claim(name, groups[network], fits, banks, kind) for name, (network, kind) in FITS.items()]
     claims += [pairs_claim([groups[f"vgg11-{pair}"] for pair in PAIRS], pairs, banks[64]), random_claim(banks)]
     for judge_one in (residual_claim, energy_claim, whitening_claim):
-        claims += [judge_one(part, groups[network], fits) for part, network in OVER_TIME.items()]
+        claims += [judge_one(part, groups[network], fits, kind) for part, (network, kind) in OVER_TIME.items()]
     return claims
 
 
@@ -143,9 +148,9 @@ def random_claim(banks: Mapping[int, np.ndarray]) -> Claim:
     )
 
 
-def residual_claim(part: str, group: Trained, fits: pd.DataFrame) -> Claim:
+def residual_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) -> Claim:
     """Whether any t matches exactly."""
-    texts = {"subject": group.network.title, "figure": "fit_over_steps"}
+    texts = {"subject": group.network.title, "kind": kind, "figure": "fit_over_steps"}
     if not group:
         return Claim.judged(f"F6{part}", reason=group.reason, **texts)
     firsts, ends = at_ends(rows_where(fits, network=group.network.name))
@@ -160,9 +165,9 @@ def residual_claim(part: str, group: Trained, fits: pd.DataFrame) -> Claim:
     )
 
 
-def energy_claim(part: str, group: Trained, fits: pd.DataFrame) -> Claim:
+def energy_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) -> Claim:
     """Whether energy rises; descriptive, since it can hardly fail."""
-    texts = {"subject": group.network.title, "figure": "energy_over_steps"}
+    texts = {"subject": group.network.title, "kind": kind, "figure": "energy_over_steps"}
     if not group:
         return Claim.judged(f"E1{part}", reason=group.reason, **texts)
     own = rows_where(fits, network=group.network.name)
@@ -176,9 +181,9 @@ def energy_claim(part: str, group: Trained, fits: pd.DataFrame) -> Claim:
     )
 
 
-def whitening_claim(part: str, group: Trained, fits: pd.DataFrame) -> Claim:
+def whitening_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) -> Claim:
     """Whether the responses spread over more components, as whitening would have them."""
-    texts = {"subject": group.network.title, "figure": "participation"}
+    texts = {"subject": group.network.title, "kind": kind, "figure": "participation"}
     if not group:
         return Claim.judged(f"E2{part}", reason=group.reason, **texts)
     firsts, ends = at_ends(rows_where(fits, network=group.network.name))
