@@ -11,6 +11,8 @@ from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.networks import NETWORKS
 from firstlight.experiments.schedule import SCHEDULES, Schedule, Training
 from firstlight.images import ImageSet, SetFacts, load_images
+from firstlight.models import MODELS
+from firstlight.patches import PatchBasis
 from firstlight.training import Run, RunSpec, record_steps
 from firstlight.training.run import COLUMNS
 
@@ -55,3 +57,18 @@ def finish(context: Context, names: Sequence[str], filters: Filters, **metrics: 
     """The context after all runs of these networks were trained, to these filters."""
     runs = {spec.hash: made_run(spec, filters, **metrics) for spec in context.specs(*names)}
     return Context(context.preset, context.data, context._facts, context._load, context.measurements, runs, {})
+
+
+def learner(basis: PatchBasis, profile: Callable[[RunSpec, int], np.ndarray]) -> Filters:
+    """Filters whose change has exactly the profile `profile(spec, step)`, shape (D,), on random initial ones."""
+
+    def filters(spec: RunSpec, step: int) -> np.ndarray:
+        width = spec.width or MODELS[spec.model].filters
+        initial = np.random.default_rng(spec.seed).standard_normal((width, *basis.shape))
+        if step == 0:
+            return initial
+        # Coefficients of one magnitude a component and any signs.
+        signs = np.random.default_rng([spec.seed, 2]).choice([-1, 1], (width, basis.size))
+        return initial + (signs * profile(spec, step) @ basis.components).reshape(initial.shape)
+
+    return filters

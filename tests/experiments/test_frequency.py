@@ -1,19 +1,16 @@
-"""The experiment `frequency`: spectra with known answers, and verdicts on runs made to peak at a known frequency."""
-
-from collections.abc import Sequence
+"""The experiment `frequency`: spectra with known answers, and verdicts on runs made to have known profiles."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.experiments.made import finish, small_context
+from tests.experiments.made import finish, learner, small_context
 
 from firstlight.experiments import Context, frequency
-from firstlight.experiments.frequency import cell_shares, response
+from firstlight.experiments.frequency import cell_shares
+from firstlight.experiments.frequency.claims import localised_claim
 from firstlight.experiments.results import Result
-from firstlight.experiments.shared.plans import network_specs
 from firstlight.patches import PatchBasis, spectra as frequencies
 from firstlight.patches.spectra import mean_frequency, spectra
-from firstlight.training import RunSpec
 
 # Mean, gradient and curvature: the orthonormal cosine basis of three taps, each in one third of the frequencies.
 TAPS = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
@@ -96,17 +93,6 @@ def test_a_single_tap_has_every_frequency():
     known = (np.sqrt(2) + np.log(1 + np.sqrt(2))) / 6  # mean distance from the centre of a unit square
     assert mean[0] == pytest.approx(known, rel=1e-4)
     assert width[0] == pytest.approx(np.sqrt(1 / 6 - known**2), rel=1e-3)
-    assert response(filters) == pytest.approx(3.0)
-
-
-def test_the_response_of_a_bank_is_the_root_mean_square_over_its_filters():
-    filters = random_filters(0)
-    alone = np.array([response(filters[index : index + 1]) for index in range(4)])
-    assert response(filters) == pytest.approx(np.sqrt(np.square(alone).mean(axis=0)))
-    assert len(response(filters)) == len(frequency.RINGS)
-    means = np.full((1, 3, 3, 3), 1 / 27)  # sums to 1: the response to a constant image, and less to all others
-    assert response(means)[0] == pytest.approx(np.sqrt(1 / 3), rel=1e-2)
-    assert response(means).argmax() == 0
 
 
 def test_separable_components_lie_in_the_cell_of_their_taps():
@@ -137,81 +123,64 @@ def context(tmp_path_factory) -> Context:
     return small_context(tmp_path_factory.mktemp("frequency"))
 
 
-def peaking_at(context: Context, component: int, specs: Sequence[RunSpec] | None = None) -> Result:
-    """The result on runs whose change is the component of this rank by mean frequency, on random initial filters."""
-    basis = context.basis()
-    order = frequency.component_table(basis).frequency.argsort()
-    direction = basis.images[order[component]]
+def run_on(context: Context, low: float, high: float, accuracy: float = 0.9) -> Result:
+    """The result on networks that peak at component 10, with so much of it at the first and the last ones.
 
-    def filters(spec: RunSpec, step: int) -> np.ndarray:
-        rng = np.random.default_rng(spec.seed)
-        return rng.standard_normal((16, 3, 3, 3)) + step * 1e-3 * rng.standard_normal((16, 1, 1, 1)) * direction
-
-    finished = finish(context, network_specs(context) if specs is None else specs, filters)
-    finished.failures.update(
-        {spec.hash: "the loss is NaN" for spec in network_specs(context) if finished.run(spec) is None}
-    )
-    return frequency.run(finished)
-
-
-def verdicts(result: Result) -> dict[str, str]:
-    return {claim.name: claim.verdict for claim in result.claims}
+    After one step only the first component has any energy to speak of.
+    """
+    profile = np.r_[low, np.full(17, 0.9), np.full(9, high)]
+    profile[9] = 1
+    early = np.r_[1, np.full(26, 0.01)]
+    filters = learner(context.basis(), lambda spec, step: early if step == 1 else step * profile)
+    return frequency.run(finish(context, frequency.EXPERIMENT.networks, filters, train_accuracy=accuracy))
 
 
 @pytest.fixture(scope="module")
 def middle(context) -> Result:
-    return peaking_at(context, 13)
+    return run_on(context, 0.79, 0.49)
 
 
-def test_networks_that_peak_at_intermediate_frequencies_reproduce_the_claim(middle):
-    assert verdicts(middle) == {
-        "frequency/components/localised": "reproduced",  # real patches
-        "frequency/vgg11/peak": "reproduced",
-        "frequency/resnet20/peak": "reproduced",
+def test_networks_with_little_at_both_ends_reproduce_the_claim_and_not_after_one_step(middle):
+    found = {claim.id: claim for claim in middle.claims}
+    assert {name: claim.verdict for name, claim in found.items()} == {
+        "S1": "reproduced",
+        "S1.resnet20": "reproduced",
+        "S1.resnet20b": "holds",
+        "O6": "holds",  # real patches
     }
-    claim = middle.claims[1]
-    components, networks = middle.tables["components"], middle.tables["networks"]
-    peak = components.frequency.sort_values().iloc[13]
-    assert claim.values == (0.5, 0.5)
-    assert f"whose mean frequency is {peak:.3f}, {peak:.3f} cycles/pixel" in claim.note
-    assert "After step 20, the last," in claim.note
-    assert "17 of the 27 components" in claim.note
-    assert networks.query("bank == 'change'").peak_frequency.to_numpy() == pytest.approx(peak)
+    claim = found["S1"]
+    assert claim.values == pytest.approx((0.79,) * 3)
+    assert claim.conditions[1].values == pytest.approx((0.49,) * 3)
+    assert claim.after_one_step == pytest.approx((1,) * 3)
+    assert not claim.holds_after_one_step
+    assert claim.null["mean"] > 0.8
+    assert "at component 10, 10, 10" in claim.note
+    assert found["S1.resnet20b"].kind == "own finding"
+    assert set(middle.figures) == {"components", "spectra", "profiles"}
+    assert all(entry.svg.startswith("<?xml") for entry in middle.figures.values())
+    assert len(middle.runs) == 9
 
 
-@pytest.mark.parametrize("rank", [0, 26])
-def test_networks_that_peak_at_an_extreme_do_not(context, rank):
-    found = verdicts(peaking_at(context, rank))
-    assert found["frequency/vgg11/peak"] == found["frequency/resnet20/peak"] == "not reproduced"
+@pytest.mark.parametrize(("low", "high"), [(0.81, 0.49), (0.79, 0.51)])
+def test_networks_with_more_at_either_end_do_not(context, low, high):
+    assert [claim.verdict for claim in run_on(context, low, high).claims[:2]] == ["not reproduced"] * 2
+
+
+def test_networks_that_have_not_learnt_are_not_judged(context):
+    claim = run_on(context, 0.79, 0.49, accuracy=0.59).claims[0]
+    assert claim.verdict == "not tested"
+    assert "59.0% training accuracy at step 100, and 60% are needed" in claim.reason
 
 
 def test_components_like_random_vectors_are_not_localised(middle):
-    components = middle.tables["components"].assign(share=middle.tables["random_bases"].share.median())
-    claims = frequency.judge(components, middle.tables["random_bases"], middle.tables["networks"], {})
-    assert claims[0].verdict == "not reproduced"
-    assert f"95th percentile {np.percentile(middle.tables['random_bases'].share, 95):.3f}" in claims[0].note
-
-
-def test_a_network_whose_training_failed_is_not_tested_and_the_others_are(context):
-    result = peaking_at(context, 13, network_specs(context)[:3])  # VGG11, and one of two seeds of ResNet20
-    assert verdicts(result)["frequency/vgg11/peak"] == "reproduced"
-    assert verdicts(result)["frequency/resnet20/peak"] == "not tested"
-    assert result.claims[2].note == "resnet20, seed 1: the loss is NaN"
+    random_bases = middle.tables["random_bases"]
+    components = middle.tables["components"].assign(share=random_bases.share.median())
+    assert localised_claim(components, random_bases).verdict == "violated"
 
 
 def test_without_any_run_the_components_are_still_judged(context):
-    result = peaking_at(context, 13, [])
-    assert list(verdicts(result).values()) == ["reproduced", "not tested", "not tested"]
+    result = frequency.run(context)
+    assert [claim.verdict for claim in result.claims] == ["not tested"] * 3 + ["holds"]
+    assert result.claims[0].reason == context.trained("vgg11").reason
     assert set(result.figures) == {"components", "spectra"}
-    assert result.tables["networks"].empty
-    assert result.tables["responses"].empty
-
-
-def test_every_figure_can_be_drawn(middle):
-    assert set(middle.figures) == {"components", "spectra", "responses", "profiles"}
-    assert all(entry.svg.startswith("<?xml") for entry in middle.figures.values())
-
-
-def test_it_needs_the_runs_that_other_experiments_share(context):
-    assert frequency.EXPERIMENT.plan(context) == network_specs(context)
-    assert set(frequency.EXPERIMENT.costs) == {"quick", "standard", "full"}
+    assert result.tables["sensitivity"].empty

@@ -1,27 +1,20 @@
 """The experiment `patch-statistics`, on runs that were made so that the answer is known."""
 
-from dataclasses import replace
-from unittest.mock import patch
-
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.experiments.made import finish, small_context, small_sets
-from tests.experiments.test_labels import learner, recorded_context, recorded_specs
+from tests.experiments.made import finish, learner, small_context, small_sets
 
 from firstlight.experiments import Context, Result, patch_statistics
-from firstlight.experiments.patch_statistics.claims import judge
+from firstlight.experiments.patch_statistics.claims import eigenvalue_claim, judge
 from firstlight.patches import PatchBasis
-from firstlight.theory import fit_formula, linear_cnn_profile
+from firstlight.theory import AUTHORS_TAU, linear_cnn_profile
 from firstlight.training import RunSpec
 from firstlight.training.prepare import prepare
 
-NAMES = [
-    f"patch-statistics/{model}/component-{component}/{claim}"
-    for model in ("vgg11", "resnet20")
-    for component in (5, 15)
-    for claim in ("eigenvalue", "formula-follows", "better-than-unchanged")
-]
+ON = patch_statistics.EXPERIMENT.networks
+CLAIMS = ("P1", "P1.component15", "P1.resnet20-component5", "P1.resnet20-component15")
+CHECKS = ("N3", "N3.component15")
 TAU = 0.1  # a step
 
 
@@ -32,65 +25,27 @@ def empty(tmp_path_factory) -> Context:
 
 @pytest.fixture(scope="module")
 def bases(empty) -> dict[int, PatchBasis]:
-    specs = patch_statistics.all_specs(empty)
-    return {component: empty.basis(specs["vgg11", component][0]) for component in (0, 5, 15)}
+    return patch_statistics.all_bases(empty)
 
 
-@pytest.fixture(autouse=True)
-def few_random_banks(monkeypatch):
-    monkeypatch.setattr(patch_statistics, "RANDOM_BANKS", 3)
-
-
-def trained(context: Context, bases: dict[int, PatchBasis], follows: str = "own") -> Context:
+def trained(context: Context, bases: dict[int, PatchBasis], unchanged: bool = False, accuracy: float = 0.9) -> Context:
     """Networks whose change follows eq. 3 with the eigenvalues of their own patches, or with the unchanged ones."""
-    learners = {
-        component: learner(basis, lambda spec, step, basis=basis: linear_cnn_profile(basis.variance, TAU * step))
-        for component, basis in bases.items()
-    }
 
-    def filters(spec: RunSpec, step: int) -> np.ndarray:
-        return learners[spec.scaled_component or 0 if follows == "own" else 0](spec, step)
+    def profile(spec: RunSpec, step: int) -> np.ndarray:
+        scaled = 0 if unchanged else spec.scaled_component or 0
+        variance = patch_statistics.variance_along(bases[0], bases[scaled])
+        return linear_cnn_profile(variance, TAU * step)
 
-    specs = patch_statistics.plan(context)
-    return finish(context, specs, filters, train_loss=2.25, train_accuracy=0.25)
+    return finish(context, ON, learner(bases[0], profile), train_loss=2.25, train_accuracy=accuracy)
 
 
 def claims(context: Context) -> dict:
-    with patch.object(patch_statistics, "draw", return_value={}):
-        return {claim.name: claim for claim in patch_statistics.run(context).claims}
+    return {claim.id: claim for claim in patch_statistics.run(context).claims}
 
 
 @pytest.fixture(scope="module")
 def follows(empty, bases) -> Result:
-    with patch.object(patch_statistics, "RANDOM_BANKS", 3):
-        return patch_statistics.run(trained(empty, bases))
-
-
-def test_the_specs_are_those_of_the_recorded_runs(tmp_path):
-    recorded = recorded_specs(lambda spec: spec.stride == 3)
-    if not recorded:
-        pytest.skip("no recorded run of this experiment")
-    planned = {spec.hash for spec in patch_statistics.plan(recorded_context(tmp_path, next(iter(recorded.values()))))}
-    assert set(recorded) <= planned
-
-
-@pytest.mark.parametrize(
-    ("preset", "steps"),
-    [
-        ("quick", {"vgg11": 20, "resnet20": 64}),
-        ("standard", {"vgg11": 133, "resnet20": 422}),
-        ("full", {"vgg11": 5850, "resnet20": 5850}),
-    ],
-)
-def test_the_scaled_component_is_all_that_differs(tmp_path, preset, steps):
-    context = small_context(tmp_path, preset, names=("cifar10",))
-    specs = patch_statistics.all_specs(context)
-    assert {model: specs[model, 0][0].steps for model in steps} == steps
-    assert {spec.stride for group in specs.values() for spec in group} == {3}
-    for (model, component), group in specs.items():
-        changes = {"scaled_component": component, "scale": 3.0} if component else {}
-        assert group == [replace(spec, **changes) for spec in specs[model, 0]]
-    assert len({spec.hash for spec in patch_statistics.plan(context)}) == 6 * len(context.schedule.seeds)
+    return patch_statistics.run(trained(empty, bases))
 
 
 def patches(images, spec: RunSpec) -> np.ndarray:
@@ -104,7 +59,7 @@ def patches(images, spec: RunSpec) -> np.ndarray:
 
 @pytest.mark.parametrize("component", [5, 15])
 def test_the_eigenvalue_is_that_of_the_patches_themselves(empty, bases, component):
-    spec = patch_statistics.all_specs(empty)["resnet20", component][0]
+    spec = empty.specs(f"resnet20-scaled{component}")[0]
     train, test = small_sets()
     before, after = patches(train, spec), patches(prepare(spec, train, test)[0], spec)
     direction = bases[0].components[component - 1]
@@ -131,127 +86,100 @@ def test_variance_along_another_basis_is_the_quadratic_form(seed):
     assert patch_statistics.variance_along(basis, changed) == pytest.approx(expected)
 
 
-def test_networks_that_follow_the_changed_eigenvalue_reproduce_the_claims(follows):
-    assert [claim.name for claim in follows.claims] == NAMES
-    assert {claim.verdict for claim in follows.claims} == {"reproduced"}
-    for claim in follows.claims:
-        if claim.name.endswith("formula-follows"):
-            assert claim.values == pytest.approx([1.0, 1.0])
-        assert "nan" not in claim.note
-    assert len(follows.runs) == 12
-    assert set(follows.figures) == {"eigenvalues", "profiles", "fit_over_steps"}
+def test_networks_that_follow_the_changed_eigenvalue_reproduce_the_claims(follows, bases):
+    found = {claim.id: claim for claim in follows.claims}
+    assert tuple(found) == CLAIMS + CHECKS
+    assert [found[name].verdict for name in CLAIMS] == ["reproduced", "reproduced", "holds", "holds"]
+    for name, component in zip(CLAIMS, (5, 15, 5, 15), strict=True):
+        claim = found[name]
+        assert claim.values == pytest.approx([1] * 3, abs=1e-3)
+        variance = patch_statistics.variance_along(bases[0], bases[component])
+        early, first, share = (
+            patch_statistics.share(linear_cnn_profile(variance, tau), component - 1)
+            for tau in (TAU, AUTHORS_TAU[0], TAU * 100)
+        )
+        assert claim.after_one_step == pytest.approx([early / first] * 3)  # the time of one step is before their range
+        assert f"The component has {share:.1%} of the energy; eq. 3 predicts {share:.1%} with the changed" in claim.note
+        assert ", 1.000 times what eq. 3 predicts for them" in claim.note
+        assert claim.null["mean"] == pytest.approx(1 / 27 / share, rel=0.1)
+        alone = variance[component - 1] / variance.sum()
+        assert claim.lambda_alone == pytest.approx([share / alone] * 3, rel=1e-4)
+    assert {found[name].verdict for name in CHECKS} == {"holds"}
+    assert len(follows.runs) == len(follows.networks) == 18
+    assert follows.figures["profiles"].svg.startswith("<?xml")
+    assert follows.tables["shares"].query("step == 100").tau.to_numpy() == pytest.approx(TAU * 100, rel=1e-3)
 
 
-def test_every_step_is_fitted_with_both_sets_of_eigenvalues(follows, bases):
-    fits = follows.tables["fits"]
-    own = fits[fits.eigenvalues == "own"]
-    assert own.tau.to_numpy() == pytest.approx(TAU * own.step.to_numpy(dtype=float), rel=1e-3)
-    unchanged = fits[fits.eigenvalues == "unchanged"]
-    assert len(unchanged) == len(own[own.scaled_component > 0])
-    row = unchanged[(unchanged.scaled_component == 15) & (unchanged.step == 64)].iloc[0]
-    changed = linear_cnn_profile(patch_statistics.variance_along(bases[0], bases[15]), TAU * 64)
-    fit = fit_formula(changed, bases[0])
-    assert row.correlation == pytest.approx(fit.correlation)
-    # The energy in the scaled component is what the changed eigenvalue predicts, and not what the unchanged one does.
-    assert own[own.scaled_component > 0].relative_energy.to_numpy() == pytest.approx(1, abs=1e-3)
-    assert row.relative_energy == pytest.approx(changed[14] / fit.prediction[14], rel=1e-3)
-    assert row.relative_energy > 1.5
-    assert own[own.scaled_component == 0].relative_energy.isna().all()
+def test_networks_that_ignore_the_change_do_not(empty, bases):
+    found = claims(trained(empty, bases, unchanged=True))
+    for name, verdict in zip(CLAIMS, ["not reproduced"] * 2 + ["violated"] * 2, strict=True):
+        assert found[name].verdict == verdict
+        assert max(found[name].conditions[1].values) < 0
 
 
-def test_the_difference_is_between_the_two_fits(follows):
-    last = follows.tables["fits"].query("model == 'resnet20' and scaled_component == 5 and step == 64")
-    own, unchanged = (last[last.eigenvalues == name].correlation.to_numpy() for name in ("own", "unchanged"))
-    claim = follows.claims[NAMES.index("patch-statistics/resnet20/component-5/better-than-unchanged")]
-    assert claim.values == pytest.approx(own - unchanged)
-    assert f"{own.mean():.3f} with the changed and {unchanged.mean():.3f} with the unchanged" in claim.note
-    assert (
-        "The energy in component 5 itself is 1.00 times what eq. 3 predicts with the changed eigenvalue" in claim.note
-    )
-
-
-def test_a_fit_comes_with_all_that_it_must_be_read_against(follows):
-    last = follows.tables["fits"].query("model == 'vgg11' and step == 20 and eigenvalues == 'own'")
-    scaled, plain = (last[last.scaled_component == component].correlation_lambda.mean() for component in (5, 0))
-    note = follows.claims[NAMES.index("patch-statistics/vgg11/component-5/formula-follows")].note
-    assert note.startswith(
-        "After step 20, the last: training loss 2.250 and accuracy 25.0% (guessing: 1.609 and 20.0%)."
-    )
-    assert f"The changed λ alone, the limit of small t, correlates {scaled:.3f}; random banks of this shape" in note
-    assert f"On unscaled patches eq. 3 fits to 1.000 and λ alone to {plain:.3f}" in note
-
-
-def test_networks_that_ignore_the_change_refute_that_it_matters(empty, bases):
-    found = claims(trained(empty, bases, follows="unchanged"))
-    for name, claim in found.items():
-        if name.endswith("better-than-unchanged"):
-            assert claim.verdict == "not reproduced"
-            assert claim.mean < 0
-
-
-def test_the_criteria_are_where_they_were_fixed(follows):
-    networks, random_banks = follows.tables["networks"], follows.tables["random_banks"]
-
-    def verdicts(ratio: float, own: float, unchanged: float) -> list[str]:
-        eigenvalues, fits = follows.tables["eigenvalues"].copy(), follows.tables["fits"].copy()
-        eigenvalues.loc[eigenvalues.component == eigenvalues.scaled_component, "ratio"] = ratio
-        fits["correlation"] = np.where(fits.eigenvalues == "own", own, unchanged)
-        return [claim.verdict for claim in judge(3.0, eigenvalues, fits, networks, random_banks, {})]
-
-    assert verdicts(9.008, 0.81, 0.80) == ["reproduced"] * 12
-    assert verdicts(9.010, 0.79, 0.80) == ["not reproduced"] * 12
-    assert verdicts(8.990, 0.81, 0.82) == ["not reproduced", "reproduced", "not reproduced"] * 4
+@pytest.mark.parametrize(
+    ("ratio", "changed", "unchanged", "expected"),
+    [
+        (9.008, 1.49, 1.51, ("reproduced", "holds")),
+        (9.010, 1.49, 1.48, ("not reproduced", "violated")),
+        (8.990, 1.51, 1.60, ("not reproduced", "violated")),
+        (9.008, 0.67, 0.66, ("reproduced", "holds")),
+        (9.008, 0.66, 0.65, ("not reproduced", "holds")),
+    ],
+)
+def test_the_criteria_are_where_they_were_fixed(empty, bases, follows, ratio, changed, unchanged, expected):
+    eigenvalues = follows.tables["eigenvalues"].copy()
+    eigenvalues.loc[eigenvalues.component == eigenvalues.scaled_component, "ratio"] = ratio
+    shares = follows.tables["shares"].assign(over_changed=changed, over_unchanged=unchanged)
+    context = trained(empty, bases)
+    found = judge({name: context.trained(name) for name in ON}, eigenvalues, shares)
+    assert (found[0].verdict, found[4].verdict) == expected
 
 
 def test_the_figure_shows_profiles_and_formula_in_the_order_before(empty, bases):
     context = trained(empty, bases)
-    runs = context.complete(patch_statistics.all_specs(context)["resnet20", 5])
-    found = patch_statistics.profiles_and_fits(runs, bases[0], bases[5])
-    changed = linear_cnn_profile(patch_statistics.variance_along(bases[0], bases[5]), TAU * 64)
-    assert found["measured"] == pytest.approx(np.tile(changed / changed.max(), (2, 1)), abs=1e-5)
+    variances = {scaled: patch_statistics.variance_along(bases[0], basis) for scaled, basis in bases.items()}
+    found = patch_statistics.final_profiles(context.trained("resnet20-scaled5"), bases[0], variances)
+    changed = linear_cnn_profile(variances[5], TAU * 100)
+    assert found["measured"] == pytest.approx(np.tile(changed / changed.max(), (3, 1)), abs=1e-5)
     assert found["changed"] == pytest.approx(found["measured"], abs=1e-3)
     assert np.abs(found["unchanged"] - found["measured"]).max() > 0.05
 
 
-def without(context: Context, model: str, component: int) -> Context:
-    """The context after the training of one of the seeds failed."""
-    spec = patch_statistics.all_specs(context)[model, component][0]
-    del context.finished[spec.hash]
-    context.failures[spec.hash] = "the training diverged after step 3"
-    return context
-
-
 def test_claims_that_lack_a_run_are_not_tested_and_the_others_are(empty, bases):
-    result = patch_statistics.run(without(trained(empty, bases), "vgg11", 5))
-    found = {claim.name: claim for claim in result.claims}
-    lost = {f"patch-statistics/vgg11/component-5/{name}" for name in ("formula-follows", "better-than-unchanged")}
-    assert {name for name, claim in found.items() if claim.verdict == "not tested"} == lost
-    assert all("vgg11, seed 0: the training diverged after step 3" in found[name].note for name in lost)
-    assert set(result.figures) == {"eigenvalues", "profiles", "fit_over_steps"}  # of the three others
+    context = trained(empty, bases)
+    for name in ("vgg11-scaled5", "resnet20-stride3"):
+        spec = empty.specs(name)[0]
+        del context.finished[spec.hash]
+        context.failures[spec.hash] = "the training diverged after step 3"
+    found = claims(context)
+    assert [found[name].verdict for name in CLAIMS] == ["not tested", "reproduced", "holds", "holds"]
+    assert "seed 0: the training diverged after step 3" in found["P1"].reason
+    assert found["N3"].verdict == "holds"
+    assert "unscaled patches have" not in found["P1.resnet20-component5"].note  # is only told in the note
 
-    found = claims(without(trained(empty, bases), "vgg11", 0))  # is only told in the note
-    assert {claim.verdict for claim in found.values()} == {"reproduced"}
-    assert "unscaled patches" not in found["patch-statistics/vgg11/component-5/formula-follows"].note
+
+def test_networks_that_have_not_learnt_are_not_judged(empty, bases):
+    found = claims(trained(empty, bases, accuracy=0.59))
+    assert {found[name].verdict for name in CLAIMS} == {"not tested"}
+    assert found["P1"].reason.startswith("untrained: VGG11, component 5 x 3 is at 59.0%")
 
 
-def test_without_any_run_only_the_eigenvalues_are_tested(empty):
+def test_without_any_run_only_the_eigenvalues_are_tested(empty, tmp_path):
     result = patch_statistics.run(empty)
-    assert [claim.verdict for claim in result.claims] == ["reproduced", "not tested", "not tested"] * 4
-    assert set(result.figures) == {"eigenvalues"}
-    assert len(result.tables["fits"]) == len(result.tables["networks"]) == 0
+    assert [claim.verdict for claim in result.claims] == ["not tested"] * 4 + ["holds"] * 2
+    assert result.figures == {}
+    assert result.tables["shares"].empty
+    # A preset that trains none of them measures nothing.
+    found = claims(small_context(tmp_path, "quick", names=("cifar10",)))
+    assert {claim.verdict for claim in found.values()} == {"not tested"}
+    assert found["N3"].reason == found["P1"].reason
 
 
 def test_a_component_without_variance_has_no_eigenvalue_to_change(follows):
-    eigenvalues = follows.tables["eigenvalues"].copy()
+    eigenvalues = follows.tables["eigenvalues"].query("scaled_component == 15").copy()
     eigenvalues.loc[eigenvalues.component == 15, "ratio"] = np.nan
-    fits, networks, random_banks = (follows.tables[name] for name in ("fits", "networks", "random_banks"))
-    claim = judge(3.0, eigenvalues, fits, networks, random_banks, {})[3]
-    assert (claim.name, claim.verdict) == (NAMES[3], "not tested")
-    assert claim.note == "The images have no variance in component 15."
-
-
-def test_random_banks_are_fitted_with_the_same_freedom(bases, monkeypatch):
-    monkeypatch.setattr(patch_statistics, "RANDOM_BANKS", 20)
-    row = patch_statistics.random_row("resnet20", 15, bases)
-    assert 0 < row["mean"] < row["percentile_95"] < 0.8
-    assert row["banks"] == 20
+    claim = eigenvalue_claim(15, eigenvalues, "")
+    assert (claim.verdict, claim.reason) == ("not tested", "undefined: relative error of α²λ²")
+    flat = np.r_[4.0, 2.0, 1.0, 0.0]
+    assert np.isnan(patch_statistics.shares(np.array([1.0, 2.0, 3.0, 0.5]), 3, flat, flat)[1:4]).all()
