@@ -82,7 +82,7 @@ class Reproduction:
     >>> found.summary, found.all_reproduced
     ('1 of 2 claims reproduced on cifar10', False)
     >>> found.results[0].experiment, list(found.results[0].tables)
-    ('label-correlation', ['energy', 'coefficients', 'permuted_labels'])
+    ('label-correlation', ['energy', 'coefficients', 'patch', 'permuted_labels'])
     """
 
     out: Path
