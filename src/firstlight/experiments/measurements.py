@@ -18,6 +18,10 @@ logger = logging.getLogger(__name__)
 FORMAT = 1
 
 
+class NotRecordedError(RunError):
+    """A record lacks a measurement: it was made by another version."""
+
+
 class Measurements:
     """A folder of measured arrays, one `.npz` file a measurement, named by what was measured.
 
@@ -70,7 +74,7 @@ class Measurements:
                     raise RunError(f"{path} is damaged ({error}): restore the record") from None
                 logger.warning("%s is damaged (%s) and measured again", path, error)
         if self.recorded:
-            raise RunError(f"the record has no {path.name}, it was made by another version: run the experiment")
+            raise NotRecordedError(f"the record has no {path.name}, it was made by another version: run the experiment")
         logger.debug("%s: measured, and kept in %s", name, path)
         arrays = {part: np.asarray(array) for part, array in measure().items()}
         write_npz(path, {**arrays, "key": np.array(text), "digest": np.array(_digest(arrays))})

@@ -38,12 +38,12 @@ def heat_maps(tables: Mapping[str, pd.DataFrame], basis: PatchBasis) -> "Figure"
     return fig
 
 
-def sizes(tables: Mapping[str, pd.DataFrame], basis: PatchBasis, permuted: np.ndarray) -> "Figure":
+def sizes(tables: Mapping[str, pd.DataFrame], basis: PatchBasis, permuted: Mapping[str, np.ndarray]) -> "Figure":
     """A panel a quantity: mean and largest |r| over classes by component, and what permuted labels give."""
-    defined = ~np.isnan(permuted[0])
-    chance = np.abs(permuted[:, defined.any(axis=1)][:, :, defined.any(axis=0)])
     fig, axes = new_figure(columns=len(tables), width=5.2, height=3.4)
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
+        defined = ~np.isnan(permuted[title][0])
+        chance = np.abs(permuted[title][:, defined.any(axis=1)][:, :, defined.any(axis=0)])
         size = table.correlation.abs()
         lines = {
             "largest over classes": (size.groupby(table.component).max(), chance.max(axis=2)),
