@@ -78,10 +78,12 @@ def test_networks_that_learn_one_profile_agree_in_every_claim(same):
     assert claim.title == "every architecture learns the same profile: VGG11 and ResNet18"
     assert [(one.network, one.step) for one in claim.reached] == [("VGG11", 100), ("ResNet18", 100)]
     assert claim.holds_after_one_step  # these do not change after it
-    assert claim.null and claim.null["of"] == "1000 pairs of random banks of 64 and 64 filters"
+    assert claim.null
+    assert claim.null["of"] == "1000 pairs of random banks of 64 and 64 filters"
     assert "Pairs of one seed correlate 1.000" in claim.note
     pooled = found["C2"].null
-    assert pooled and pooled["of"] == "3000 pairs of random banks of 64 and 16 or 64 and 128 or 16 and 128 filters"
+    assert pooled
+    assert pooled["of"] == "3000 pairs of random banks of 64 and 16 or 64 and 128 or 16 and 128 filters"
     assert "of one seed" not in found["C1"].note
     assert len(same.runs) == 11 * 3
 
