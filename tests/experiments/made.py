@@ -59,16 +59,33 @@ def finish(context: Context, names: Sequence[str], filters: Filters, **metrics: 
     return Context(context.preset, context.data, context._facts, context._load, context.measurements, runs, {})
 
 
+def initial_filters(spec: RunSpec) -> np.ndarray:
+    """Random filters of the network's shape."""
+    shape = spec.width or MODELS[spec.model].filters, spec.channels, 3, 3
+    return np.random.default_rng(spec.seed).standard_normal(shape)
+
+
 def learner(basis: PatchBasis, profile: Callable[[RunSpec, int], np.ndarray]) -> Filters:
-    """Filters whose change has exactly the profile `profile(spec, step)`, shape (D,), on random initial ones."""
+    """Filters whose change since the initialisation has exactly the profile `profile(spec, step)`, shape (D,)."""
 
     def filters(spec: RunSpec, step: int) -> np.ndarray:
-        width = spec.width or MODELS[spec.model].filters
-        initial = np.random.default_rng(spec.seed).standard_normal((width, *basis.shape))
+        start = initial_filters(spec)
         if step == 0:
-            return initial
+            return start
         # Coefficients of one magnitude a component and any signs.
-        signs = np.random.default_rng([spec.seed, 2]).choice([-1, 1], (width, basis.size))
-        return initial + (signs * profile(spec, step) @ basis.components).reshape(initial.shape)
+        signs = np.random.default_rng([spec.seed, 2]).choice([-1, 1], (len(start), basis.size))
+        return start + (signs * profile(spec, step) @ basis.components).reshape(start.shape)
 
     return filters
+
+
+def directions(basis: PatchBasis, count: int) -> np.ndarray:
+    """Orthonormal profiles without a mean and uncorrelated with λ, shape (count, D)."""
+    given = [np.ones(basis.size), np.sqrt(basis.variance)]
+    numbers = np.random.default_rng(0).standard_normal((count, basis.size))
+    return np.linalg.qr(np.array([*given, *numbers]).T).Q.T[2:]
+
+
+def alike_by(level: float, common: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """A profile that correlates so much with every other one of this kind, of the same `common` and another `own`."""
+    return 5 + np.sqrt(level) * common + np.sqrt(1 - level) * own
