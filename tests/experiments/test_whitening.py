@@ -107,6 +107,16 @@ def test_eq_3_tends_to_the_ideal_bank_and_starts_as_the_first_component_does(whi
     np.testing.assert_allclose(early, expected, atol=0.01)
 
 
+def test_every_bank_is_compared_with_the_pixels(whitened):
+    curves = whitened.tables["curves"].query("distance == 10").set_index("bank").value
+    table = whitened.tables["over_pixels"]
+    assert table.bank.tolist() == curves.index.tolist()
+    np.testing.assert_allclose(table.over_pixels, curves / curves.pixels, rtol=1e-12)
+    networks = whitened.tables["networks"]
+    np.testing.assert_allclose(networks.weights_over_pixels, networks.weights / curves.pixels, rtol=1e-9)
+    assert len(networks) == sum(len(run.steps) for run in whitened.runs)
+
+
 def test_networks_that_stay_at_their_initialisation_keep_its_curve(empty):
     result = whitening.run(finish(empty, network_specs(empty), random_filters))
     curves = result.tables["curves"]

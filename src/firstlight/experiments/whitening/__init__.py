@@ -20,18 +20,16 @@ from firstlight.experiments.run_views import decorrelation_curves, run_view
 from firstlight.experiments.shared.notes import tau_units
 from firstlight.experiments.shared.plans import missing_networks, network_specs
 from firstlight.experiments.whitening import figures
-from firstlight.experiments.whitening.claims import MAX_DISTANCE, RANDOM_BANKS, judge
+from firstlight.experiments.whitening.claims import MAX_DISTANCE, RANDOM_BANKS, curves_of, judge
+from firstlight.experiments.whitening.theorem import distance_table, limit_table, response_table
 from firstlight.filters import FilterBank
 from firstlight.images import ImageSet
 from firstlight.patches import PatchBasis
-from firstlight.theory import PEAK, linear_cnn_profile
 from firstlight.theory.null import gaussians
 from firstlight.training import Run
 from firstlight.whitening import LagMoments, pixel_bank, whitening_bank
 
 FILTERS = 64  # of the random banks, as VGG11's first layer
-# tau * smallest variance at which eq. 3 is compared with its limit.
-LATE = 1e6
 
 
 def run(context: Context) -> Result:
@@ -44,11 +42,19 @@ def run(context: Context) -> Result:
     curves = pd.concat([*reference_curves(lags, *pixels, basis), *network_curves(runs, lags)], ignore_index=True)
     limit = limit_table(lags, basis)
     components = component_table(lags, basis)
-    networks = network_table(runs, lags)
+    networks = network_table(runs, lags, pixels[0])
     return Result(
         experiment="whitening",
         claims=tuple(judge(curves, limit, networks, missing)),
-        tables={"curves": curves, "eq3_over_time": limit, "components": components, "networks": networks},
+        tables={
+            "curves": curves,
+            "eq3_over_time": limit,
+            "components": components,
+            "networks": networks,
+            "over_pixels": over_pixels(curves),
+            "ideal_responses": response_table(lags, basis),
+            "eq3_limit": distance_table(basis),
+        },
         figures=draw(curves, limit, components, networks, basis),
         runs=tuple(runs),
         units=f"{tau_units(context)}; distances in pixels",
@@ -103,17 +109,6 @@ def curve_rows(
     return labelled.reindex(columns=["bank", "model", "seed", "distance", "value", "raw"])
 
 
-def limit_table(lags: LagMoments, basis: PatchBasis) -> pd.DataFrame:
-    """A row a time and distance: the bank u_i e_i(tau) that eq. 3 predicts, from early to whitened."""
-    variance = basis.variance[basis.variance > 0]
-    taus = [*np.geomspace(0.1 * PEAK / variance.max(), PEAK / variance.min(), 6), LATE / variance.min()]
-    tables = []
-    for tau in taus:
-        bank = basis.images * linear_cnn_profile(basis.variance, tau)[:, None, None, None]
-        tables.append(lags.curve(bank).to_frame().assign(tau=tau).reindex(columns=["tau", "distance", "value"]))
-    return pd.concat(tables, ignore_index=True)
-
-
 def component_table(lags: LagMoments, basis: PatchBasis) -> pd.DataFrame:
     """A row a component with variance and distance: the curve of that component alone as a filter.
 
@@ -127,24 +122,36 @@ def component_table(lags: LagMoments, basis: PatchBasis) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True).reindex(columns=["component", "variance", "distance", "value"])
 
 
-def network_table(runs: list[Run], lags: LagMoments) -> pd.DataFrame:
-    """A row a run and recorded step: C / C(0) at the largest distance, and how far the training had got."""
+def over_pixels(curves: pd.DataFrame) -> pd.DataFrame:
+    """A row a bank: C / C(0) at the largest distance, alone and over that of the normalised pixels."""
+    last = curves[curves.distance == MAX_DISTANCE].drop(columns=["distance", "raw"]).reset_index(drop=True)
+    return last.assign(over_pixels=last.value / curves_of(curves, "pixels")[0, -1])
+
+
+def network_table(runs: list[Run], lags: LagMoments, pixels: LagMoments) -> pd.DataFrame:
+    """A row a run and recorded step: C / C(0) at the largest distance, and how far the training had got.
+
+    `weights_over_pixels` is that of the weights over that of the normalised pixels.
+    """
+    of_pixels = pixels.curve(pixel_bank(pixels.channels)).value[-1]
     rows = []
     for run in runs:
         for step, filters, accuracy in zip(run.steps, run.filters, run.metrics.test_accuracy, strict=True):
             change = filters - run.initial
+            weights = lags.curve(filters).value[-1]
             rows.append(
                 {
                     "model": run.spec.model,
                     "seed": run.spec.seed,
                     "step": int(step),
-                    "weights": lags.curve(filters).value[-1],
+                    "weights": weights,
+                    "weights_over_pixels": weights / of_pixels,
                     "change": lags.curve(change).value[-1] if change.any() else np.nan,
                     "relative_change": np.linalg.norm(change) / np.linalg.norm(run.initial),
                     "test_accuracy": accuracy,
                 }
             )
-    columns = ["model", "seed", "step", "weights", "change", "relative_change", "test_accuracy"]
+    columns = ["model", "seed", "step", "weights", "weights_over_pixels", "change", "relative_change", "test_accuracy"]
     return pd.DataFrame(rows, columns=columns)
 
 
