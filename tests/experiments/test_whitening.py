@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.experiments.made import Filters, finish, small_context, small_sets
 
@@ -165,17 +166,20 @@ def test_the_criterion_on_random_filters(ratio, spread, verdict):
 @pytest.mark.parametrize(("far", "verdict"), [(0.09, "reproduced"), (0.11, "not reproduced")])
 def test_the_criterion_on_ideal_whitening(far, verdict):
     ideal = np.array([1, 0.4, 0.2, *[0.15] * 7, far])
-    claim = ideal_claim(ideal)
+    responses = pd.DataFrame({"distance": [2, 3, 10], "share_pixels": [True, False, False], "largest": [0.9, 0.8, 0.6]})
+    claim = ideal_claim(ideal, responses)
     assert (claim.verdict, claim.values) == (verdict, (far,))
     assert "0.150, 0.150" in claim.note
+    assert "up to 0.80 at 3 pixels and 0.60 at 10" in claim.note
 
 
 @pytest.mark.parametrize(("distance", "verdict"), [(9e-4, "holds"), (2e-3, "violated")])
 def test_the_check_of_the_limit(whitened, empty, distance, verdict):
     groups = {name: empty.trained(name) for name in NETWORKS}
-    claims = judge(groups, whitened.tables["curves"], whitened.tables["networks"], distance)
-    assert claims[-1].verdict == verdict
-    assert whitening.limit_distance(empty.basis()) < 1e-4
+    tables = [whitened.tables[name] for name in ("curves", "networks", "ideal_responses", "eq3_limit")]
+    assert tables[-1].largest_difference.iloc[-1] < 1e-9
+    tables[-1] = tables[-1].assign(largest_difference=distance)
+    assert judge(groups, *tables)[-1].verdict == verdict
 
 
 def test_figures_show_what_they_say(whitened):

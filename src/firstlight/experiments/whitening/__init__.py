@@ -22,16 +22,14 @@ from firstlight.experiments.run_views import decorrelation_curves, run_view
 from firstlight.experiments.shared.notes import tau_units
 from firstlight.experiments.whitening import figures
 from firstlight.experiments.whitening.claims import MAX_DISTANCE, NETWORKS, RANDOM_BANKS, judge
+from firstlight.experiments.whitening.theorem import distance_table, limit_table, response_table
 from firstlight.filters import FilterBank
 from firstlight.images import ImageSet
 from firstlight.patches import PatchBasis
-from firstlight.theory import PEAK, linear_cnn_profile
 from firstlight.theory.null import gaussians
 from firstlight.whitening import LagMoments, pixel_bank, whitening_bank
 
 FILTERS = 64  # of the random banks, as VGG11's first layer
-# tau * smallest variance at which eq. 3 is compared with its limit.
-LATE = 1e6
 MODELS = tuple(network for network, _ in NETWORKS.values())
 
 
@@ -46,11 +44,19 @@ def run(context: Context) -> Result:
     limit = limit_table(lags, basis)
     components = component_table(lags, basis)
     networks = network_table(groups.values(), lags)
+    responses, distances = response_table(lags, basis), distance_table(basis)
     runs = [(group, run) for group in groups.values() for run in group.runs]
     return Result(
         experiment="whitening",
-        claims=tuple(judge(groups, curves, networks, limit_distance(basis))),
-        tables={"curves": curves, "eq3_over_time": limit, "components": components, "networks": networks},
+        claims=tuple(judge(groups, curves, networks, responses, distances)),
+        tables={
+            "curves": curves,
+            "eq3_over_time": limit,
+            "eq3_limit": distances,
+            "components": components,
+            "ideal_responses": responses,
+            "networks": networks,
+        },
         figures=draw(curves, limit, components, networks, basis),
         runs=tuple(run for _, run in runs),
         units=f"{tau_units(context)}; distances in pixels",
@@ -108,17 +114,6 @@ def curve_rows(
     return labelled.reindex(columns=["bank", "network", "seed", "distance", "value", "raw"])
 
 
-def limit_table(lags: LagMoments, basis: PatchBasis) -> pd.DataFrame:
-    """A row a time and distance: the bank u_i e_i(tau) that eq. 3 predicts, from early to whitened."""
-    variance = basis.variance[basis.variance > 0]
-    taus = [*np.geomspace(0.1 * PEAK / variance.max(), PEAK / variance.min(), 6), LATE / variance.min()]
-    tables = []
-    for tau in taus:
-        bank = basis.images * linear_cnn_profile(basis.variance, tau)[:, None, None, None]
-        tables.append(lags.curve(bank).to_frame().assign(tau=tau).reindex(columns=["tau", "distance", "value"]))
-    return pd.concat(tables, ignore_index=True)
-
-
 def component_table(lags: LagMoments, basis: PatchBasis) -> pd.DataFrame:
     """A row a component with variance and distance: the curve of that component alone as a filter.
 
@@ -130,13 +125,6 @@ def component_table(lags: LagMoments, basis: PatchBasis) -> pd.DataFrame:
         if variance > 0
     ]
     return pd.concat(tables, ignore_index=True).reindex(columns=["component", "variance", "distance", "value"])
-
-
-def limit_distance(basis: PatchBasis) -> float:
-    """How far eq. 3 at a large time is from 1 / λ, each relative to its peak: the largest relative difference."""
-    variance = basis.variance[basis.variance > 0]
-    late, white = linear_cnn_profile(variance, LATE / variance.min()), 1 / np.sqrt(variance)
-    return float(np.abs((late / late.max()) / (white / white.max()) - 1).max())
 
 
 def network_table(groups: Iterable[Trained], lags: LagMoments) -> pd.DataFrame:
