@@ -12,6 +12,10 @@ from firstlight.patches import PatchMoments
 from firstlight.training.prepare import prepare
 
 
+def never(name: str):
+    pytest.fail(f"{name} was loaded")
+
+
 def test_a_spec_is_of_the_preset_and_of_what_the_network_changes(tmp_path):
     context = small_context(tmp_path)
     first, *others = context.specs("vgg11")
@@ -35,6 +39,11 @@ def test_a_network_that_cannot_be_trained_here_says_why(tmp_path):
     assert alone.absence("vgg11-photos") == "no data: photos cannot be had here"
     own = small_context(tmp_path, names=("photos",))
     assert own.absence("vgg11-photos") == "no data: photos is the main data set itself"
+    train, test = context.facts()
+    facts = {"cifar10": (replace(train, channels=1, mean=(0.5,), std=(0.2,)), replace(test, channels=1))}
+    gray = Context(context.preset, "cifar10", facts, never, context.measurements, {}, {})
+    assert "labels is 'energy:15'; expected component 1 to 9" in gray.absence("vgg11-energy15")
+    assert gray.specs("vgg11-energy15", "vgg11") == gray.specs("vgg11")
     with pytest.raises(SourceError, match="'cifar100' cannot be had here; expected one of cifar10, photos"):
         context.facts("cifar100")
 
@@ -84,10 +93,6 @@ def test_images_are_loaded_only_for_what_was_not_measured_yet(tmp_path):
     basis = context.basis()
     found = context.measured("size", lambda train, test: {"n": np.array([len(train), len(test)])}, part=1)
     assert found["n"].tolist() == [646, 130]
-
-    def never(name: str):
-        pytest.fail("loaded")
-
     again = Context("quick", "cifar10", context._facts, never, context.measurements, {}, {})
     assert np.array_equal(again.basis().components, basis.components)
     assert again.measured("size", lambda train, test: {}, part=1)["n"].tolist() == [646, 130]

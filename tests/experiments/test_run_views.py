@@ -9,10 +9,8 @@ from tests.experiments.made import finish, small_context
 
 import firstlight as fl
 from firstlight.experiments import formula, whitening
-from firstlight.experiments.formula import plan
 from firstlight.experiments.run_views import decorrelation_curves, merged_views, run_view
 from firstlight.experiments.shared.fits import change_profiles
-from firstlight.experiments.shared.plans import network_specs
 from firstlight.training import describe
 
 
@@ -25,11 +23,11 @@ def trained(spec, step):
 @pytest.fixture(scope="module")
 def context(tmp_path_factory):
     empty = small_context(tmp_path_factory.mktemp("views"))
-    return finish(empty, plan(empty), trained, train_loss=2.3, train_accuracy=0.1)
+    return finish(empty, formula.EXPERIMENT.networks, trained, train_loss=2.3, train_accuracy=0.9)
 
 
 def test_a_view_has_the_profile_and_fit_of_every_recorded_step(context):
-    run, basis = context.runs(network_specs(context))[0], context.basis()
+    run, basis = context.trained("vgg11").runs[0], context.basis()
     view = run_view(run, basis)
     assert view.name == describe(run.spec)
     assert view.key == run.spec.hash
@@ -44,7 +42,7 @@ def test_a_view_has_the_profile_and_fit_of_every_recorded_step(context):
 
 
 def test_a_network_of_two_experiments_is_there_once_with_all_that_is_known_of_it(context):
-    run, basis = context.runs(network_specs(context))[0], context.basis()
+    run, basis = context.trained("vgg11").runs[0], context.basis()
     first, second = run_view(run, basis), run_view(run, basis, {"trained": np.array([1.0, 0.5])})
     other = replace(first, key="")
     found = merged_views([first, second, other, other])
@@ -57,19 +55,13 @@ def test_curves_are_those_of_the_run_and_its_references():
     rows = [("trained", "vgg11", 0), ("trained", "vgg11", 1), ("initial", "vgg11", 0), ("pixels", "", None)]
     curves = pd.DataFrame(
         [
-            {"bank": bank, "model": model, "seed": seed, "distance": d, "value": 10 * number + d}
-            for number, (bank, model, seed) in enumerate(rows)
+            {"bank": bank, "network": network, "seed": seed, "distance": d, "value": 10 * number + d}
+            for number, (bank, network, seed) in enumerate(rows)
             for d in range(3)
         ]
     ).astype({"seed": "Int64"})
 
-    class Spec:
-        model, seed = "vgg11", 0
-
-    class Of:
-        spec = Spec
-
-    found = decorrelation_curves(curves, Of)  # type: ignore[arg-type]
+    found = decorrelation_curves(curves, "vgg11", 0)
     assert {name: values.tolist() for name, values in found.items()} == {
         "trained": [0, 1, 2],
         "initial": [20, 21, 22],

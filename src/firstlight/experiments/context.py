@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.errors import SourceError
+from firstlight.errors import InputError, SourceError
 from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.networks import NETWORKS, Trained
 from firstlight.experiments.schedule import SCHEDULES, Schedule
@@ -95,6 +95,10 @@ class Context:
             return f"no data: images of {data} have {own} channels and those of {self.data} {main}"
         if "data" in network.changes and data == self.data:
             return f"no data: {data} is the main data set itself"
+        try:
+            self._specs(name)
+        except InputError as error:  # such as a component that gray patches do not have
+            return f"no data: {error}"
         return ""
 
     def _specs(self, name: str) -> list[RunSpec]:
@@ -102,7 +106,7 @@ class Context:
         train, test = self.facts(network.changes.get("data"))
         chosen = {
             "lr": training.lr,
-            "train_images": training.train_images,
+            "train_images": training.train_images and min(training.train_images, train.count),
             "test_images": min(self.schedule.test_images, test.count),
             "precision": self.schedule.precision,
             **{key: value for key, value in network.changes.items() if key != "data"},
