@@ -12,6 +12,7 @@ from firstlight.experiments.shared.fits import RANDOM_BANKS, null_of
 from firstlight.experiments.shared.notes import number
 from firstlight.experiments.shared.tables import at_ends, rows_where, spearman
 from firstlight.experiments.verdicts import Condition, Kind
+from firstlight.models import MODELS
 
 PUBLISHED, CLOSE = 0.94, 0.05  # Table 3 for VGG11 on CIFAR-10, and what counts as close to it
 BEYOND_LAMBDA = 0.05  # by which eq. 3 must fit better than λ alone
@@ -81,7 +82,7 @@ def fit_claim(name: str, group: Trained, fits: pd.DataFrame, banks: Mapping[int,
     if not group:
         return Claim.judged(name, reason=group.reason, **texts)
     firsts, ends = at_ends(rows_where(fits, network=group.network.name))
-    filters = len(group.runs[0].initial)
+    filters = MODELS[group.network.model].filters
     note = (
         f"With free τ the correlation is {number(ends.free_correlation)} at τ = {listed(ends.free_tau)} (by seed) and "
         f"R² of log energy {number(ends.log_r2, '{:.2f}'.format)}."
