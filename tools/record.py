@@ -178,7 +178,7 @@ def _fill(
     for path in (new / MEASUREMENTS).iterdir():
         if path.name not in used:
             path.unlink()
-    texts = {"format": FORMAT, **record, "runs": dict(sorted(kept.items()))}
+    texts = {**record, "format": FORMAT, "runs": dict(sorted(kept.items()))}
     write_text(new / RECORD, json.dumps(texts, indent=2, ensure_ascii=False) + "\n")
     read_record(new)  # it is one
 

@@ -56,7 +56,9 @@ def null_of(claim: Claim) -> str:
     """The claim's null distribution in words; empty where there is none."""
     if not claim.null:
         return ""
-    return f"{claim.null['mean']:.3f}, 95th percentile {claim.null['percentile_95']:.3f} ({claim.null['of']})"
+    top = claim.null.get("percentile_95")
+    percentile = f", 95th percentile {top:.3f}" if top is not None else ""
+    return f"{claim.null['mean']:.3f}{percentile} ({claim.null['of']})"
 
 
 def condition_text(condition: Condition) -> str:
