@@ -36,9 +36,7 @@ def claims_markdown(found: Reproduction) -> str:
 
 def readme_block(found: Reproduction) -> str:
     """What the README shows between its markers."""
-    return (
-        "\n\n".join("\n".join(part) for part in (_summary(found), headline_markdown(found), [regenerate(found)])) + "\n"
-    )
+    return paragraphs(_summary(found), headline_markdown(found), [regenerate(found)])
 
 
 def headline_markdown(found: Reproduction) -> list[str]:

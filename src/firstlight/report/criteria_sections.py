@@ -1,16 +1,16 @@
 """What is known of each row of the criteria, in Markdown: values by seed, what they are read against, and notes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from firstlight.experiments.claims import Claim, number_format
 from firstlight.experiments.criteria import CRITERIA
 from firstlight.report.claim_lines import NOTHING, Line
-from firstlight.report.claims_in_full import condition_text, mean_of
+from firstlight.report.claims_in_full import condition_value, mean_of
 from firstlight.report.markdown import table
 
 COLUMNS = (
-    "λ alone: the same with λ in place of the theory, or of a profile. Null: the mean, and the 95th percentile, of what "
-    "nothing has taught. Accuracy: in training, of the network that had learnt least."
+    "λ alone: the same with λ in place of the theory, or of a profile. Null: mean, and 95th percentile, of what nothing "
+    "taught. Accuracy: in training, of the network that had learnt least."
 )
 _HEADERS = ("", "verdict", "values", "mean", "after one step", "λ alone", "null", "accuracy", "v1")
 _MOST_VALUES = 6  # that are listed one by one
@@ -70,17 +70,30 @@ def values_text(claim: Claim) -> str:
 def _notes(claims: Sequence[Claim]) -> Iterator[str]:
     """What else is to be known, each thing once, with the parts that it is about."""
     several = len(claims) > 1
-    said: dict[str, list[str]] = {}
+    reasons = _by_text((claim.reason if claim.values else claim.reason.partition(":")[0], claim) for claim in claims)
+    for reason, those in reasons.items():
+        yield f"Not tested ({reason}){': ' + _about(those) if several else ''}."
+    further: dict[str, list[str]] = {}
     for claim in claims:
-        conditions = "; ".join(map(condition_text, claim.conditions[1:]))
-        null = f"Null: {claim.null['of']}." if claim.null else ""
-        for text in (
-            claim.reason and f"Not tested, {claim.reason}.",
-            conditions and f"{conditions}.",
-            null,
-            claim.note,
-        ):
-            if text:
-                said.setdefault(text, []).append(f"{claim.subject or claim.id}{_kind(claim) if claim.reason else ''}")
-    for text, subjects in said.items():
-        yield f"{', '.join(subjects)}: {text}" if several and len(subjects) < len(claims) else text
+        for condition in claim.conditions[1:]:
+            value = condition_value(condition)
+            further.setdefault(condition.quantity, []).append(f"{claim.subject} {value}" if several else value)
+    for quantity, values in further.items():
+        yield f"And {quantity}: {'; '.join(values)}."
+    for null, _ in _by_text((claim.null["of"], claim) for claim in claims if claim.null).items():
+        yield f"Null: {null}."
+    for note, those in _by_text((claim.note, claim) for claim in claims).items():
+        yield f"{_about(those)}: {note}" if several and len(those) < len(claims) else note
+
+
+def _by_text(pairs: Iterable[tuple[str, Claim]]) -> dict[str, list[Claim]]:
+    """The claims of which the same is said; of those of which nothing is said, nothing."""
+    found: dict[str, list[Claim]] = {}
+    for text, claim in pairs:
+        if text:
+            found.setdefault(text, []).append(claim)
+    return found
+
+
+def _about(claims: Sequence[Claim]) -> str:
+    return ", ".join(claim.subject + _kind(claim) for claim in claims)
