@@ -38,6 +38,7 @@ def full_lines(claim: Claim) -> list[str]:
         "λ alone": mean_of(claim.lambda_alone),
         "null": null_of(claim),
         "further": "; ".join(f"{one.quantity} {condition_value(one)}" for one in claim.conditions[1:]),
+        "satisfy it as well": ", ".join(claim.for_nothing),
         "accuracy": "; ".join(reached_text(one) for one in claim.reached),
         "first version": f"{before.verdict}, {before.measured}: {before.quantity}" if before else "",
         "note": claim.note,

@@ -55,7 +55,7 @@ def _headline_cells(row: Row) -> list[str]:
         return f"{line.subject}: {line.measured}" if several else line.measured
 
     verdict = f"**{row.verdict}**" if row.verdict != "reproduced" else row.verdict
-    why = list(dict.fromkeys(line.why for line in parts if line.why))
+    asides = list(dict.fromkeys(line.aside for line in parts if line.aside))
     return [
         row.criterion.id,
         row.criterion.statement,
@@ -63,7 +63,7 @@ def _headline_cells(row: Row) -> list[str]:
         each([named(line) for line in parts]),
         each([line.after_one_step for line in parts]),
         each([line.accuracy for line in parts]),
-        f"{verdict} ({', '.join(why)})" if why else verdict,
+        f"{verdict} ({'; '.join(asides)})" if asides else verdict,
         each([line.first_version for line in parts]),
     ]
 

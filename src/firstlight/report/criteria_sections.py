@@ -9,8 +9,8 @@ from firstlight.report.claims_in_full import condition_value, mean_of
 from firstlight.report.markdown import table
 
 COLUMNS = (
-    "λ alone: the same with λ in place of the theory, or of a profile. Null: mean, and 95th percentile, of what nothing "
-    "taught. Accuracy: in training, of the network that had learnt least."
+    "λ alone: the same with λ in place of the theory, or of a profile. Null: mean, and 95th percentile, of what "
+    "nothing taught. Accuracy: in training, that of the network that had learnt least."
 )
 _HEADERS = ("", "verdict", "values", "mean", "after one step", "λ alone", "null", "accuracy", "v1")
 _MOST_VALUES = 6  # that are listed one by one
@@ -80,6 +80,8 @@ def _notes(claims: Sequence[Claim]) -> Iterator[str]:
             further.setdefault(condition.quantity, []).append(f"{claim.subject} {value}" if several else value)
     for quantity, values in further.items():
         yield f"And {quantity}: {'; '.join(values)}."
+    for others, those in _by_text((", ".join(claim.for_nothing), claim) for claim in claims).items():
+        yield f"The criterion is satisfied as well by: {others}{' (' + _about(those) + ')' if several else ''}."
     for null, _ in _by_text((claim.null["of"], claim) for claim in claims if claim.null).items():
         yield f"Null: {null}."
     for note, those in _by_text((claim.note, claim) for claim in claims).items():
