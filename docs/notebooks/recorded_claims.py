@@ -31,15 +31,17 @@ import firstlight as fl
 
 reproduction = fl.recorded(["formula", "trajectory"])
 print(reproduction.summary)
-rows = [(claim.verdict, claim.statement, claim.published, claim.measured) for claim in reproduction.claims]
+rows = [(claim.verdict, claim.title, claim.criterion.published, claim.measured) for claim in reproduction.claims]
 pd.DataFrame(rows, columns=["verdict", "claim", "published", "measured"]).style.hide()
 
 # %% [markdown]
-# A claim carries its criterion, which was fixed before the first run, and what must be known to judge the verdict:
+# A claim carries its criterion, which was fixed before these runs, and what it must be read against: the same after one
+# step, when nothing is learnt yet, with λ alone, and how far its networks had learnt.
 
 # %%
 claim = reproduction.claims[0]
-print(f"{claim.statement}\n  counts if {claim.criterion}\n  {claim.measured}: {claim.verdict}\n  {claim.note}")
+print(f"{claim.title}: {claim.verdict}\n  {claim.criterion.quantity}: {claim.measured}; {claim.criterion.criterion}")
+print(f"  after one step {claim.measured_after_one_step}; λ alone {np.mean(claim.lambda_alone):.3f}\n  {claim.note}")
 
 # %% [markdown]
 # ## The trainings behind them

@@ -4,13 +4,16 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.report.made_claims import about, claim, made as made_claims
 
 import firstlight as fl
-from firstlight.experiments import Claim, FigureEntry, Result
+from firstlight.experiments import FigureEntry, Result
+from firstlight.experiments.verdicts import VERDICTS
 from firstlight.figures.axes import new_figure
 from firstlight.figures.svg import svg
 from firstlight.filters import FilterBank
@@ -24,24 +27,7 @@ from firstlight.report.reproduction_page import reproduction_page
 EVIL = "</script><img src=x onerror=alert(1)>\"'\n$x_y$ \u202e\u2028 \udcff\x01 &amp;</title>"
 BASIS = shipped_moments(3).basis((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
 SIZE = 6_000_000  # bytes
-
-
-def about(text: str = EVIL) -> dict:
-    return {
-        "command": f"firstlight reproduce --data {text}",
-        "preset": "quick",
-        "data": text,
-        "data_fingerprint": "0" * 64,
-        "mean": [0.5],
-        "std": [0.2],
-        "seeds": [0],
-        "device": [text],
-        "threads": [2],
-        "versions": {"firstlight": "0", "numpy": "0", "torch": "0", "python": "0"},
-        "training_seconds": 1.0,
-        "date": "2026-01-01",
-        "runs": [],
-    }
+HOSTILE = {"command": f"firstlight reproduce --data {EVIL}", "data": EVIL, "device": [EVIL]}
 
 
 def figure(text: str) -> FigureEntry:
@@ -83,14 +69,16 @@ class Read(HTMLParser):
 
 def pages() -> dict[str, str]:
     """One of each kind, with hostile texts wherever there can be any."""
-    claim = Claim("formula/a/b", EVIL, EVIL, EVIL, EVIL, EVIL, (1.0,), "reproduced", EVIL, EVIL, "one")
-    other = replace(claim, name=f"formula/{EVIL}", figure="gone", verdict="not reproduced")
+    evil = dict.fromkeys(("statement", "source", "published", "quantity", "criterion"), EVIL)
+    first = claim("F1", subject=EVIL, note=EVIL, figure="one")
+    first = replace(first, criterion=replace(first.criterion, **evil))
+    other = replace(first, id=f"F1.{EVIL}", figure="gone", verdict="not tested", reason=EVIL)
     shown = {"one": figure(EVIL), "two": figure(EVIL)}
     networks = (view(np.arange(27.0), key="1", steps=3), view(np.full(27, np.nan), "<b>nan</b>", key="2"))
-    result = Result("formula", (claim, other), {}, shown, (), EVIL, networks)
+    result = Result("formula", (first, other), {}, shown, (), EVIL, networks)
     found = [fl.inspect(bank(8, 3, 3, 3)), fl.inspect(bank(1, 3, 5, 1))]
     return {
-        "reproduction": reproduction_page(fl.Reproduction(Path("out"), (result,), about())),
+        "reproduction": reproduction_page(fl.Reproduction(Path("out"), (result,), about(**HOSTILE))),
         "inspection": inspections_page(found, [Failure(EVIL, EVIL)], EVIL),
         "comparison": comparison_page(fl.compare([bank(8, 3, 3, 3), bank(4, 3, 7, 7), bank(2, 3, 3, 3)], BASIS), EVIL),
     }
@@ -148,7 +136,7 @@ def test_the_explorer_has_all_its_parts(made, kind):
 def test_a_claim_links_to_its_figure_where_there_is_one(made):
     elements = Read(made["reproduction"]).elements
     rows = [attributes["data-claim"] for tag, attributes in elements if "data-claim" in attributes]
-    assert [row and row.splitlines()[0] for row in rows] == ["formula/a/b", f"formula/{EVIL}".splitlines()[0]]
+    assert [row and row.splitlines()[0] for row in rows] == ["F1", f"F1.{EVIL}".splitlines()[0]]
     links = [attributes["href"] for _, attributes in elements if attributes.get("data-role") == "claim-figure"]
     assert links == ["#figure-formula-one"]
 
@@ -166,10 +154,26 @@ def test_the_data_names_every_network_under_its_experiment(made):
 
 def test_no_claims_no_figures_and_no_networks_is_still_a_page():
     page = reproduction_page(fl.Reproduction(Path("out"), (Result("formula", (), {}, {}, (), ""),), about()))
-    assert "0 of 0 claims reproduced" in page
+    assert "0 of 8 published claims reproduced; 8 not tested" in page
     assert "No claim was judged here" in page
     assert len(page) < 100_000  # without a chart, no library for charts
     assert reproduction_page(fl.Reproduction(Path("out"), (), about()))
+
+
+def test_every_verdict_is_a_word_with_a_colour_of_its_own_kind():
+    page = reproduction_page(made_claims())
+    style = (files("firstlight.report") / "templates" / "style.css").read_text()
+    for verdict in VERDICTS:
+        assert re.search(rf"\.{verdict.replace(' ', '-')}\b[^{{}}]*\{{ color: ", style), verdict
+    shown = {(cls, text) for cls, text in re.findall(r'<td class="verdict ([\w-]+)">([\w ]+)', page)}
+    assert shown == {(verdict.replace(" ", "-"), verdict) for verdict in VERDICTS}
+    assert "untrained: VGG11 is at 10.0% training accuracy" in page
+    assert "0.967 (holds already)" in page
+
+
+def test_an_old_record_is_shown_as_such():
+    assert "Recorded by the first version" not in reproduction_page(made_claims())
+    assert "Recorded by the first version, judged by the second" in reproduction_page(made_claims(first_version=True))
 
 
 @pytest.mark.parametrize("weight", [np.zeros((3, 3, 3, 3)), np.ones((1, 3, 1, 1)), np.eye(27).reshape(27, 3, 3, 3)])

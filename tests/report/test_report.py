@@ -52,7 +52,7 @@ def test_what_it_shows(found, report):
     assert "c.pt does not exist" in Report(many).html
     assert "2 first layers compared" in Report(comparison).html
     page = Report(reproduction).html
-    assert all(claim.statement in html.unescape(page) for claim in reproduction.claims)
+    assert all(claim.title in html.unescape(page) for claim in reproduction.claims)
 
 
 def test_the_page_says_what_made_it(found, report):

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from firstlight.experiments import Claim
-from firstlight.report.terminal import bars, claims_table
+from firstlight.experiments import EXPERIMENTS
+from firstlight.experiments.verdicts import VERDICTS
+from firstlight.report.terminal import bars, coloured, experiments_table
+from firstlight.reproduction.reproduction import PRESETS
 
 
 @pytest.mark.parametrize(
@@ -21,14 +24,16 @@ def test_long_profiles_are_averaged_down():
     assert len(bars(np.arange(363.0))) == 60
 
 
-def test_a_verdict_is_a_word_and_not_only_a_colour():
-    claims = [
-        Claim("a/b/c", "it [does]", "seed", "1.0", "r", "r > 0", (1.0,), verdict)
-        for verdict in ("reproduced", "not reproduced", "not tested")
-    ]
+def test_every_verdict_has_a_colour():
+    for verdict in VERDICTS:
+        assert Text.from_markup(coloured(verdict)).plain == verdict
+        assert coloured(verdict) != verdict
+
+
+def test_experiments_are_listed_with_what_each_preset_costs():
     console = Console(width=120, no_color=True)
     with console.capture() as capture:
-        console.print(claims_table(claims))
+        console.print(experiments_table([EXPERIMENTS["formula"]], PRESETS))
     text = capture.get()
-    assert all(word in text for word in ("reproduced", "not reproduced", "not tested"))
-    assert text.count("it [does]") == 3
+    assert all(preset in text for preset in PRESETS)
+    assert EXPERIMENTS["formula"].cost("full")[:20] in text

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 import firstlight as fl
+from firstlight.reproduction.folder import FORMAT
 from firstlight.reproduction.rebuild import read_record, rebuild
 from firstlight.reproduction.record import recorded
 
@@ -20,7 +21,14 @@ def made(tmp_path_factory) -> fl.Reproduction:
     folder = tmp_path_factory.mktemp("made") / "out"
     found = recorded("trajectory", console=QUIET)
     kept = json.loads((found.out / "record.json").read_text())
-    about = {**kept["experiments"]["trajectory"], "experiments": ["trajectory"], "sets": kept["sets"], "failures": {}}
+    about = {
+        "format": FORMAT,
+        **found.about["recorded"]["trajectory"],
+        "experiments": ["trajectory"],
+        "sets": kept["sets"],
+        "failures": {},
+        "runs": found.about["runs"],
+    }
     for run in found.results[0].runs:
         shutil.copytree(run.path, folder / "runs" / run.spec.hash)
     shutil.copytree(found.out / "measurements", folder / "measurements")
@@ -73,7 +81,7 @@ def test_folders_without_results_say_what_was_expected(made, tmp_path):
 def damaged(about: dict) -> list:
     """What the file may hold that is no such file: of other types, with parts missing, of other versions."""
     values: list = [None, 3, "text", [], {}, {"experiments": ["formula"]}, {**about, "sets": 3}]
-    values += [{key: value for key, value in about.items() if key != lost} for lost in ("preset", "sets", "failures")]
+    values += [{key: value for key, value in about.items() if key != lost} for lost in ("preset", "sets", "failures", "runs")]
     for key, value in (("preset", "huge"), ("data", "elsewhere"), ("date", 7), ("failures", 3), ("experiments", 5)):
         values.append({**about, key: value})
     values.append({**about, "sets": {"crops": [{}, {}]}})
@@ -81,7 +89,7 @@ def damaged(about: dict) -> list:
     return values
 
 
-@pytest.mark.parametrize("index", range(15))
+@pytest.mark.parametrize("index", range(16))
 def test_whatever_the_file_holds_is_refused_in_one_line(made, tmp_path, index):
     (tmp_path / "reproduction.json").write_text(json.dumps(damaged(made.about)[index]))
     with pytest.raises((fl.RunError, fl.InputError)) as caught:

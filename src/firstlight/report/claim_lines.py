@@ -14,7 +14,7 @@ from firstlight.experiments.verdicts import VERDICTS, Verdict
 ALREADY = "*"  # of a value after one step that meets the criterion
 LEGEND = (
     f"Means with 95% intervals over seeds. {ALREADY} meets the criterion already after one step of the same runs. "
-    "v1: whether the first version of the criteria said reproduced."
+    "also: so do λ alone or random banks. v1: whether the first version of the criteria said reproduced."
 )
 OLD_RECORD = "Recorded by the first version, judged by the second criteria."
 NOTHING = "-"
@@ -38,8 +38,8 @@ class Line:
     accuracy : str
         The lowest mean training accuracy of its networks.
     verdict : str
-    why : str
-        In a word, why it is not tested; empty where it is.
+    aside : str
+        In a word, why it is not tested; of one that is, what else than after one step satisfies the criterion as well.
     first_version : str
         Whether the first version called it reproduced: "yes", "no".
     """
@@ -50,7 +50,7 @@ class Line:
     after_one_step: str
     accuracy: str
     verdict: Verdict
-    why: str
+    aside: str
     first_version: str
 
     @property
@@ -71,9 +71,14 @@ class Line:
             after_one_step=_after_one_step(claim),
             accuracy=NOTHING if math.isnan(claim.accuracy) else f"{claim.accuracy:.0%}",
             verdict=claim.verdict,
-            why=claim.reason.partition(":")[0],
+            aside=_aside(claim),
             first_version=_FIRST_VERSION.get(claim.before.verdict, NOTHING) if claim.before else NOTHING,
         )
+
+
+def _aside(claim: Claim) -> str:
+    others = [what for what in claim.for_nothing if what != "after one step"]
+    return claim.reason.partition(":")[0] or (f"also {' and '.join(others)}" if others else "")
 
 
 def _after_one_step(claim: Claim) -> str:

@@ -37,7 +37,8 @@ def full_lines(claim: Claim) -> list[str]:
         "after one step": claim.measured_after_one_step if line.after_one_step != NOTHING else "",
         "λ alone": mean_of(claim.lambda_alone),
         "null": null_of(claim),
-        "further": "; ".join(condition_text(one) for one in claim.conditions[1:]),
+        "further": "; ".join(f"{one.quantity} {condition_value(one)}" for one in claim.conditions[1:]),
+        "satisfy it as well": ", ".join(claim.for_nothing),
         "accuracy": "; ".join(reached_text(one) for one in claim.reached),
         "first version": f"{before.verdict}, {before.measured}: {before.quantity}" if before else "",
         "note": claim.note,
@@ -56,17 +57,19 @@ def null_of(claim: Claim) -> str:
     """The claim's null distribution in words; empty where there is none."""
     if not claim.null:
         return ""
-    return f"{claim.null['mean']:.3f}, 95th percentile {claim.null['percentile_95']:.3f} ({claim.null['of']})"
+    top = claim.null.get("percentile_95")
+    percentile = f", 95th percentile {top:.3f}" if top is not None else ""
+    return f"{claim.null['mean']:.3f}{percentile} ({claim.null['of']})"
 
 
-def condition_text(condition: Condition) -> str:
-    """A further condition of a claim: what, how much, and whether it holds."""
+def condition_value(condition: Condition) -> str:
+    """The value of a further condition of a claim, and whether it holds."""
     holds = {True: "holds", False: "does not hold", None: "open"}[condition.holds]
     value = mean_of(condition.values) or NOTHING
     interval = condition.interval
     show = number_format(condition.values) if value != NOTHING else str
     spread = f" [{show(interval[0])}, {show(interval[1])}]" if interval else ""
-    return f"{condition.quantity} {value}{spread}, {holds}"
+    return f"{value}{spread} ({holds})"
 
 
 def reached_text(reached: Reached) -> str:

@@ -1,15 +1,12 @@
 """Markdown pages of claims: the README's table, `claims.md`, and the page with all that is known of every claim."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from firstlight.experiments import EXPERIMENTS
-from firstlight.experiments.claims import Claim, number_format
-from firstlight.experiments.criteria import CRITERIA
 from firstlight.experiments.headline import Row
 from firstlight.experiments.results import Reproduction, Result
 from firstlight.report.claim_lines import (
     LEGEND,
-    NOTHING,
     OLD_RECORD,
     Line,
     entry_of,
@@ -18,32 +15,33 @@ from firstlight.report.claim_lines import (
     outside_lines,
     repeat,
 )
-from firstlight.report.claims_in_full import condition_text, mean_of, null_of
+from firstlight.report.criteria_sections import COLUMNS, row_section
+from firstlight.report.markdown import paragraphs, table
 
 BEGIN, END = "<!-- recorded claims: begin -->", "<!-- recorded claims: end -->"
 SOURCES = "The paper is Chowers and Weiss (ICML 2023), the note is Chadha and Sahu's."
 _HEADERS = ("id", "claim", "published", "ours", "after one step", "accuracy", "verdict", "v1")
-_MOST_VALUES = 9  # that are listed one by one
 
 
 def claims_markdown(found: Reproduction) -> str:
     """`claims.md`: the table, what is not in it, and the notes."""
-    notes = [f"- `{claim.id}`: {text}" for claim in found.claims if (text := _note(claim))]
+    texts = {
+        claim.id: " ".join(filter(None, (claim.reason and f"{claim.reason}.", claim.note))) for claim in found.claims
+    }
+    notes = [f"- `{name}`: {text}" for name, text in texts.items() if text]
     commands = [f"- `{repeat(result.experiment, found.about)}`" for result in found.results]
     parts = (_summary(found), headline_markdown(found), _outside(found), notes, ["Again:", "", *commands])
-    return _paragraphs(*parts)
+    return paragraphs(*parts)
 
 
 def readme_block(found: Reproduction) -> str:
     """What the README shows between its markers."""
-    return (
-        "\n\n".join("\n".join(part) for part in (_summary(found), headline_markdown(found), [regenerate(found)])) + "\n"
-    )
+    return paragraphs(_summary(found), headline_markdown(found), [regenerate(found)])
 
 
 def headline_markdown(found: Reproduction) -> list[str]:
     """A row a row of the criteria's table; the parts of a row stand below each other."""
-    return [*_table(_HEADERS, (_headline_cells(row) for row in headline(found))), "", LEGEND]
+    return [*table(_HEADERS, (_headline_cells(row) for row in headline(found))), "", LEGEND]
 
 
 def _headline_cells(row: Row) -> list[str]:
@@ -57,7 +55,7 @@ def _headline_cells(row: Row) -> list[str]:
         return f"{line.subject}: {line.measured}" if several else line.measured
 
     verdict = f"**{row.verdict}**" if row.verdict != "reproduced" else row.verdict
-    why = list(dict.fromkeys(line.why for line in parts if line.why))
+    asides = list(dict.fromkeys(line.aside for line in parts if line.aside))
     return [
         row.criterion.id,
         row.criterion.statement,
@@ -65,7 +63,7 @@ def _headline_cells(row: Row) -> list[str]:
         each([named(line) for line in parts]),
         each([line.after_one_step for line in parts]),
         each([line.accuracy for line in parts]),
-        f"{verdict} ({', '.join(why)})" if why else verdict,
+        f"{verdict} ({'; '.join(asides)})" if asides else verdict,
         each([line.first_version for line in parts]),
     ]
 
@@ -83,9 +81,10 @@ def reproducibility_page(found: Reproduction) -> str:
         ],
         headline_markdown(found),
         _outside(found),
+        [COLUMNS],
         *(part for result in found.results for part in _section(result, found)),
     ]
-    return _paragraphs(*parts)
+    return paragraphs(*parts)
 
 
 def measured_on(found: Reproduction) -> str:
@@ -130,63 +129,5 @@ def _section(result: Result, found: Reproduction) -> list[list[str]]:
         [f"![{figure.title}](figures/{result.experiment}_{name}.svg)", "", f"*{figure.title}.* {figure.caption}"]
         for name, figure in result.figures.items()
     ]
-    rows = [_row_section(name, [claim for claim in result.claims if claim.row == name]) for name in ids]
+    rows = [row_section(name, [claim for claim in result.claims if claim.row == name]) for name in ids]
     return [[f"## {result.experiment}"], [head], *rows, *figures]
-
-
-def _row_section(name: str, claims: Sequence[Claim]) -> list[str]:
-    criterion = CRITERIA[name]
-    protocol = f" ({criterion.protocol})" if criterion.protocol else ""
-    said = (
-        f"**{name}: {criterion.statement}** ({criterion.source}; published: {criterion.published}). "
-        f"Measured: {criterion.quantity}{protocol}. Criterion: {criterion.criterion}."
-    )
-    headers = ("", "verdict", "values", "mean", "after one step", "λ alone", "accuracy", "v1")
-    table = _table(headers, (_part_cells(claim) for claim in claims))
-    notes = [f"- {f'{claim.subject}: ' if claim.subject else ''}{text}" for claim in claims if (text := _note(claim))]
-    return [said, "", *table, *(["", *notes] if notes else [])]
-
-
-def _part_cells(claim: Claim) -> list[str]:
-    line = Line.of(claim)
-    own = "" if claim.kind == claim.criterion.kind else f" ({claim.kind})"
-    return [
-        f"{claim.subject or claim.id}{own}",
-        line.verdict if line.verdict in ("reproduced", "holds") else f"**{line.verdict}**",
-        values_text(claim),
-        line.measured,
-        line.after_one_step,
-        mean_of(claim.lambda_alone) or NOTHING,
-        line.accuracy,
-        line.first_version,
-    ]
-
-
-def values_text(claim: Claim) -> str:
-    """The values one by one, or the range of many."""
-    if Line.of(claim).mean == NOTHING:
-        return NOTHING
-    show = number_format(claim.values)
-    if len(claim.values) <= _MOST_VALUES:
-        return ", ".join(map(show, claim.values))
-    count = f"{len(claim.values)} {claim.replicates}s"
-    return f"{show(min(claim.values))} to {show(max(claim.values))} ({count})"
-
-
-def _note(claim: Claim) -> str:
-    """Why a claim is not tested, its further conditions, null, and what else a reader must know, in one paragraph."""
-    null = f"null: {null_of(claim)}" if claim.null else ""
-    texts = [claim.reason, *map(condition_text, claim.conditions[1:]), null]
-    said = "; ".join(text for text in texts if text)
-    return " ".join(filter(None, (f"{said}." if said else "", claim.note)))
-
-
-def _paragraphs(*parts: list[str]) -> str:
-    """Lines with an empty one between the parts that have some."""
-    return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
-
-
-def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """A Markdown table of texts."""
-    cells = (" | ".join(text.replace("|", "\\|").replace("\n", " ") for text in row) for row in rows)
-    return [f"| {' | '.join(headers)} |", "|" + "---|" * len(headers), *(f"| {row} |" for row in cells)]

@@ -105,7 +105,7 @@ class _Layout:
     def cells(self, line: Line, claim: Claim | None) -> list[str]:
         before = [] if self.recorded is None else [_recorded_cell(self.recorded.get(claim.id if claim else ""))]
         measured = line.mean + (self._join + line.interval if line.interval else "")
-        verdict = coloured(line.verdict) + (f"\n[dim]{escape(line.why)}[/dim]" if line.why else "")
+        verdict = coloured(line.verdict) + (f"\n[dim]{escape(line.aside)}[/dim]" if line.aside else "")
         first_version = [line.first_version] if self._first_version else []
         return [*before, _judged(measured, line), line.after_one_step, line.accuracy, verdict, *first_version]
 

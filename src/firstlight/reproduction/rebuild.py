@@ -6,7 +6,7 @@ file that says by experiment what was run on what: `reproduction.json` or `recor
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from firstlight.errors import FirstlightError, InputError, RunError
 from firstlight.experiments import Context, Experiment, Result
-from firstlight.experiments.context import Facts
+from firstlight.experiments.context import Facts, Sets
 from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.schedule import FIRST_VERSION, SCHEDULES
@@ -151,17 +151,22 @@ def _checked(record: dict[str, Any], folder: Path) -> dict[str, Any]:
     return record
 
 
-def context_of(folder: Path, record: dict[str, Any], preset: str, data: str) -> Context:
-    """What the experiments of one preset and data set may ask for; no run is loaded yet."""
+def context_of(
+    folder: Path, record: dict[str, Any], preset: str, data: str, load: Callable[[str], Sets] | None = None
+) -> Context:
+    """What the experiments of one preset and data set may ask for; no run is loaded yet.
+
+    Without `load`, which gives the images of a named data set, measurements that the folder lacks are an error.
+    """
     facts: dict[str, Facts] = {
         name: (SetFacts.from_dict(train), SetFacts.from_dict(test)) for name, (train, test) in record["sets"].items()
     }
 
-    def load(name: str) -> NoReturn:
+    def lacking(name: str) -> NoReturn:
         raise RunError(f"the record lacks a measurement on {name!r}")
 
-    measurements = Measurements(folder / MEASUREMENTS, recorded=True)
-    return Context(preset, data, facts, load, measurements, {}, record["failures"])
+    measurements = Measurements(folder / MEASUREMENTS, recorded=load is None)
+    return Context(preset, data, facts, load or lacking, measurements, {}, record["failures"])
 
 
 def load_runs(context: Context, folder: Path, experiment: Experiment, recorded: Iterable[str]) -> None:

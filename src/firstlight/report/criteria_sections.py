@@ -1,0 +1,101 @@
+"""What is known of each row of the criteria, in Markdown: values by seed, what they are read against, and notes."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from firstlight.experiments.claims import Claim, number_format
+from firstlight.experiments.criteria import CRITERIA
+from firstlight.report.claim_lines import NOTHING, Line
+from firstlight.report.claims_in_full import condition_value, mean_of
+from firstlight.report.markdown import table
+
+COLUMNS = (
+    "λ alone: the same with λ in place of the theory, or of a profile. Null: mean, and 95th percentile, of what "
+    "nothing taught. Accuracy: in training, that of the network that had learnt least."
+)
+_HEADERS = ("", "verdict", "values", "mean", "after one step", "λ alone", "null", "accuracy", "v1")
+_MOST_VALUES = 6  # that are listed one by one
+
+
+def row_section(name: str, claims: Sequence[Claim]) -> list[str]:
+    """The lines on one row of the criteria, of the claims that are its parts."""
+    criterion = CRITERIA[name]
+    protocol = f" ({criterion.protocol})" if criterion.protocol else ""
+    said = (
+        f"**{name}: {criterion.statement}** ({criterion.source}; published: {criterion.published}). "
+        f"Measured: {criterion.quantity}{protocol}. Criterion: {criterion.criterion}."
+    )
+    measured = [claim for claim in claims if claim.values]
+    shown = ["", *table(_HEADERS, map(_cells, measured))] if measured else []
+    notes = [f"- {text}" for text in _notes(claims)]
+    return [said, *shown, *(["", *notes] if notes else [])]
+
+
+def _cells(claim: Claim) -> list[str]:
+    line = Line.of(claim)
+    return [
+        f"{claim.subject}{_kind(claim)}",
+        line.verdict if line.verdict in ("reproduced", "holds") else f"**{line.verdict}**",
+        values_text(claim),
+        line.measured,
+        line.after_one_step,
+        mean_of(claim.lambda_alone) or NOTHING,
+        null_cell(claim),
+        line.accuracy,
+        line.first_version,
+    ]
+
+
+def _kind(claim: Claim) -> str:
+    return "" if claim.kind == claim.criterion.kind else f" ({claim.kind})"
+
+
+def null_cell(claim: Claim) -> str:
+    """Mean, and 95th percentile where it is known, of what nothing has taught."""
+    if not claim.null:
+        return NOTHING
+    top = claim.null.get("percentile_95")
+    return f"{claim.null['mean']:.3f}" + (f" ({top:.3f})" if top is not None else "")
+
+
+def values_text(claim: Claim) -> str:
+    """The values one by one, or the range of many."""
+    if Line.of(claim).mean == NOTHING:
+        return NOTHING
+    show = number_format(claim.values)
+    if len(claim.values) <= _MOST_VALUES:
+        return ", ".join(map(show, claim.values))
+    return f"{show(min(claim.values))} to {show(max(claim.values))} ({len(claim.values)} {claim.replicates}s)"
+
+
+def _notes(claims: Sequence[Claim]) -> Iterator[str]:
+    """What else is to be known, each thing once, with the parts that it is about."""
+    several = len(claims) > 1
+    reasons = _by_text((claim.reason if claim.values else claim.reason.partition(":")[0], claim) for claim in claims)
+    for reason, those in reasons.items():
+        yield f"Not tested ({reason}){': ' + _about(those) if several else ''}."
+    further: dict[str, list[str]] = {}
+    for claim in claims:
+        for condition in claim.conditions[1:]:
+            value = condition_value(condition)
+            further.setdefault(condition.quantity, []).append(f"{claim.subject} {value}" if several else value)
+    for quantity, values in further.items():
+        yield f"And {quantity}: {'; '.join(values)}."
+    for others, those in _by_text((", ".join(claim.for_nothing), claim) for claim in claims).items():
+        yield f"The criterion is satisfied as well by: {others}{' (' + _about(those) + ')' if several else ''}."
+    for null, _ in _by_text((claim.null["of"], claim) for claim in claims if claim.null).items():
+        yield f"Null: {null}."
+    for note, those in _by_text((claim.note, claim) for claim in claims).items():
+        yield f"{_about(those)}: {note}" if several and len(those) < len(claims) else note
+
+
+def _by_text(pairs: Iterable[tuple[str, Claim]]) -> dict[str, list[Claim]]:
+    """The claims of which the same is said; of those of which nothing is said, nothing."""
+    found: dict[str, list[Claim]] = {}
+    for text, claim in pairs:
+        if text:
+            found.setdefault(text, []).append(claim)
+    return found
+
+
+def _about(claims: Sequence[Claim]) -> str:
+    return ", ".join(claim.subject + _kind(claim) for claim in claims)
