@@ -44,9 +44,9 @@ CELLS = [png(image) for image in IMAGES]
 
 
 def pictures(folder: Path) -> Path:
-    (folder / "a").mkdir(parents=True)
+    folder.mkdir()
     for number, cell in enumerate(CELLS):
-        (folder / "a" / f"{number:03}.png").write_bytes(cell)
+        (folder / f"{number:03}.png").write_bytes(cell)
     return folder
 
 

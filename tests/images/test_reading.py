@@ -110,7 +110,7 @@ def test_unknown_names(name: str, hint: str) -> None:
 
 
 def test_what_is_no_source() -> None:
-    with pytest.raises(InputError, match=r"source is a list, .*; expected a name, a .npy or .npz file, an array"):
+    with pytest.raises(InputError, match=r"source is a list, .*; expected a name, a .npy or .npz file, a folder"):
         load_images([1, 2])
     with pytest.raises(InputError, match="split is 'val'; expected 'train' or 'test'"):
         load_images("photos", "val")

@@ -20,6 +20,7 @@ from tests.small_data import TINY, write_data
 import firstlight as fl
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.schedule import SCHEDULES
+from firstlight.images import load_splits
 from firstlight.report.claims_data import claims_data
 from firstlight.report.claims_pages import claims_markdown
 from firstlight.reproduction import data as module, folder, reproduction
@@ -218,12 +219,12 @@ def test_an_output_folder_that_is_a_file_is_refused(tmp_path):
 
 
 def test_without_cifar_it_says_so_and_goes_on_with_photographs(monkeypatch, capsys):
-    def load(name: str, split: str = "train", **options: object) -> fl.ImageSet:
+    def load(name: str, data_dir: Path | None = None) -> tuple[fl.ImageSet, fl.ImageSet]:
         if name == "cifar10":
             raise fl.SourceError("every source failed")
-        return fl.load_images(name, split)
+        return load_splits(name)
 
-    monkeypatch.setattr(module, "load_images", load)
+    monkeypatch.setattr(module, "load_splits", load)
     ((train_set, test_set),) = module.sets_of(None, None, [], Console(stderr=True))
     assert (train_set.name, train_set.split, test_set.split) == ("photos", "train", "test")
     said = capsys.readouterr().err
@@ -231,6 +232,31 @@ def test_without_cifar_it_says_so_and_goes_on_with_photographs(monkeypatch, caps
     assert "photos" in said
     with pytest.raises(fl.SourceError):
         module.sets_of("cifar10", None, [], Console(stderr=True))
+
+
+def test_what_a_users_own_set_holds_and_how_it_is_normalised_is_said(data, capsys):
+    ((train_set, _),) = module.sets_of(data, None, ["photos"], Console(stderr=True))[:1]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("crops.npz: 646 train and 130 test images of 3 x 32 x 32 in 5 classes")
+    assert " ".join(f"{value:.4f}" for value in train_set.mean) in said
+
+
+def test_a_pair_of_classes_with_too_few_images_is_not_trained(data):
+    train_set, test_set = load_splits(data)
+    sets = train_set.subset(300), test_set
+    few, all_classes = (
+        fl.RunSpec.for_data("vgg11", *sets, steps=1, seed=0, test_images=10, only=only) for only in (("0", "1"), None)
+    )
+    (reason,) = module.too_few([few, all_classes], {"crops.npz": sets}).values()
+    assert reason.startswith("120 training images are left of 'crops.npz'; expected at least one batch of 256")
+    assert module.too_few([few, all_classes], {"crops.npz": (train_set, test_set)}) == {}
+
+
+def test_the_main_set_is_not_loaded_again_as_another(monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "load_splits", lambda name, data_dir: asked.append(name) or load_splits("photos"))
+    assert len(module.sets_of("crops/", None, ["photos"], Console(quiet=True))) == 1
+    assert asked == ["crops/"]
 
 
 def test_a_full_disk_loses_no_runs_and_is_one_line(found, data, monkeypatch):

@@ -7,7 +7,10 @@ from cyclopts import Parameter
 
 DataDir = Annotated[
     Path | None,
-    Parameter(help="Folder for data sets, or one that already holds the original CIFAR files [env: FIRSTLIGHT_CACHE]."),
+    Parameter(
+        help="Folder for data sets, or one that already holds the original CIFAR files or archives, or such an archive "
+        "[env: FIRSTLIGHT_CACHE]."
+    ),
 ]
 Out = Annotated[Path, Parameter(help="Folder of results, whose runs/ holds the trained networks.")]
 DEFAULT_OUT = Path("firstlight-out")

@@ -47,8 +47,9 @@ def reproduce(
     preset
         How much to train: quick in minutes and standard in an hour or two on 2 CPU cores, full on a GPU.
     data
-        cifar10, cifar100, photos, or an .npz file with a train and a test split of labelled images, at least 256
-        and 32 x 32 pixels. Default: cifar10, or photos where that cannot be had.
+        cifar10, cifar100 or photos; the original files of CIFAR, a folder or archive; or labelled images of your own,
+        at least 256 of one size, at least 32 x 32 pixels: a folder with train/CLASS and test/CLASS, or an .npz file.
+        Default: cifar10, or photos where that cannot be had.
     device
         auto, cpu, cuda or cuda:N.
     jobs

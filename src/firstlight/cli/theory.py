@@ -26,7 +26,7 @@ def theory(
     Parameters
     ----------
     data
-        cifar10, cifar100, photos, or an .npy or .npz file of images.
+        What `reproduce` takes, or an .npy or .npz file of images.
     kernel_size
         Side of the patches, in pixels.
     lr

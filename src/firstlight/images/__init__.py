@@ -8,7 +8,7 @@ from firstlight.images.facts import SetFacts
 from firstlight.images.imageset import ImageSet
 from firstlight.images.kinds.kind import Data
 from firstlight.images.named_sets import DataSetInfo, data_sets, fetch
-from firstlight.images.reading import image_stream, load_images, shards_of
+from firstlight.images.reading import image_stream, load_images, load_splits, shards_of
 from firstlight.images.recognise import recognise
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams import ImageStream
@@ -25,6 +25,7 @@ __all__ = [
     "fetch",
     "image_stream",
     "load_images",
+    "load_splits",
     "recognise",
     "shards_of",
 ]

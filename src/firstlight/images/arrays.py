@@ -168,7 +168,7 @@ def _recognise(shape: tuple[int, ...], layout: str | None, place: str) -> str:
         which = "both of axes 1 and 3 could be" if first else "neither of axes 1 and 3 is"
         raise InputError(
             f"{place}: in shape {shape} {which} the channels (1 to 4 of them): "
-            f"say which with layout='NCHW' or layout='NHWC'"
+            f"say which with layout='NCHW' or layout='NHWC' in Python, or leave at most 4 of them"
         )
     return "NCHW" if first else "NHWC"
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.images.cache import cache_dir
-from firstlight.images.cifar import CIFAR
+from firstlight.images.cifar import CIFAR, CifarDefinition, Pixels
 from firstlight.images.cifar.obtain import fetch_cifar, is_stored, load_cifar
 from firstlight.images.imageset import SPLITS, ImageSet
 from firstlight.images.photos import PER_CLASS, PHOTOGRAPHS, load_photos, photos_folder, require_photos
@@ -92,10 +92,13 @@ def load_named(name: str, split: str, data_dir: str | Path | None) -> ImageSet:
     """
     if name == "photos":
         return load_photos(split)
-    cifar = CIFAR[name]
-    images, labels = load_cifar(cifar, split, data_dir)
-    images = images.transpose(0, 3, 1, 2)
-    return ImageSet(name, split, images, labels.astype(np.int64), cifar.classes, cifar.mean, cifar.std)
+    return cifar_set(CIFAR[name], split, load_cifar(CIFAR[name], split, data_dir))
+
+
+def cifar_set(cifar: CifarDefinition, split: str, pixels: Pixels) -> ImageSet:
+    """One split of a CIFAR data set, wherever its pixels come from."""
+    images, labels = pixels.images.transpose(0, 3, 1, 2), pixels.labels.astype(np.int64)
+    return ImageSet(cifar.name, split, images, labels, cifar.classes, cifar.mean, cifar.std)
 
 
 def unknown_name(name: str) -> InputError:

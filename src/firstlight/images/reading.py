@@ -28,14 +28,17 @@ def load_images(
     Parameters
     ----------
     source : str, Path, ndarray, tensor or ImageSet
-        ``"cifar10"``, ``"cifar100"`` (downloaded once) or ``"photos"`` (no download); the path of a .npy or
-        .npz file; an array of shape (N, C, H, W) or (N, H, W, C), uint8 or floating; or an ImageSet, which is
-        returned as it is.
+        - ``"cifar10"``, ``"cifar100"`` (downloaded once) or ``"photos"`` (no download).
+        - The path of a .npy or .npz file.
+        - A folder of images of one size, in FOLDER/train/CLASS and FOLDER/test/CLASS (or ``val``). Without these
+          two, of images in FOLDER/CLASS, one in six is for testing, drawn by its pixels. All gray: one channel.
+        - The original files of CIFAR-10 or CIFAR-100: the folder of batches, or the archive by its own name.
+        - An array of shape (N, C, H, W) or (N, H, W, C), uint8 or floating; or an ImageSet, which is returned as it is.
     split : str
         ``"train"`` or ``"test"``. An array, or a file without named splits, is a train split.
     data_dir : str or Path, optional
-        For CIFAR: the folder to cache in, or one in which the original batches already lie; by default the
-        environment variable FIRSTLIGHT_CACHE, else the platform's cache folder.
+        For CIFAR by name: the folder to cache in, or one in which the original batches or archives already lie, or
+        such an archive; by default the environment variable FIRSTLIGHT_CACHE, else the platform's cache folder.
     labels : int array of shape (N,), or the path of a .npy file with one
         Class numbers for an array or a file; they replace those that the file has.
     layout : {"NCHW", "NHWC"}, optional
@@ -65,6 +68,12 @@ def load_images(
     if isinstance(labels, str | Path):
         labels = read_npy(_existing(Path(labels)))
     return data.image_set(split, labels=labels, layout=layout)
+
+
+def load_splits(source: Any, data_dir: str | Path | None = None) -> tuple[ImageSet, ImageSet]:
+    """Load the train and the test split of a data set; as `load_images`, but a folder of images is read once."""
+    data = recognise(source, data_dir)
+    return load_images(data, "train"), load_images(data, "test")
 
 
 def image_stream(

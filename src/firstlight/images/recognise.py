@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import InputError
+from firstlight.images.cifar import CIFAR
+from firstlight.images.cifar.original import is_original
+from firstlight.images.cifar.tarballs import archive_names
 from firstlight.images.imageset import ImageSet
-from firstlight.images.kinds.files import EncodedFiles
+from firstlight.images.kinds.files import EncodedFiles, ImageFolder
 from firstlight.images.kinds.kind import Data
 from firstlight.images.kinds.objects import GivenShards, GivenStream, Objects
-from firstlight.images.kinds.one_array import ArrayFile, GivenArray, GivenSet, NamedSet
+from firstlight.images.kinds.one_array import ArrayFile, GivenArray, GivenSet, NamedSet, OriginalFiles
 from firstlight.images.named_sets import NAMES, unknown_name
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
@@ -34,8 +37,8 @@ from firstlight.utils.text import printable
 logger = logging.getLogger(__name__)
 
 _EXPECTED = (
-    "a folder of images, an image file, a tar file of them, .npy or .npz, Parquet or Arrow, the folder of a saved "
-    "Hugging Face data set, an array, or a torch Dataset or DataLoader"
+    "a folder of images, the original files of CIFAR, an image file, a tar file of them, .npy or .npz, Parquet or "
+    "Arrow, the folder of a saved Hugging Face data set, an array, or a torch Dataset or DataLoader"
 )
 
 
@@ -97,6 +100,9 @@ def _at(path: Path) -> Data:
         raise InputError(f"{path} does not exist; expected {_EXPECTED}")
     if suffix in (".npy", ".npz"):
         return ArrayFile(path.name, f"a {suffix} file", path)
+    for cifar in CIFAR.values():
+        if path.name in archive_names(cifar):
+            return OriginalFiles(cifar.name, f"an archive of {cifar.title}", path, definition=cifar)
     if suffix in TABLE_SUFFIXES:
         return EncodedFiles(name, f"a {suffix} file", path, source=partial(one_table, path), cut_by=Cut.table)
     if suffix in SUFFIXES:
@@ -111,6 +117,9 @@ def _in_folder(folder: Path, name: str) -> Data:
     found = partial(EncodedFiles, name, where=folder)
     if is_saved_dataset(folder):
         return found("a saved data set", source=partial(saved_dataset, folder), cut_by=Cut.table, has_splits=True)
+    for cifar in CIFAR.values():
+        if is_original(cifar, folder):
+            return OriginalFiles(cifar.name, f"the original batches of {cifar.title}", folder, definition=cifar)
     tars, tables, picture, arrow = [], [], "", ""
     for file, problem in files_below(folder, SUFFIXES | TABLE_SUFFIXES | TAR_ENDS):
         suffix = os.path.splitext(file)[1].lower()
@@ -127,13 +136,13 @@ def _in_folder(folder: Path, name: str) -> Data:
             f"{folder} holds Parquet files like {printable(tables[0])} as well as {printable(picture)}; expected one "
             "kind: name the folder below"
         )
-    if tables or picture:
-        found = partial(found, passed_over=tars[0] if tars else "")
+    other = tars[0] if tars else ""
     if tables:
         source = partial(parquet_folder, folder, tables)
-        return found("a folder of Parquet files", source=source, cut_by=Cut.table, has_splits=True)
+        return found("a folder of Parquet files", source=source, cut_by=Cut.table, has_splits=True, passed_over=other)
     if picture:
-        return found("a folder of image files", source=partial(ImageFiles, folder), cut_by=Cut.files)
+        source = partial(ImageFiles, folder)
+        return ImageFolder(name, "a folder of image files", folder, source=source, cut_by=Cut.files, passed_over=other)
     if tars:
         source = partial(tar_folder, folder, tars)
         return found("a folder of tar files", source=source, cut_by=Cut.tars, has_splits=True, passed_over=arrow)

@@ -19,7 +19,7 @@ from firstlight.experiments.results import Reproduction
 from firstlight.images import SetFacts
 from firstlight.profile import energy_profile
 from firstlight.reproduction.about import about_runs, command
-from firstlight.reproduction.data import check_trainable, other_data, sets_of
+from firstlight.reproduction.data import check_trainable, other_data, sets_of, too_few
 from firstlight.reproduction.folder import FORMAT, MEASUREMENTS, RUNS, make_folders, write_reproduction
 from firstlight.reproduction.shipped import take_recorded
 from firstlight.theory import fit_formula
@@ -51,10 +51,10 @@ def reproduce(
     preset : {"quick", "standard", "full"}
         How much is trained; `firstlight reproduce --list` says how long it takes.
     data : str or Path, optional
-        "cifar10", "cifar100", "photos", or a file of labelled images. None: CIFAR-10, and where that cannot be had,
-        the photographs that come with scikit-image.
+        "cifar10", "cifar100", "photos", or labelled images as `load_images` takes them at a path. None: CIFAR-10, and
+        where that cannot be had, the photographs that come with scikit-image.
     data_dir : str or Path, optional
-        Where data sets are cached, or a folder that already holds the original CIFAR files.
+        Where data sets are cached, or what already holds the original CIFAR files: a folder or an archive.
     device : str
         "auto", "cpu", "cuda" or "cuda:N".
     out : str or Path
@@ -117,14 +117,15 @@ def reproduce(
     if not fresh and (taken := take_recorded(specs, out / RUNS)):
         said = f"{taken} of {len(specs)} runs are taken from the recorded results; --fresh trains them again."
         console.print(said, markup=False, highlight=False)
+    failures |= too_few(specs.values(), sets)
     for outcome in train_all(
-        specs.values(),
+        [spec for spec in specs.values() if spec.hash not in failures],
         sets.__getitem__,
         out / RUNS,
         device=device,
         jobs=jobs,
         engine=engine,
-        sources={key: str(data) if data and key == name else key for key in sets},
+        sources={key: data if data and key == name else key for key in sets},
         data_dir=data_dir,
         score=_score(context),
         console=console,

@@ -48,7 +48,8 @@ class DataPlaces:
 
 def _absolute(source: str | Path) -> str:
     path = Path(source).expanduser()
-    return str(path.absolute()) if source not in NAMES and path.exists() else str(source)
+    named = isinstance(source, str) and source in NAMES
+    return str(path.absolute()) if path.exists() and not named else str(source)
 
 
 def outcome_of(message: dict[str, Any], spec: RunSpec, store: Path, by: str = "") -> Outcome:

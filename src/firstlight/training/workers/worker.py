@@ -1,7 +1,7 @@
 """A process that trains one run after another for `train_all`.
 
 `python -m firstlight.training.workers.worker STORE DEVICE THREADS` reads a JSON object a line from standard input: a
-`spec`, the `source` of its images for `load_images`, and `data_dir`. With 0 for THREADS, torch takes as many as it
+`spec`, the `source` of its images for `load_splits`, and `data_dir`. With 0 for THREADS, torch takes as many as it
 would of itself. To standard output it writes a JSON object a line, whose `event` is one of
 
 - `progress`: the fields of `Progress`; `initial` only in the first of a run, `filters` as nested lists or null;
@@ -74,9 +74,9 @@ def _outcome(task: dict[str, Any], store: str, device: str, messages: "_Messages
 
 @lru_cache(maxsize=2)  # the specs of a data set mostly follow each other
 def _images(source: str, data_dir: str | None) -> tuple[Any, Any]:
-    from firstlight.images import load_images
+    from firstlight.images import load_splits
 
-    return load_images(source, "train", data_dir=data_dir), load_images(source, "test", data_dir=data_dir)
+    return load_splits(source, data_dir)
 
 
 class _Messages(logging.Handler):
