@@ -14,6 +14,7 @@ import firstlight as fl
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.criteria import CRITERIA
 from firstlight.experiments.schedule import SCHEDULES
+from firstlight.report.claims_data import claims_data
 from firstlight.report.claims_pages import BEGIN, END, readme_block, reproducibility_page
 from firstlight.reproduction.folder import write_reproduction
 from firstlight.theory import AUTHORS_TAU
@@ -44,8 +45,8 @@ def copied(made, tmp_path) -> Path:
 def test_a_record_rebuilds_every_claim_table_and_figure(made, tmp_path):
     found, folder = made
     again = record.recorded(results=folder / "results", console=QUIET)
-    assert again.claims == found.claims
-    assert record.recorded(results=folder / "out", console=QUIET).claims == found.claims
+    assert claims_data(again) == claims_data(found)
+    assert claims_data(record.recorded(results=folder / "out", console=QUIET)) == claims_data(found)
     for before, after in zip(found.results, again.results, strict=True):
         assert list(before.tables) == list(after.tables)
         for name, table in before.tables.items():
