@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 import firstlight as fl
 from firstlight.experiments import Claim, Result
+from firstlight.experiments.verdicts import Condition
 from firstlight.inspection.inspect_banks import inspect_all, load_banks
 from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.patches.shipped import shipped_moments, shipped_normalisation
@@ -127,10 +128,10 @@ def hostile_reproduction() -> fl.Reproduction:
     """A reproduction whose every text is hostile."""
     found = recorded("linear")
     name = HOSTILE[1] + HOSTILE[0]
-    claims = tuple(
-        Claim(f"linear/{name}/{number}", name, name, name, name, name, (1.0,), "reproduced", name)
-        for number in range(2)
-    )
+    texts = dict.fromkeys(("statement", "source", "published", "quantity", "criterion"), name)
+    first = Claim.judged("N1", Condition.of_data(name, 1.0), subject=name, note=name)
+    hostile = replace(first, id=f"N1.{name}", criterion=replace(first.criterion, **texts))
+    claims = (hostile, replace(hostile, id=f"{hostile.id}.2", verdict="not tested", reason=name))
     (result,) = found.results
     key, figure = next(iter(result.figures.items()))
     figures = {key: replace(figure, title=name, caption=name)}
@@ -144,7 +145,7 @@ def nan_reproduction() -> fl.Reproduction:
     (result,) = found.results
     values = {"nan": (float("nan"), 1.0), "infinite": (float("inf"),), "none": ()}
     claims = tuple(
-        Claim(f"linear/x/{name}", f"{name} is said", "seed", "-", "r", "r > 0", numbers, "not tested")
+        Claim.judged(f"O1.{name}", Condition.over_seeds("r", numbers, least=0.8, after_one_step=numbers), subject=name)
         for name, numbers in values.items()
     )
     return replace(found, results=(replace(result, claims=claims),))

@@ -13,10 +13,10 @@ def test_every_claim_has_a_row_with_its_verdict_in_words(name, open_page, pages:
     claims = pages.shown[name].claims
     rows = page.locator("tr[data-claim]")
     shown = {row.get_attribute("data-claim"): row.inner_text() for row in rows.all()}
-    assert set(shown) == {claim.name for claim in claims}
+    assert set(shown) == {claim.id for claim in claims}
     for claim in claims:
-        assert claim.verdict in shown[claim.name]
-        assert claim.statement in shown[claim.name]
+        assert claim.verdict in shown[claim.id]
+        assert claim.title in shown[claim.id]
 
 
 def test_their_links_lead_to_figures_that_come_into_view(open_page, pages: Pages):

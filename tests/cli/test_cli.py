@@ -15,6 +15,7 @@ from tests.training.sets import TEST, TRAIN, make_spec
 import firstlight
 from firstlight import cli, theory
 from firstlight.experiments import EXPERIMENTS
+from firstlight.reproduction.reproduction import PRESETS
 from firstlight.training import train
 
 
@@ -51,13 +52,14 @@ def test_the_list_says_what_every_preset_trains_and_how_long_that_takes():
     assert listed.returncode == 0, listed.stderr
     for experiment in EXPERIMENTS.values():
         assert experiment.question in listed.stdout
-        for preset, cost in experiment.costs.items():
-            assert f"{preset}: {cost}" in listed.stdout
+        for preset in PRESETS:
+            assert f"{preset}: {experiment.cost(preset)}" in listed.stdout
     one = run("reproduce", "--list", "frozen", env={"COLUMNS": "400", "PATH": "/usr/bin"}).stdout
     assert EXPERIMENTS["frozen"].question in one
     assert EXPERIMENTS["linear"].question not in one
     assert all(
-        name in " ".join(run("reproduce", "--help").stdout.split()) for name in ("--list", "--recorded", "--jobs")
+        name in " ".join(run("reproduce", "--help").stdout.split())
+        for name in ("--list", "--recorded", "--jobs", "--fresh")
     )
 
 
@@ -72,6 +74,7 @@ def test_the_list_says_what_every_preset_trains_and_how_long_that_takes():
         (["reproduce", "--out", "/proc/here"], ["/proc/here", "folder"]),
         (["reproduce", "--data", "photos", "--jobs", "0"], ["jobs is 0", "at least 1"]),
         (["reproduce", "--recorded", "--preset", "full"], ["--recorded", "--preset"]),
+        (["reproduce", "--recorded", "--fresh"], ["--recorded", "--fresh"]),
         (["reproduce", "--recorded", "formla"], ["'formla'", "formula"]),
         (["runs", "show", "0123"], ["firstlight-out/runs"]),
         (["runs", "clean", "--state", "finnished"], ["'finnished'", "finished"]),

@@ -152,18 +152,6 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0):
     return json.loads(capsys.readouterr().out)
 
 
-def test_reproduce_tells_claims_as_json_and_by_its_exit_code(capsys, tmp_path):
-    for name, code in (("label-correlation", 1), ("labels", 0)):
-        arguments = ("reproduce", "--recorded", name, "--out", str(tmp_path / name), "--quiet")
-        found = told(capsys, *arguments, code=code)
-        verdicts = {claim["verdict"] for claim in found["claims"]}
-        assert ("not reproduced" in verdicts) == bool(code)
-        assert found["about"]["preset"] == "standard"
-        assert Path(found["report"]).is_file()
-    costs = told(capsys, "reproduce", "--list", "frozen")
-    assert [one["name"] for one in costs] == ["frozen"]
-
-
 def test_theory_tells_eq_3_as_json(capsys):
     found = told(capsys, "theory", "--data", "photos", "--steps", "1", "inf")
     assert found["steps"] == [1, "inf"]

@@ -81,9 +81,8 @@ def test_folders_without_results_say_what_was_expected(made, tmp_path):
 def damaged(about: dict) -> list:
     """What the file may hold that is no such file: of other types, with parts missing, of other versions."""
     values: list = [None, 3, "text", [], {}, {"experiments": ["formula"]}, {**about, "sets": 3}]
-    values += [
-        {key: value for key, value in about.items() if key != lost} for lost in ("preset", "sets", "failures", "runs")
-    ]
+    needed = ("preset", "sets", "failures", "runs")
+    values += [{key: value for key, value in about.items() if key != lost} for lost in needed]
     for key, value in (("preset", "huge"), ("data", "elsewhere"), ("date", 7), ("failures", 3), ("experiments", 5)):
         values.append({**about, key: value})
     values.append({**about, "sets": {"crops": [{}, {}]}})

@@ -81,7 +81,7 @@ class _Layout:
         if self._published:
             table.add_column("published", max_width=18, overflow="fold")
         if self.recorded is not None:
-            table.add_column(escape(f"recorded\n({how})"), max_width=14, overflow="fold")
+            table.add_column(escape(f"recorded\n({how})"), max_width=18 if self.wide else 14, overflow="fold")
         here = "here" if self.recorded is None else "trained here"
         table.add_column(f"{here}{self._join}[dim]{escape('[95%]')}[/dim]", no_wrap=True)
         table.add_column("after\n1 step", no_wrap=True)
