@@ -11,7 +11,7 @@ from rich.console import Console
 
 from firstlight.experiments.results import Reproduction
 from firstlight.reproduction.rebuild import rebuild
-from firstlight.reproduction.shipped import recorded_results
+from firstlight.reproduction.shipped_record import recorded_results
 
 
 def recorded(
