@@ -17,7 +17,7 @@ from firstlight.inspection.inspect_banks import inspect_all, load_banks
 from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.patches.shipped import shipped_moments, shipped_normalisation
 from firstlight.report.report import Report
-from firstlight.reproduction.shipped import recorded_results
+from firstlight.reproduction.shipped_record import recorded_results
 from firstlight.training import Run
 
 HOSTILE = (

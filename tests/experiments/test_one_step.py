@@ -11,7 +11,7 @@ import pytest
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.headline import published, rows
 from firstlight.reproduction.rebuild import context_of, load_runs, read_record
-from firstlight.reproduction.shipped import recorded_results
+from firstlight.reproduction.shipped_record import recorded_results
 from firstlight.training import Run
 
 # They can hardly fail, or no network is in them.

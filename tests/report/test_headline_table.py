@@ -72,9 +72,9 @@ def test_what_is_not_tested_says_why_in_a_word():
 
 
 def test_what_satisfies_the_criterion_for_nothing_is_marked():
-    assert Line.of(claim("F1", null={**NULL, "mean": 0.9})).aside == "also random banks"
+    assert Line.of(claim("F1", null={**NULL, "mean": 0.9})).aside == "also random"
     both = claim("F1", null={**NULL, "mean": 0.9}, lambda_alone=(0.9, 0.9), after=(0.9, 0.9, 0.9))
-    assert Line.of(both).aside == "also λ alone and random banks"
+    assert Line.of(both).aside == "also λ, random"
     assert Line.of(both).after_one_step == "0.900*"
 
 

@@ -21,7 +21,7 @@ from firstlight.figures.styles import PAPER, SLIDES, STYLES, use
 from firstlight.report.publication import encoded, fold_labels
 from firstlight.reproduction.draw_figures import chosen_figures, draw_figures, is_name, write_drawn
 from firstlight.reproduction.rebuild import rebuild
-from firstlight.reproduction.shipped import recorded_results
+from firstlight.reproduction.shipped_record import recorded_results
 
 
 def example() -> FigureEntry:

@@ -47,7 +47,7 @@ def figures(
     """
     from firstlight.figures.styles import STYLES
     from firstlight.reproduction.draw_figures import draw_figures, is_name, write_drawn
-    from firstlight.reproduction.shipped import recorded_results
+    from firstlight.reproduction.shipped_record import recorded_results
 
     verbosity.apply()
     own = Path(given[0]).expanduser() if given and not is_name(given[0]) else None

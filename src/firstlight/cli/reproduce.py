@@ -143,7 +143,7 @@ def _recorded_beside(found: "Reproduction") -> "Reproduction | None":
     """What is recorded of the same experiments, to be seen beside what was trained here."""
     from firstlight.reproduction.rebuild import read_record
     from firstlight.reproduction.record import recorded
-    from firstlight.reproduction.shipped import recorded_results
+    from firstlight.reproduction.shipped_record import recorded_results
     from firstlight.utils.console import note
 
     try:

@@ -168,7 +168,7 @@ class Condition:
 
     def within(self, value: float) -> bool:
         """Whether a value lies between both ends."""
-        return bool(self.least <= value <= self.most)
+        return bool(self.least <= value <= self.most)  # and no NumPy boolean, which JSON does not know
 
     def to_dict(self) -> dict[str, Any]:
         """The condition in JSON's types: no infinity, no NaN."""

@@ -14,12 +14,13 @@ from firstlight.experiments.verdicts import VERDICTS, Verdict
 ALREADY = "*"  # of a value after one step that meets the criterion
 LEGEND = (
     f"Means with 95% intervals over seeds. {ALREADY} meets the criterion already after one step of the same runs. "
-    "also: so do λ alone or random banks. v1: whether the first version of the criteria said reproduced."
+    "also: so do λ alone, random banks. v1: whether the first version of the criteria said reproduced."
 )
 OLD_RECORD = "Recorded by the first version, judged by the second criteria."
 NOTHING = "-"
 _CHECKS = ("W4",)  # that stand among the published claims in the criteria's own table
 _FIRST_VERSION = {"reproduced": "yes", "not reproduced": "no"}
+_ALSO = {"λ alone": "λ", "random banks": "random"}
 _KINDS = {"assumption": "assumptions", "numerical check": "checks", "own finding": "own findings"}
 
 
@@ -77,8 +78,8 @@ class Line:
 
 
 def _aside(claim: Claim) -> str:
-    others = [what for what in claim.for_nothing if what != "after one step"]
-    return claim.reason.partition(":")[0] or (f"also {' and '.join(others)}" if others else "")
+    others = [_ALSO[what] for what in claim.for_nothing if what in _ALSO]
+    return claim.reason.partition(":")[0] or (f"also {', '.join(others)}" if others else "")
 
 
 def _after_one_step(claim: Claim) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from firstlight.experiments.results import Reproduction
 from firstlight.reproduction.rebuild import rebuild
-from firstlight.reproduction.shipped import recorded_results
+from firstlight.reproduction.shipped_record import recorded_results
 
 
 def recorded(
@@ -44,8 +44,10 @@ def recorded(
     --------
     >>> import firstlight as fl
     >>> for claim in fl.recorded("label-correlation").claims:
-    ...     print(claim.verdict, claim.measured)
-    reproduced 0.070 (1 data set)
+    ...     print(claim.id, claim.verdict, claim.measured)
+    T1 reproduced 0.070 (1 data set)
+    T1.patch reproduced 0.022 (1 data set)
+    A2 violated 0.057 (1 data set)
     """
     folder = Path(results).expanduser() if results is not None else recorded_results()
     return rebuild(folder, experiments, command="firstlight reproduce --recorded", console=console)

@@ -21,7 +21,7 @@ from firstlight.profile import energy_profile
 from firstlight.reproduction.about import about_runs, command
 from firstlight.reproduction.data import check_trainable, other_data, sets_of, too_few
 from firstlight.reproduction.folder import FORMAT, MEASUREMENTS, RUNS, make_folders, write_reproduction
-from firstlight.reproduction.shipped import take_recorded
+from firstlight.reproduction.shipped_record import take_recorded
 from firstlight.theory import fit_formula
 from firstlight.training import Run, RunSpec, describe, train_all
 from firstlight.utils.console import progress_console

@@ -45,7 +45,7 @@ class Run:
     Examples
     --------
     >>> import firstlight as fl
-    >>> from firstlight.reproduction.shipped import recorded_results
+    >>> from firstlight.reproduction.shipped_record import recorded_results
     >>> folder = min((recorded_results() / "runs").iterdir())
     >>> run = fl.Run.load(folder)
     >>> run.spec.hash == folder.name, len(run.steps) == len(run.filters) == len(run.metrics)
