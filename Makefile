@@ -1,6 +1,8 @@
-# Two commands matter: `make demo` runs the main job, `make test` every test that needs no GPU and no long training. Both build .venv first.
+# Two commands matter: `make demo` runs the main job, `make test` every test that needs no GPU and no long training. Both build .venv first:
+# the demo with what the package needs, everything else with what developing it needs on top.
 PYTHON ?= python3
 BIN := .venv/bin
+RUNS := .venv/.runs
 INSTALLED := .venv/.installed
 # Empty for the newest version of every dependency: `make test CONSTRAINTS=`.
 CONSTRAINTS ?= constraints.txt
@@ -8,12 +10,17 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS:
 
 .PHONY: demo test test-rounding test-slow test-gpu lint types hooks docs rooms dist browser-tools browser-tests screenshots benchmarks record pictures clean
 
-$(INSTALLED): pyproject.toml constraints.txt
+# With the photographs, on which the demo goes on where CIFAR-10 cannot be had.
+$(RUNS): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP_INSTALL) -e '.[photos]'
+	touch $@
+
+$(INSTALLED): $(RUNS)
 	$(BIN)/python $(PIP_INSTALL) -e '.[dev]'
 	touch $@
 
-demo: $(INSTALLED)
+demo: $(RUNS)
 	$(BIN)/firstlight reproduce formula --preset quick
 
 # Two processes on two cores; more than four would not be quicker.

@@ -1,6 +1,8 @@
 """Workflows, hooks and the guide for contributors run commands that the project has, with few rights and in bounds."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +51,11 @@ def test_hooks_are_the_commands_of_make_lint_and_make_types():
     assert {hook["language"] for hook in hooks} == {"system"}
     for hook in hooks:
         assert hook["entry"].replace(" --force-exclude", "") in recipes
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(("target", "expected"), [("demo", [".[photos]"]), ("test", [".[photos]", ".[dev]"])])
+def test_the_demo_installs_what_it_needs_and_the_tests_what_they_need_on_top(target: str, expected: list[str]):
+    command = ["make", "--dry-run", "--always-make", target]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"pip install .* -e '(.*)'", printed) == expected

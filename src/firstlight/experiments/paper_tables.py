@@ -59,7 +59,7 @@ class JudgedCell:
     state : str
         The verdict of its claim; or "not tested".
     needed : str
-        Where it is not tested: data, command and machine that would test it. Otherwise empty.
+        Where nothing was run for it: data, command and machine that would test it. Otherwise empty.
     """
 
     table: int
@@ -95,8 +95,9 @@ def cells(data_name: str, verdict_of_claim: Mapping[str, str]) -> list[JudgedCel
 
 
 def _judged(cell: Cell, verdicts: Mapping[str, str]) -> JudgedCell:
+    judged = cell.claim in verdicts
     state = verdicts.get(cell.claim or "", NOT_TESTED)
-    needed = _NEEDS[cell.data].format(command=_command(cell)) if state == NOT_TESTED else ""
+    needed = "" if judged else _NEEDS[cell.data].format(command=_command(cell))
     return JudgedCell(cell.table, DATA_TITLES[cell.data], cell.column, cell.published, cell.claim, state, needed)
 
 

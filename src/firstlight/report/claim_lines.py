@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from firstlight.experiments.claims import Claim, number_format
 from firstlight.experiments.headline import Row
+from firstlight.experiments.paper_tables import cells
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.schedule import FIRST_VERSION
 from firstlight.experiments.verdicts import VERDICTS, Verdict
@@ -150,4 +151,5 @@ def repeat(experiment: str, about: Mapping[str, Any]) -> str:
 
 def paper_cells(found: Reproduction) -> list[dict[str, Any]]:
     """The cells of the paper's Tables 1 to 3, each with our verdict on it and what a test would need."""
-    return []
+    verdicts = {claim.id: claim.verdict for claim in found.claims}
+    return [asdict(cell) for cell in cells(found.about["data"], verdicts)]
