@@ -119,7 +119,7 @@ def outside_lines(found: Reproduction) -> list[str]:
 def below_table(found: Reproduction) -> list[str]:
     """What belongs under the table, a line each."""
     old = [OLD_RECORD] if found.about.get("first_version") else []
-    return [LEGEND, *old, *outside_lines(found)]
+    return [LEGEND, *old, *outside_lines(found), cells_line(found)]
 
 
 def _by_kind(claims: Sequence[Claim]) -> list[str]:
@@ -134,6 +134,14 @@ def _by_kind(claims: Sequence[Claim]) -> list[str]:
 
 def _so_many(count: int, verdict: Verdict) -> str:
     return f"{count} {'hold' if verdict == 'holds' and count > 1 else verdict}"
+
+
+def cells_line(found: Reproduction) -> str:
+    """How many cells of the paper's tables are answered here, and which are not."""
+    everything = paper_cells(found)
+    untested = [cell["data"] for cell in everything if cell["needed"]]
+    where = ", ".join(f"{untested.count(data)} on {data}" for data in dict.fromkeys(untested))
+    return f"{len(untested)} of the {len(everything)} cells of the paper's Tables 1 to 3 are not tested: {where}."
 
 
 def entry_of(about: Mapping[str, Any], experiment: str) -> Mapping[str, Any]:

@@ -9,10 +9,12 @@ from firstlight.report.claim_lines import (
     LEGEND,
     OLD_RECORD,
     Line,
+    cells_line,
     entry_of,
     headline,
     lines,
     outside_lines,
+    paper_cells,
     repeat,
 )
 from firstlight.report.criteria_sections import COLUMNS, row_section
@@ -36,7 +38,7 @@ def claims_markdown(found: Reproduction) -> str:
 
 def readme_block(found: Reproduction) -> str:
     """What the README shows between its markers."""
-    return paragraphs(_summary(found), headline_markdown(found), [regenerate(found)])
+    return paragraphs(_summary(found), headline_markdown(found), [f"{cells_line(found)} {regenerate(found)}"])
 
 
 def headline_markdown(found: Reproduction) -> list[str]:
@@ -83,8 +85,24 @@ def reproducibility_page(found: Reproduction) -> str:
         _outside(found),
         [COLUMNS],
         *(part for result in found.results for part in _section(result, found)),
+        *_cells(found),
     ]
     return paragraphs(*parts)
+
+
+def _cells(found: Reproduction) -> list[list[str]]:
+    """The paper's tables, cell by cell, and what those need that are not tested."""
+    rows = [
+        (f"Table {cell['table']}", cell["data"], cell["column"], cell["published"], cell["claim"] or "", cell["state"])
+        for cell in paper_cells(found)
+    ]
+    needed = {cell["data"]: cell["needed"] for cell in paper_cells(found) if cell["needed"]}
+    return [
+        ["## The cells of the paper's tables"],
+        [cells_line(found)],
+        table(("table", "data", "correlation", "published", "claim", "verdict"), rows),
+        ["What they need:", "", *(f"- {data}: {text}" for data, text in needed.items())],
+    ]
 
 
 def measured_on(found: Reproduction) -> str:
