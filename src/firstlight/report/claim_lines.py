@@ -7,7 +7,7 @@ from typing import Any
 
 from firstlight.experiments.claims import Claim, number_format
 from firstlight.experiments.headline import Row
-from firstlight.experiments.paper_tables import cells
+from firstlight.experiments.paper_tables import EXPERIMENTS, cells
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.schedule import FIRST_VERSION
 from firstlight.experiments.verdicts import VERDICTS, Verdict
@@ -119,7 +119,7 @@ def outside_lines(found: Reproduction) -> list[str]:
 def below_table(found: Reproduction) -> list[str]:
     """What belongs under the table, a line each."""
     old = [OLD_RECORD] if found.about.get("first_version") else []
-    return [LEGEND, *old, *outside_lines(found), cells_line(found)]
+    return [LEGEND, *old, *outside_lines(found), *filter(None, [cells_line(found)])]
 
 
 def _by_kind(claims: Sequence[Claim]) -> list[str]:
@@ -140,8 +140,11 @@ def cells_line(found: Reproduction) -> str:
     """How many cells of the paper's tables are answered here, and which are not."""
     everything = paper_cells(found)
     untested = [cell["data"] for cell in everything if cell["needed"]]
+    if not untested:
+        return ""
     where = ", ".join(f"{untested.count(data)} on {data}" for data in dict.fromkeys(untested))
-    return f"{len(untested)} of the {len(everything)} cells of the paper's Tables 1 to 3 are not tested: {where}."
+    tables = ", ".join(str(number) for number in sorted({cell["table"] for cell in everything}))
+    return f"Of the {len(everything)} cells of the paper's tables {tables}, {len(untested)} are not tested: {where}."
 
 
 def entry_of(about: Mapping[str, Any], experiment: str) -> Mapping[str, Any]:
@@ -158,6 +161,8 @@ def repeat(experiment: str, about: Mapping[str, Any]) -> str:
 
 
 def paper_cells(found: Reproduction) -> list[dict[str, Any]]:
-    """The cells of the paper's Tables 1 to 3, each with our verdict on it and what a test would need."""
+    """The cells of the paper's tables that these experiments answer, with our verdict or what a test needs."""
     verdicts = {claim.id: claim.verdict for claim in found.claims}
-    return [asdict(cell) for cell in cells(found.about["data"], verdicts)]
+    experiments = {result.experiment for result in found.results}
+    everything = cells(found.about["data"], verdicts)
+    return [asdict(cell) for cell in everything if EXPERIMENTS[cell.table - 1] in experiments]

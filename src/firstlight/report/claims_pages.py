@@ -38,7 +38,9 @@ def claims_markdown(found: Reproduction) -> str:
 
 def readme_block(found: Reproduction) -> str:
     """What the README shows between its markers."""
-    return paragraphs(_summary(found), headline_markdown(found), [f"{cells_line(found)} {regenerate(found)}"])
+    return paragraphs(
+        _summary(found), headline_markdown(found), [" ".join(filter(None, (cells_line(found), regenerate(found))))]
+    )
 
 
 def headline_markdown(found: Reproduction) -> list[str]:
@@ -92,6 +94,8 @@ def reproducibility_page(found: Reproduction) -> str:
 
 def _cells(found: Reproduction) -> list[list[str]]:
     """The paper's tables, cell by cell, and what those need that are not tested."""
+    if not paper_cells(found):
+        return []
     rows = [
         (f"Table {cell['table']}", cell["data"], cell["column"], cell["published"], cell["claim"] or "", cell["state"])
         for cell in paper_cells(found)
