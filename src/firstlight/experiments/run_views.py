@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from firstlight.experiments.shared.fits import change_profiles
+from firstlight.experiments.shared.fits import change_profiles, fitted
 from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches import PatchBasis
 from firstlight.training import Run, describe
@@ -16,7 +16,7 @@ LEARNING = ("step", "train_loss", "train_accuracy", "test_loss", "test_accuracy"
 
 def run_view(run: Run, basis: PatchBasis, decorrelation: Mapping[str, np.ndarray] | None = None) -> NetworkView:
     """A run: the profile of w(t) - w(0) at every recorded step but the first, its filters and its learning curve."""
-    snapshots = [Snapshot.of(profile, basis, step) for step, profile in change_profiles(run, basis)]
+    snapshots = [Snapshot.of(profile, basis, step, fitted) for step, profile in change_profiles(run, basis)]
     return NetworkView(
         name=describe(run.spec),
         basis=basis,

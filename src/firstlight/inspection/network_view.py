@@ -1,7 +1,7 @@
 """NetworkView: all that an interactive page shows of one network's first layer."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,10 +36,16 @@ class Snapshot:
     step: int | None = None
 
     @classmethod
-    def of(cls, profile: EnergyProfile, basis: PatchBasis, step: int | None = None) -> "Snapshot":
+    def of(
+        cls,
+        profile: EnergyProfile,
+        basis: PatchBasis,
+        step: int | None = None,
+        fit: Callable[[EnergyProfile, PatchBasis], FormulaFit] = fit_formula,
+    ) -> "Snapshot":
         """Fit eq. 3 to a profile, or say why that is impossible."""
         try:
-            return cls(profile, fit_formula(profile, basis), step=step)
+            return cls(profile, fit(profile, basis), step=step)
         except InputError as error:
             return cls(profile, None, str(error), step)
 

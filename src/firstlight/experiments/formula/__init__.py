@@ -17,14 +17,14 @@ from firstlight.experiments.formula.claims import FITS, OVER_TIME, judge
 from firstlight.experiments.networks import NETWORKS, PAIRS, Trained
 from firstlight.experiments.results import FigureEntry, Result
 from firstlight.experiments.run_views import run_view
-from firstlight.experiments.shared.fits import RANDOM_BANKS, fit_table, random_fits
+from firstlight.experiments.shared.fits import RANDOM_BANKS, fit_table, fitted, random_fits
 from firstlight.experiments.shared.notes import tau_units
 from firstlight.experiments.shared.plots import filters
 from firstlight.experiments.shared.tables import stacked
 from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile, energy_profile
-from firstlight.theory import AUTHORS_TAU, FormulaFit, fit_formula
+from firstlight.theory import AUTHORS_TAU, FormulaFit
 from firstlight.theory.null import percentile
 from firstlight.training import Run
 from firstlight.training.run import COLUMNS
@@ -146,7 +146,7 @@ def draw(groups: list[Trained], basis: PatchBasis, fits: pd.DataFrame, pairs: pd
 def final_fits(runs: tuple[Run, ...], basis: PatchBasis) -> list[tuple[EnergyProfile, FormulaFit]]:
     """The last profile of every run, and eq. 3 fitted to it in the authors' range."""
     profiles = [energy_profile(run.final, basis, initial=run.initial) for run in runs]
-    return [(profile, fit_formula(profile, basis, tau_range=AUTHORS_TAU)) for profile in profiles]
+    return [(profile, fitted(profile, basis, AUTHORS_TAU)) for profile in profiles]
 
 
 EXPERIMENT = Experiment(

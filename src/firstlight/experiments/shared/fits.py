@@ -1,6 +1,7 @@
 """The profile of the change in a run at its recorded steps, eq. 3 fitted to it, and to random banks."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from firstlight.experiments.networks import Trained
 from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile, correlation, energy_profile
-from firstlight.theory import AUTHORS_TAU, fit_formula
+from firstlight.theory import AUTHORS_TAU, FormulaFit, fit_formula
 from firstlight.theory.null import fit_correlations, gaussians, percentile
 from firstlight.training import Run
 from firstlight.whitening import whitening_spread
@@ -51,9 +52,22 @@ def fit_table(groups: Sequence[tuple[Trained, PatchBasis]], ends_only: bool = Fa
     return pd.DataFrame(rows, columns=[*RUN_COLUMNS, *FIT_COLUMNS])
 
 
+def fitted(
+    profile: EnergyProfile | np.ndarray, basis: PatchBasis, tau_range: tuple[float, float] | None = None
+) -> FormulaFit:
+    """Eq. 3 fitted to a profile, once: tables, figures and the interactive page of several experiments ask for it."""
+    energy = profile.energy if isinstance(profile, EnergyProfile) else np.asarray(profile, dtype=np.float64)
+    return _fitted(energy.tobytes(), basis.variance.tobytes(), tau_range)
+
+
+@lru_cache(maxsize=4096)
+def _fitted(energy: bytes, variance: bytes, tau_range: tuple[float, float] | None) -> FormulaFit:
+    return fit_formula(np.frombuffer(energy), np.frombuffer(variance), tau_range=tau_range)
+
+
 def fit_row(run: Run, step: int, basis: PatchBasis, profile: EnergyProfile) -> tuple[float | str | None, ...]:
     """The fits of eq. 3 to one profile, in the authors' range and over all tau, and that profile's size."""
-    authors, free = fit_formula(profile, basis, tau_range=AUTHORS_TAU), fit_formula(profile, basis)
+    authors, free = fitted(profile, basis, AUTHORS_TAU), fitted(profile, basis)
     return (
         step * run.spec.lr,
         authors.tau,

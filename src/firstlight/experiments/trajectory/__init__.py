@@ -15,12 +15,12 @@ from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.networks import Trained
 from firstlight.experiments.results import FigureEntry, Result
-from firstlight.experiments.shared.fits import RUN_COLUMNS, change_profiles
+from firstlight.experiments.shared.fits import RUN_COLUMNS, change_profiles, fitted
 from firstlight.experiments.trajectory import figures
 from firstlight.experiments.trajectory.claims import NETWORKS, judge
 from firstlight.patches import PatchBasis
 from firstlight.profile import correlation
-from firstlight.theory import fit_formula, linear_cnn_profile
+from firstlight.theory import linear_cnn_profile
 
 STEP_COLUMNS = (
     *(*RUN_COLUMNS, "lr_times_steps", "tau", "bound", "correlation", "correlation_lambda", "peak_component"),
@@ -57,11 +57,11 @@ def step_table(group: Trained, basis: PatchBasis, predicted: np.ndarray) -> pd.D
 
     `predicted_tau` is fitted to eq. 3 itself: the fit is in continuous time, which small numbers of steps are not.
     """
-    fits = [fit_formula(energy, basis) for energy in predicted]
+    fits = [fitted(energy, basis) for energy in predicted]
     rows = []
     for run in group.runs:
         for (step, profile), energy, formula in zip(change_profiles(run, basis), predicted, fits, strict=True):
-            fit = fit_formula(profile, basis)
+            fit = fitted(profile, basis)
             alone = correlation(profile.energy, np.sqrt(basis.variance))
             found = step * run.spec.lr, fit.tau, fit.bound, fit.correlation, alone, profile.peak + 1
             beside = correlation(profile.energy, energy), formula.tau, formula.bound, energy.argmax() + 1
