@@ -123,13 +123,13 @@ def test_pairs_are_judged_in_the_patches_of_their_own_classes_and_all_of_them_or
     pairs = {"vgg11-dog-cat": ("cat", "coffee"), "vgg11-dog-frog": ("cat", "rocket")}
     for name, only in pairs.items():
         monkeypatch.setitem(NETWORKS, name, replace(NETWORKS[name], changes={"only": only}))
-    monkeypatch.setattr(formula.claims, "PAIRS", ["dog-cat", "dog-frog"])
+    monkeypatch.setattr("firstlight.experiments.formula.claims.PAIRS", ["dog-cat", "dog-frog"])
     bases = {spec.only: context.basis(spec) for spec in context.specs(*pairs)}
 
     def filters(spec: RunSpec, step: int) -> np.ndarray:
         return following(bases.get(spec.only, context.basis()), 0.05)(spec, step)
 
-    done = finish(context, pairs, filters, **LEARNT)
+    done = finish(context, list(pairs), filters, **LEARNT)
     claim = next(claim for claim in formula.run(done).claims if claim.id == "F4")
     assert (claim.verdict, claim.values) == ("reproduced", pytest.approx([1, 1, 1], abs=1e-6))
     assert len(claim.reached) == 2

@@ -1,6 +1,7 @@
 """The claims of the experiment `formula`: F1 to F6, E1 and E2 of the criteria."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,7 @@ def fit_conditions(ends: pd.DataFrame, firsts: pd.DataFrame) -> tuple[Condition,
 
 def fit_claim(name: str, group: Trained, fits: pd.DataFrame, banks: Mapping[int, np.ndarray], kind: Kind) -> Claim:
     """Whether eq. 3 fits one network."""
-    texts = {"subject": group.network.title, "kind": kind, "figure": "profile_against_formula"}
+    texts: dict[str, Any] = {"subject": group.network.title, "kind": kind, "figure": "profile_against_formula"}
     if not group:
         return Claim.judged(name, reason=group.reason, **texts)
     firsts, ends = at_ends(rows_where(fits, network=group.network.name))
@@ -127,11 +128,10 @@ def pairs_claim(groups: Sequence[Trained], pairs: pd.DataFrame, banks: np.ndarra
     )
 
 
-def over_pairs(pairs: pd.DataFrame, networks: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def over_pairs(pairs: pd.DataFrame, networks: Sequence[str]) -> tuple[pd.DataFrame, ...]:
     """By seed the means over some networks, after one step and at the end."""
-    columns = ["correlation", "correlation_lambda"]
-    firsts, ends = at_ends(pairs[pairs.network.isin(networks)])
-    return firsts.groupby("seed")[columns].mean(), ends.groupby("seed")[columns].mean()
+    firsts, ends = at_ends(pairs.loc[pairs.network.isin(networks)])
+    return tuple(pd.DataFrame(table.groupby("seed").mean(numeric_only=True)) for table in (firsts, ends))
 
 
 def random_claim(banks: Mapping[int, np.ndarray]) -> Claim:
@@ -140,7 +140,9 @@ def random_claim(banks: Mapping[int, np.ndarray]) -> Claim:
     others = ", ".join(f"{np.mean(values):.3f} with {count} filters" for count, values in banks.items() if count != 64)
     return Claim.judged(
         "F5",
-        Condition.over_seeds("correlation with eq. 3, best τ in the authors' range", scores, least=-0.2, most=0.4),
+        Condition.over_seeds(
+            "correlation with eq. 3, best τ in the authors' range", scores.tolist(), least=-0.2, most=0.4
+        ),
         null=null_of(scores, "the values themselves"),
         note=f"Of 64 filters, as VGG11's. Single banks differ by a standard deviation of {np.std(scores, ddof=1):.2f}; "
         f"the mean is {others}.",
@@ -151,7 +153,7 @@ def random_claim(banks: Mapping[int, np.ndarray]) -> Claim:
 
 def residual_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) -> Claim:
     """Whether any t matches exactly."""
-    texts = {"subject": group.network.title, "kind": kind, "figure": "fit_over_steps"}
+    texts: dict[str, Any] = {"subject": group.network.title, "kind": kind, "figure": "fit_over_steps"}
     if not group:
         return Claim.judged(f"F6{part}", reason=group.reason, **texts)
     firsts, ends = at_ends(rows_where(fits, network=group.network.name))
@@ -168,7 +170,7 @@ def residual_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) ->
 
 def energy_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) -> Claim:
     """Whether energy rises; descriptive, since it can hardly fail."""
-    texts = {"subject": group.network.title, "kind": kind, "figure": "energy_over_steps"}
+    texts: dict[str, Any] = {"subject": group.network.title, "kind": kind, "figure": "energy_over_steps"}
     if not group:
         return Claim.judged(f"E1{part}", reason=group.reason, **texts)
     own = rows_where(fits, network=group.network.name)
@@ -184,7 +186,7 @@ def energy_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) -> C
 
 def whitening_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) -> Claim:
     """Whether the responses spread over more components, as whitening would have them."""
-    texts = {"subject": group.network.title, "kind": kind, "figure": "participation"}
+    texts: dict[str, Any] = {"subject": group.network.title, "kind": kind, "figure": "participation"}
     if not group:
         return Claim.judged(f"E2{part}", reason=group.reason, **texts)
     firsts, ends = at_ends(rows_where(fits, network=group.network.name))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from firstlight.experiments.shared.tables import at_ends, rows_where
 from firstlight.figures.axes import legend, new_figure, points, room_above
 from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE
 from firstlight.figures.pictures import show_tiles
@@ -114,10 +115,10 @@ def formula_over_time(basis: PatchBasis, count: int = 7) -> "Figure":
 def pairs(fits: pd.DataFrame, published: Mapping[str, str], titles: Mapping[str, str]) -> "Figure":
     """A row a pair of classes: the correlation of every seed at the end, and the published mean."""
     fig, (ax,) = new_figure(width=6.0, height=2.4)
-    ends = fits[fits.step == fits.groupby("network").step.transform("max")]
+    _, ends = at_ends(fits)
     names = list(dict.fromkeys(ends.network))
     for row, name in enumerate(names):
-        values = ends[ends.network == name].correlation
+        values = rows_where(ends, network=name).correlation
         label = "here" if row == 0 else None  # one legend entry for all pairs
         ax.plot(values, [row] * len(values), "o", ms=points(5), color=MEASURED, alpha=0.7, label=label)
         mean = float(published[name].split()[0])

@@ -16,7 +16,7 @@ def at_ends(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The rows of the first and of the last recorded step of every network, in the order of the table."""
     steps = table.groupby("network").step
     first, last = steps.transform("min"), steps.transform("max")
-    return table[table.step == first], table[table.step == last]
+    return table.loc[table.step == first], table.loc[table.step == last]
 
 
 def at_last_step(table: pd.DataFrame) -> pd.DataFrame:

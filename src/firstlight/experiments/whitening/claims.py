@@ -1,6 +1,7 @@
 """The claims of the experiment `whitening`: W1 to W4 of the criteria."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,11 +76,11 @@ def trained_claim(
     name: str, group: Trained, networks: pd.DataFrame, pixels: np.ndarray, random: np.ndarray, kind: Kind
 ) -> Claim:
     """Whether the trained filters decorrelate: the whole weights, as the network uses them."""
-    texts = {"subject": group.network.title, "kind": kind, "figure": "autocorrelation"}
+    texts: dict[str, Any] = {"subject": group.network.title, "kind": kind, "figure": "autocorrelation"}
     if not group:
         return Claim.judged(name, reason=group.reason, **texts)
     own = rows_where(networks, network=group.network.name)
-    firsts, ends = at_ends(own[own.step > 0])
+    firsts, ends = at_ends(own.loc[own.step > 0])
     starts = own[own.step == 0]
     return Claim.judged(
         name,
