@@ -92,8 +92,8 @@ def test_the_cells_of_the_papers_tables_are_all_there():
 
 def test_sentences_that_all_parts_share_come_once():
     parts = [
-        replace(claim("C1"), note="One is 0.9. It is so."),
-        replace(claim("C1.x", subject="X"), note="Two. It is so."),
+        claim("C1", note="One is 0.9. It is so."),
+        claim("C1.x", subject="X", note="Two. It is so."),
     ]
     assert row_section("C1", parts)[-3:] == ["- VGG11: One is 0.9.", "- X: Two.", "- It is so."]
 
