@@ -105,4 +105,4 @@ def test_the_list_has_the_cost_of_every_preset(capsys):
     (one,) = json.loads(shown(capsys, "--list", "frozen", "--json", "-"))
     assert one["name"] == "frozen"
     assert set(one["costs"]) == {"quick", "standard", "full"}
-    assert "for a GPU" in one["costs"]["full"]
+    assert "6 networks" in one["costs"]["full"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.report.made_claims import NO_RUN, made
+from tests.report.made_claims import NO_RUN, claim, made
 
 from firstlight.experiments.criteria import CRITERIA
 from firstlight.report.claims_data import claims_data
@@ -47,9 +47,9 @@ def test_the_readme_shows_a_row_a_row_of_the_criteria():
 def test_the_page_has_all_that_is_known_of_every_claim():
     found = made()
     page = reproducibility_page(found)
-    for claim in found.claims:
-        assert claim.criterion.quantity.replace("|", r"\|") in page or claim.criterion.quantity in page
-        assert claim.note in page
+    for one in found.claims:
+        assert one.criterion.quantity.replace("|", r"\|") in page or one.criterion.quantity in page
+        assert one.note in page
     for result in found.results:
         assert f"## {result.experiment}\n" in page
         assert f"`firstlight reproduce {result.experiment} --preset full --fresh`" in page
@@ -67,6 +67,35 @@ def test_a_section_says_each_thing_once():
     assert "- ResNet20: A [note] | on C1.resnet20." in text
     (alone,) = [claim for claim in made().claims if claim.id == "F1"]
     assert row_section("F1", [alone])[-1] == "- A [note] | on F1."
+
+
+def test_the_cells_of_the_papers_tables_are_all_there():
+    cells_of_all = claims_data(made())["cells"]
+    assert len(cells_of_all) == 27
+    untested = [cell for cell in cells_of_all if cell["needed"]]
+    assert len(untested) == 14
+    page = reproducibility_page(made())
+    section = page.split("## The cells of the paper's tables\n")[1]
+    assert (
+        "27 cells of the paper's tables 1, 2, 3, 14 are not tested: 6 on CIFAR-100, 7 on CelebA, 1 on ImageNet"
+        in section
+    )
+    assert "| 1 | across seeds | C1 | 0.99: **reproduced** | 0.97: not tested | 0.99: not tested |  |" in section
+    for cell in cells_of_all:
+        assert f"{cell['published']}: " in section
+    assert {cell["needed"] for cell in untested} == {
+        line.partition(": ")[2] for line in section.splitlines() if line.startswith("- ")
+    }
+    assert "cells of the paper's tables" in readme_block(made())
+    assert not claims_data(made(("linear",)))["cells"]
+
+
+def test_sentences_that_all_parts_share_come_once():
+    parts = [
+        claim("C1", note="One is 0.9. It is so."),
+        claim("C1.x", subject="X", note="Two. It is so."),
+    ]
+    assert row_section("C1", parts)[-3:] == ["- VGG11: One is 0.9.", "- X: Two.", "- It is so."]
 
 
 def test_old_records_are_shown_as_such():
@@ -109,6 +138,7 @@ def test_claims_json_has_the_keys_that_are_described():
     assert set(data) == described("not\nknown are null.")
     assert {key for claim in data["claims"] for key in claim} == described("or a part of one:")
     assert {key for row in data["rows"] for key in row} == described("A row of the criteria:")
+    assert {key for cell in data["cells"] for key in cell} == described("that these experiments answer:")
     assert data["format"] == 2
     assert data["summary"] == SUMMARY
     assert data["counts"] == {"reproduced": 17, "not reproduced": 1, "inconclusive": 1, "not tested": 3}

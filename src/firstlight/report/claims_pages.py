@@ -38,9 +38,7 @@ def claims_markdown(found: Reproduction) -> str:
 
 def readme_block(found: Reproduction) -> str:
     """What the README shows between its markers."""
-    return paragraphs(
-        _summary(found), headline_markdown(found), [" ".join(filter(None, (cells_line(found), regenerate(found))))]
-    )
+    return paragraphs(_summary(found), headline_markdown(found), [f"{cells_line(found)} {regenerate(found)}".lstrip()])
 
 
 def headline_markdown(found: Reproduction) -> list[str]:
@@ -93,19 +91,23 @@ def reproducibility_page(found: Reproduction) -> str:
 
 
 def _cells(found: Reproduction) -> list[list[str]]:
-    """The paper's tables, cell by cell, and what those need that are not tested."""
-    if not paper_cells(found):
+    """The paper's tables, a row a correlation, and what the cells need that are not tested."""
+    cells = paper_cells(found)
+    if not cells:
         return []
-    rows = [
-        (f"Table {cell['table']}", cell["data"], cell["column"], cell["published"], cell["claim"] or "", cell["state"])
-        for cell in paper_cells(found)
-    ]
-    needed = {cell["data"]: cell["needed"] for cell in paper_cells(found) if cell["needed"]}
+    data = list(dict.fromkeys(cell["data"] for cell in cells))
+    told: dict[tuple[int, str, str], dict[str, str]] = {}
+    for cell in cells:
+        row = told.setdefault((cell["table"], cell["column"], cell["claim"] or ""), {})
+        verdict = cell["state"] if cell["needed"] else f"**{cell['state']}**"
+        row[cell["data"]] = f"{cell['published']}: {verdict}"
+    rows = [(str(number), *texts, *(row.get(one, "") for one in data)) for (number, *texts), row in told.items()]
+    needed = {cell["data"]: cell["needed"] for cell in cells if cell["needed"]}
     return [
         ["## The cells of the paper's tables"],
-        [cells_line(found)],
-        table(("table", "data", "correlation", "published", "claim", "verdict"), rows),
-        ["What they need:", "", *(f"- {data}: {text}" for data, text in needed.items())],
+        [f"{cells_line(found)} In each stands the published value, and our verdict."],
+        table(("table", "correlation", "claim", *data), rows),
+        ["What is not tested needs:", "", *(f"- {name}: {text}" for name, text in needed.items())],
     ]
 
 

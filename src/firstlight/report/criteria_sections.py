@@ -1,5 +1,6 @@
 """What is known of each row of the criteria, in Markdown: values by seed, what they are read against, and notes."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from firstlight.experiments.claims import Claim, number_format
@@ -14,6 +15,7 @@ COLUMNS = (
 )
 _HEADERS = ("", "verdict", "values", "mean", "after one step", "λ alone", "null", "accuracy", "v1")
 _MOST_VALUES = 6  # that are listed one by one
+_SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
 
 
 def row_section(name: str, claims: Sequence[Claim]) -> list[str]:
@@ -84,8 +86,20 @@ def _notes(claims: Sequence[Claim]) -> Iterator[str]:
         yield f"The criterion is satisfied as well by: {others}{' (' + _about(those) + ')' if several else ''}."
     for null, _ in _by_text((claim.null["of"], claim) for claim in claims if claim.null).items():
         yield f"Null: {null}."
-    for note, those in _by_text((claim.note, claim) for claim in claims).items():
-        yield f"{_about(those)}: {note}" if several and len(those) < len(claims) else note
+    yield from _own_notes(claims)
+
+
+def _own_notes(claims: Sequence[Claim]) -> Iterator[str]:
+    """The notes; sentences that all of them have come once, at the end."""
+    noted = {claim.id: _SENTENCES.split(claim.note) for claim in claims if claim.note}
+    common = [
+        one for one in next(iter(noted.values()), []) if len(noted) > 1 and all(one in told for told in noted.values())
+    ]
+    rest = {name: " ".join(one for one in told if one not in common) for name, told in noted.items()}
+    for note, those in _by_text((rest.get(claim.id, ""), claim) for claim in claims).items():
+        yield f"{_about(those)}: {note}" if len(claims) > 1 else note
+    if common:
+        yield " ".join(common)
 
 
 def _by_text(pairs: Iterable[tuple[str, Claim]]) -> dict[str, list[Claim]]:
