@@ -29,8 +29,8 @@ class Row:
     @property
     def verdict(self) -> Verdict:
         """The worst verdict of its parts."""
-        verdicts = {claim.verdict for claim in self.claims}
-        return next((verdict for verdict in _ORDER if verdict in verdicts), "not tested")
+        found: list[Verdict] = [claim.verdict for claim in self.claims]
+        return sorted(found, key=_ORDER.index)[0] if found else "not tested"
 
     @property
     def holds_after_one_step(self) -> bool:

@@ -33,7 +33,7 @@ def judge(tables: Mapping[str, pd.DataFrame], permuted: pd.DataFrame, images: in
         if table.empty:
             claims.append(Claim.judged(name, reason=f"no data: no correlation {subject} is recorded", **texts))
             continue
-        chance = {"of": f"{len(null)} permutations of the labels", "mean": float(null["mean"].mean())}
+        chance = {"of": f"{len(null)} permutations of the labels", "mean": float(null["mean"].to_numpy().mean())}
         claims.append(
             Claim.judged(
                 name,
@@ -57,7 +57,7 @@ def assumption(table: pd.DataFrame, null: pd.DataFrame) -> Claim:
     return Claim.judged(
         "A2",
         Condition.of_data(SIZE, mean_size(table), most=null["mean"].max()),
-        null={"of": f"{len(null)} permutations of the labels", "mean": float(null["mean"].mean())},
+        null={"of": f"{len(null)} permutations of the labels", "mean": float(null["mean"].to_numpy().mean())},
         note=f"The largest |r| is that of {largest(table)}; with permuted labels it is {null.largest.max():.3f}.",
         **texts,
     )
