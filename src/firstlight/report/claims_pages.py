@@ -149,9 +149,16 @@ def _section(result: Result, found: Reproduction) -> list[list[str]]:
         f"`{repeat(result.experiment, found.about)}`"
     )
     ids = dict.fromkeys(claim.row for claim in result.claims)
-    figures = [
-        [f"![{figure.title}](figures/{result.experiment}_{name}.svg)", "", f"*{figure.title}.* {figure.caption}"]
-        for name, figure in result.figures.items()
-    ]
     rows = [row_section(name, [claim for claim in result.claims if claim.row == name]) for name in ids]
-    return [[f"## {result.experiment}"], [head], *rows, *figures]
+    return [[f"## {result.experiment}"], [head], *rows, *_figures(result)]
+
+
+def _figures(result: Result) -> list[list[str]]:
+    """The first figure with its caption, and where the others are."""
+    if not result.figures:
+        return []
+    files = {name: f"figures/{result.experiment}_{name}.svg" for name in result.figures}
+    (name, figure), *others = result.figures.items()
+    shown = [f"![{figure.title}]({files[name]})", "", f"*{figure.title}.* {figure.caption}"]
+    links = ", ".join(f"[{other.title}]({files[key]})" for key, other in others)
+    return [shown, [f"More figures: {links}."]] if links else [shown]

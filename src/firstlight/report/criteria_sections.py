@@ -35,7 +35,7 @@ def row_section(name: str, claims: Sequence[Claim]) -> list[str]:
 def _cells(claim: Claim) -> list[str]:
     line = Line.of(claim)
     return [
-        f"{claim.subject}{_kind(claim)}",
+        f"{claim.subject or claim.id}{_kind(claim)}",
         line.verdict if line.verdict in ("reproduced", "holds") else f"**{line.verdict}**",
         values_text(claim),
         line.measured,
@@ -79,7 +79,8 @@ def _notes(claims: Sequence[Claim]) -> Iterator[str]:
     for claim in claims:
         for condition in claim.conditions[1:]:
             value = condition_value(condition)
-            further.setdefault(condition.quantity, []).append(f"{claim.subject} {value}" if several else value)
+            said = f"{claim.subject or claim.id} {value}" if several else value
+            further.setdefault(condition.quantity, []).append(said)
     for quantity, values in further.items():
         yield f"And {quantity}: {'; '.join(values)}."
     for others, those in _by_text((", ".join(claim.for_nothing), claim) for claim in claims).items():
@@ -112,4 +113,4 @@ def _by_text(pairs: Iterable[tuple[str, Claim]]) -> dict[str, list[Claim]]:
 
 
 def _about(claims: Sequence[Claim]) -> str:
-    return ", ".join(claim.subject + _kind(claim) for claim in claims)
+    return ", ".join((claim.subject or claim.id) + _kind(claim) for claim in claims)
