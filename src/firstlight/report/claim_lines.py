@@ -104,6 +104,11 @@ def lines(row: Row) -> list[Line]:
     return [Line.of(claim, claim.subject or claim.id if several else "") for claim in row.claims]
 
 
+def published(claim: Claim) -> str:
+    """The published value; nothing of a part that nobody published."""
+    return claim.criterion.published if claim.kind == claim.criterion.kind else NOTHING
+
+
 def outside(found: Reproduction) -> dict[str, list[Claim]]:
     """By experiment the claims that are not in that table: assumptions, checks, and what nobody published."""
     shown = {claim.id for row in headline(found) for claim in row.claims}
