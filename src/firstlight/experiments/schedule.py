@@ -53,7 +53,7 @@ _EPOCHS = {
     **dict.fromkeys(("vgg11-photos", "resnet20-photos"), 30),
 }
 
-_VGG11, _RESNET20 = Training(178, lr=0.3), Training(75, lr=0.1)
+_VGG11, _RESNET20 = Training(150, lr=0.3), Training(75, lr=0.1)
 
 SCHEDULES: dict[str, Schedule] = {
     "quick": Schedule(seeds=(0,), trainings={"vgg11": _VGG11, "resnet20": _RESNET20}, test_images=1000),
