@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,12 @@ def test_a_rebuilt_reproduction_is_written_like_one_just_made(made, tmp_path):
         made[1] / "out" / "tables" / "formula_fits.csv"
     ).read_bytes()
     assert "firstlight reproduce --recorded" in (tmp_path / "report.html").read_text()
+
+
+def test_recorded_results_need_neither_torch_nor_the_patch_kernels():
+    """Both take a second to import, of the few that all of it takes."""
+    code = (
+        "import sys; from firstlight.reproduction.record import recorded; recorded('labels'); "
+        "assert not {'torch', 'numba'} & sys.modules.keys(), 'imported'"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

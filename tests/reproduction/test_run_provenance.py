@@ -11,7 +11,7 @@ import torch
 
 from firstlight.models import build_model
 from firstlight.training import Run, RunSpec
-from firstlight.training.batches import INITIALISATION, seed_torch
+from firstlight.training.random_numbers import INITIALISATION, seed_torch
 from firstlight.training.trainer import first_layer
 
 FOLDERS = sorted((Path(__file__).parents[2] / "results" / "runs").iterdir())

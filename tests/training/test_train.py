@@ -85,7 +85,7 @@ def test_training_is_what_a_plain_loop_does(tmp_path):
     spec = make_spec(steps=2, batch_size=100)
     run = train_here(spec, tmp_path)
     from firstlight.models import build_model
-    from firstlight.training.batches import INITIALISATION, seed_torch
+    from firstlight.training.random_numbers import INITIALISATION, seed_torch
 
     with torch.random.fork_rng([]):
         seed_torch(spec, INITIALISATION, 0, torch.device("cpu"))
@@ -115,7 +115,7 @@ def test_training_learns(tmp_path):
 
 
 def test_every_image_is_seen_once_an_epoch_in_a_new_order():
-    from firstlight.training.batches import epoch_order
+    from firstlight.training.random_numbers import epoch_order
 
     first, second = (epoch_order(make_spec(), epoch, 100) for epoch in (0, 1))
     assert sorted(first) == sorted(second) == list(range(100))

@@ -1,5 +1,6 @@
 """The program: its commands, and how it ends. Whatever costs time to import is imported inside the commands."""
 
+import gc
 import io
 import os
 import sys
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Greek letters gets question marks
+    gc.set_threshold(100_000, 20, 20)  # figures are millions of objects: cycles are looked for less
     os.environ["MPLBACKEND"] = "agg"  # figures are drawn without one, and a wrong name would stop matplotlib
     warnings.filterwarnings("ignore", module="PIL")  # what is wrong with an image is said in the summary
     try:

@@ -1,4 +1,4 @@
-"""Images on the training's device, and the random numbers of a run, which follow from its seed alone."""
+"""Images on the training's device."""
 
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,6 @@ from firstlight.training.spec import RunSpec
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
-
-# The independent uses of a run's seed.
-INITIALISATION, ORDER, STEP, LABELS = range(4)
 
 
 class DeviceImages:
@@ -40,20 +37,3 @@ class DeviceImages:
         chosen = torch.from_numpy(index).to(self._pixels.device)
         images = self._pixels[chosen].to(torch.float32).mul_(self._scale).add_(self._shift)
         return images.permute(0, 3, 1, 2), self._labels[chosen]
-
-
-def epoch_order(spec: RunSpec, epoch: int, count: int) -> np.ndarray:
-    """The order of `count` images in an epoch, (count,) int64."""
-    return np.random.Generator(np.random.PCG64(seed_sequence(spec, ORDER, epoch))).permutation(count)
-
-
-def seed_torch(spec: RunSpec, use: int, index: int, device: torch.device) -> None:
-    """Seed torch's generators for one use of the run's seed: the initialisation, or a step (its dropout)."""
-    number = int(seed_sequence(spec, use, index).generate_state(1, np.uint64)[0])
-    torch.default_generator.manual_seed(number)
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index].manual_seed(number)
-
-
-def seed_sequence(spec: RunSpec, use: int, index: int) -> np.random.SeedSequence:
-    return np.random.SeedSequence(spec.seed, spawn_key=(use, index))

@@ -7,7 +7,7 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.images import ImageSet
 from firstlight.patches import PatchMoments, patch_basis
-from firstlight.training.batches import LABELS, seed_sequence
+from firstlight.training.random_numbers import LABELS, seed_sequence
 from firstlight.training.spec import KERNEL_SIZE, RunSpec
 from firstlight.training.spec_values import label_component
 

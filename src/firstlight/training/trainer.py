@@ -12,10 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from firstlight.models import build_model
-from firstlight.training.batches import INITIALISATION, STEP, DeviceImages, epoch_order, seed_torch
+from firstlight.training.batches import DeviceImages
 from firstlight.training.checkpoint import Checkpoint, Tally
 from firstlight.training.machine import describe_device
 from firstlight.training.progress.state import Progress
+from firstlight.training.random_numbers import INITIALISATION, STEP, epoch_order, seed_torch
 from firstlight.training.spec import RunSpec
 from firstlight.training.steps import is_test_step, record_steps
 

@@ -8,7 +8,6 @@ import pandas as pd
 
 from firstlight.experiments.context import Context
 from firstlight.images import ImageSet
-from firstlight.models import LinearCNN
 from firstlight.patches import PatchBasis, PatchGeometry, PatchMoments
 from firstlight.profile import correlation, energy_profile
 from firstlight.theory import (
@@ -102,6 +101,8 @@ def measured_descent(context: Context) -> Descent:
 def descend(images: ImageSet, targets: np.ndarray, lr: float, record: np.ndarray) -> Iterator[np.ndarray]:
     """Full-batch gradient descent in float64, by autograd through the convolution; yields filters (K, D)."""
     import torch
+
+    from firstlight.models import LinearCNN
 
     pixels = torch.from_numpy(images.normalised())
     centred = torch.from_numpy(targets - targets.mean())

@@ -9,12 +9,12 @@ from firstlight.training.spec import RunSpec
 STEP_SECONDS = {
     "vgg5": 0.3,
     "vgg8": 0.5,
-    "vgg11": 1.0,
+    "vgg11": 1.1,
     "vgg13": 1.6,
     "vgg16": 2.0,
-    "resnet20": 0.85,
-    "resnet20b": 0.85,
-    "resnet32": 1.4,
+    "resnet20": 0.55,
+    "resnet20b": 0.6,
+    "resnet32": 0.9,
     "resnet18": 3.0,
 }
 STRIDED = 0.2  # of that, where the first layer reads patches side by side: a ninth of the pixels remain

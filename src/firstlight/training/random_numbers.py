@@ -1,0 +1,33 @@
+"""The random numbers of a run, which follow from its seed alone."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from firstlight.training.spec import RunSpec
+
+if TYPE_CHECKING:
+    import torch
+
+# The independent uses of a run's seed.
+INITIALISATION, ORDER, STEP, LABELS = range(4)
+
+
+def epoch_order(spec: RunSpec, epoch: int, count: int) -> np.ndarray:
+    """The order of `count` images in an epoch, (count,) int64."""
+    return np.random.Generator(np.random.PCG64(seed_sequence(spec, ORDER, epoch))).permutation(count)
+
+
+def seed_torch(spec: RunSpec, use: int, index: int, device: "torch.device") -> None:
+    """Seed torch's generators for one use of the run's seed: the initialisation, or a step (its dropout)."""
+    import torch
+
+    number = int(seed_sequence(spec, use, index).generate_state(1, np.uint64)[0])
+    torch.default_generator.manual_seed(number)
+    if device.type == "cuda":
+        torch.cuda.default_generators[device.index].manual_seed(number)
+
+
+def seed_sequence(spec: RunSpec, use: int, index: int) -> np.random.SeedSequence:
+    """Of one use of the run's seed."""
+    return np.random.SeedSequence(spec.seed, spawn_key=(use, index))
