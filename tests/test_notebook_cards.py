@@ -9,7 +9,9 @@ import pytest
 
 import firstlight as fl
 from firstlight.experiments.claims import Claim
+from firstlight.experiments.criteria import Criterion
 from firstlight.experiments.results import Result
+from firstlight.experiments.verdicts import Condition
 from firstlight.figures.notebook import LARGEST
 from firstlight.patches.shipped import shipped_moments
 
@@ -23,8 +25,11 @@ def bank(count: int = 8, *shape: int, scale: float = 1.0, source: str = EVIL) ->
 
 
 def reproduction() -> fl.Reproduction:
-    claim = Claim("formula/a/b", EVIL, EVIL, EVIL, EVIL, EVIL, (1.0,), "reproduced", EVIL, EVIL)
-    results = (Result("formula", (claim, replace(claim, verdict="not tested", values=())), {}, {}),)
+    criterion = Criterion("F1", "published claim", "formula", EVIL, EVIL, EVIL, EVIL, EVIL)
+    claim = replace(
+        Claim.judged("F1", Condition.over_seeds(EVIL, [1.0, 1.1]), subject=EVIL, note=EVIL), criterion=criterion
+    )
+    results = (Result("formula", (claim, replace(claim, verdict="not tested", reason=EVIL, conditions=())), {}, {}),)
     return fl.Reproduction(Path("out"), results, {"data": EVIL, "preset": "quick", "date": "2026-01-02"})
 
 
@@ -109,14 +114,14 @@ def test_a_reproduction_counts_verdicts_and_has_a_table_an_experiment():
     root = ElementTree.fromstring(found._repr_html_().replace("<br>", "<br/>"))
     folded = list(root.iter("details"))
     assert [one[0].text for one in folded] == [
-        "label-correlation: 1 reproduced, 1 not reproduced, 0 not tested",
-        "frequency: 1 reproduced, 2 not reproduced, 0 not tested",
+        "label-correlation: 2 reproduced, 1 violated",
+        "frequency: 1 reproduced, 1 not reproduced, 2 holds",
     ]
     cells = [["".join(cell.itertext()) for cell in row] for row in folded[0].iter("tr")]
     assert cells[0] == ["verdict", "claim", "published", "measured"]
-    assert [row[0] for row in cells[1:]] == ["reproduced", "not reproduced"]
+    assert [row[0] for row in cells[1:]] == ["reproduced", "reproduced", "violated"]
     assert cells[1][3] == found.claims[0].measured
-    assert "2 reproduced, 3 not reproduced, 0 not tested" in "".join(root.itertext())
+    assert "1 reproduced, 1 not reproduced, 0 inconclusive, 0 not tested" in "".join(root.itertext())
 
 
 def test_a_basis_says_what_holds_its_variance():

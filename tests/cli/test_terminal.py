@@ -25,7 +25,7 @@ from firstlight.utils.console import note, progress_console
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = str(Path(sys.executable).with_name("firstlight"))
-RUN = ROOT / "results" / "runs" / "e20058b0b06f828f" / "filters.safetensors"
+RUN = ROOT / "results" / "runs" / "b847049178778b02" / "filters.safetensors"
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-8]|4[0-8]|9[0-7])[0-9;]*m")
 HOME = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
 
@@ -167,7 +167,7 @@ def test_runs_and_data_sets_are_told_as_json(capsys, tmp_path):
     listed = told(capsys, "runs", "list", "--out", str(ROOT / "results"))
     assert {run["state"] for run in listed} == {"finished"}
     shown = told(capsys, "runs", "show", RUN.parent.name[:8], "--out", str(ROOT / "results"))
-    assert shown["spec"]["model"] == "resnet20"
+    assert shown["spec"]["model"] == "vgg11"
     assert shown["metrics"]["step"] == shown["steps"]
     assert {info["name"] for info in told(capsys, "data", "list")} == {"cifar10", "cifar100", "photos"}
 

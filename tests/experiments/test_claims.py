@@ -60,7 +60,7 @@ def test_a_claim_that_cannot_be_judged_says_why():
     assert Claim.judged("F1").verdict == "not tested"
     undefined = Condition.over_seeds("correlation", [0.9, math.nan], least=0.8)
     claim = Claim.judged("F1", FIT, undefined)
-    assert (claim.verdict, claim.reason) == ("not tested", "undefined: correlation")
+    assert (claim.verdict, claim.reason) == ("not tested", "not defined: correlation")
 
 
 def test_what_is_shown():

@@ -119,7 +119,7 @@ class Claim:
         reason = (
             reason
             or "; ".join(dict.fromkeys(one.reason for one in reached if not one.learnt))
-            or (f"undefined: {undefined[0]}" if undefined else "" if conditions else "nothing was measured")
+            or (f"not defined: {undefined[0]}" if undefined else "" if conditions else "nothing was measured")
         )
         return cls(
             id=name,

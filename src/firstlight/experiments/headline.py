@@ -68,6 +68,11 @@ def counts(found: Iterable[Row]) -> dict[Verdict, int]:
     return {verdict: verdicts.count(verdict) for verdict in VERDICTS[:4]}
 
 
+def in_words(verdicts: Sequence[Verdict]) -> str:
+    """How many there are of each of these verdicts: "2 reproduced, 1 not tested"."""
+    return ", ".join(f"{verdicts.count(one)} {one}" for one in VERDICTS if one in verdicts)
+
+
 def summary(found: Iterable[Row]) -> str:
     """The counts in words."""
     numbers = counts(found)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.experiments.claims import Claim
-from firstlight.experiments.headline import Row, counts, published, rows, summary
+from firstlight.experiments.headline import Row, counts, in_words, published, rows, summary
 from firstlight.figures.svg import svg
 from firstlight.inspection.network_view import NetworkView
 from firstlight.training import Run
@@ -128,9 +128,10 @@ class Reproduction:
 
 
 def _claims_html(result: Result) -> str:
-    """An experiment's claims as a table, folded under its name."""
+    """An experiment's claims as a table, folded under how many of them have which verdict."""
     from firstlight.figures.notebook import table, text
 
     cells = ((claim.verdict, claim.title, claim.criterion.published, claim.measured) for claim in result.claims)
     claims = table(("verdict", "claim", "published", "measured"), (tuple(map(text, row)) for row in cells))
-    return f"<details><summary>{text(result.experiment)}</summary>{claims}</details>"
+    verdicts = in_words([claim.verdict for claim in result.claims])
+    return f"<details><summary>{text(f'{result.experiment}: {verdicts}')}</summary>{claims}</details>"
