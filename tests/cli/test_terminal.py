@@ -103,7 +103,7 @@ def test_nothing_is_wider_than_the_terminal(columns):
 def test_an_interruption_leaves_the_terminal_clean_and_ends_with_130(tmp_path):
     data = write_data(tmp_path)
     command = ("reproduce", "formula", "--data", str(data), "--device", "cpu", "--out", str(tmp_path / "out"))
-    code, shown = on_terminal(*command, interrupt=lambda text: "/20" in text)
+    code, shown = on_terminal(*command, interrupt=lambda text: "/150" in text)
     assert code == 130
     assert "Traceback" not in shown
     assert re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).splitlines()[-1].startswith("firstlight: interrupted")
