@@ -178,7 +178,7 @@ def test_an_unfinished_run_goes_on_from_its_checkpoint(place: Path, one_thread: 
 @pytest.fixture(params=["reproduction", "record"])
 def results(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of results, as `reproduce` wrote it, or as a record; of a schedule of one step."""
-    trainings = dict.fromkeys(("vgg11", "resnet20"), Training(1))
+    trainings = {name: Training(1) for name in ("vgg11", "resnet20")}
     monkeypatch.setitem(SCHEDULES, f"quick{FIRST_VERSION}", Schedule((0,), trainings, 16))
     folder = tmp_path / request.param
     shutil.copytree(WRITTEN / "reproduction", folder)
