@@ -18,6 +18,7 @@ from typing import Any
 from firstlight.errors import FirstlightError, InputError
 from firstlight.experiments import EXPERIMENTS, Context
 from firstlight.experiments.context import Sets
+from firstlight.experiments.schedule import FIRST_VERSION
 from firstlight.images import SetFacts, load_images
 from firstlight.report.claims_pages import BEGIN, END, readme_block, reproducibility_page
 from firstlight.reproduction.folder import FORMAT, MEASUREMENTS, RECORD, RUNS
@@ -54,6 +55,8 @@ def add_to_record(out: Path, folder: Path) -> None:
         A run is damaged or unfinished.
     """
     record, found = _opened(folder), read_record(out)
+    if any(entry["preset"].endswith(FIRST_VERSION) for entry in found["experiments"].values()):
+        raise InputError(f"{out} is of the first version of the criteria; expected what this firstlight trained")
     for name, facts in found["sets"].items():
         if record["sets"].setdefault(name, facts) != facts:
             raise InputError(
@@ -242,4 +245,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except FirstlightError as error:
-        sys.exit(f"record: error: {error}")
+        print(f"record: error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -101,7 +101,7 @@ def test_networks_that_only_follow_lambda_do_not_agree(empty, basis):
     assert np.mean(found["C2"].lambda_alone) > 0.99
     exactly = claims(trained(empty, lambda spec, step: np.sqrt(basis.variance)))["C1"]
     assert (exactly.verdict, exactly.mean) == ("not tested", pytest.approx(1))
-    assert exactly.reason.startswith("undefined: correlation of what λ leaves unexplained")
+    assert exactly.reason.startswith("not defined: correlation of what λ leaves unexplained")
 
 
 def test_the_ends_are_judged_and_shown_beside_the_first_step(empty):

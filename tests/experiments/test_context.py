@@ -82,7 +82,7 @@ def test_a_network_is_there_with_all_its_seeds_or_not_at_all(tmp_path):
     assert done.trained("resnet20").reason == ""
     del done.finished[specs[1].hash]
     assert not done.trained("resnet20")
-    assert done.trained("resnet20").reason == "no run: ResNet20 is not trained yet"
+    assert done.trained("resnet20").reason == "no run: ResNet20 with seed 1 is not trained yet"
     done.failures[specs[1].hash] = "the training diverged"
     assert done.trained("resnet20").reason == "no run: ResNet20 with seed 1: the training diverged"
     assert done.trained("vgg11-dog-cat").reason.startswith("no data")

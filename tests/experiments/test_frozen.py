@@ -90,6 +90,6 @@ def test_without_any_run_nothing_is_tested_and_nothing_fails(empty):
 
 def test_what_was_not_recorded_is_said_and_not_printed_as_nan(empty):
     claim = claims(finish(empty, ON, filters, train_loss=1.0, train_accuracy=0.9))["Z1"]
-    assert (claim.verdict, claim.reason) == ("not tested", "undefined: test accuracy, frozen minus trained")
+    assert (claim.verdict, claim.reason) == ("not tested", "not defined: test accuracy, frozen minus trained")
     assert "not recorded" in claim.note
     assert "nan" not in claim.note

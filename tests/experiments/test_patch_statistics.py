@@ -180,6 +180,6 @@ def test_a_component_without_variance_has_no_eigenvalue_to_change(follows):
     eigenvalues = follows.tables["eigenvalues"].query("scaled_component == 15").copy()
     eigenvalues.loc[eigenvalues.component == 15, "ratio"] = np.nan
     claim = eigenvalue_claim(15, eigenvalues, "")
-    assert (claim.verdict, claim.reason) == ("not tested", "undefined: relative error of α²λ²")
+    assert (claim.verdict, claim.reason) == ("not tested", "not defined: relative error of α²λ²")
     flat = np.r_[4.0, 2.0, 1.0, 0.0]
     assert np.isnan(patch_statistics.shares(np.array([1.0, 2.0, 3.0, 0.5]), 3, flat, flat)[1:4]).all()

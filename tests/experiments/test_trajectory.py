@@ -97,7 +97,7 @@ def test_profiles_at_a_limit_have_no_time_to_grow(context):
     assert set(result.tables["steps"].bound) == {"early"}
     claim = claims(result)["O2"]
     assert claim.verdict == "not tested"
-    assert claim.reason.startswith("undefined: fewer than 5 recorded steps")
+    assert claim.reason.startswith("not defined: fewer than 5 recorded steps")
 
 
 def test_limits_are_left_out_of_the_slope(context, exact):

@@ -106,3 +106,15 @@ def test_a_file_that_is_no_json_is_refused(tmp_path, content):
         with pytest.raises(fl.RunError, match=name):
             read_record(tmp_path)
         (tmp_path / name).unlink()
+
+
+@pytest.mark.parametrize(("key", "value"), [("device", None), ("seconds", "long"), ("threads", [1])])
+def test_a_run_that_does_not_tell_of_its_machine_is_refused_in_one_line(made, tmp_path, key, value):
+    out = tmp_path / "out"
+    shutil.copytree(made.out, out)
+    path = next((out / "runs").iterdir()) / "run.json"
+    environment = json.loads(path.read_text())
+    environment[key] = value
+    path.write_text(json.dumps({name: told for name, told in environment.items() if told is not None}))
+    with pytest.raises(fl.RunError, match=f"run.json has the {key} .*expected what was noted in training: train again"):
+        again(out)

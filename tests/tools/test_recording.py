@@ -232,3 +232,14 @@ def test_arguments_that_do_not_fit_are_a_usage_error(arguments, capsys):
         record.main(arguments)
     assert ended.value.code == 2
     assert "usage: python -m tools.record" in capsys.readouterr().err
+
+
+def test_results_of_the_first_version_do_not_replace_those_of_the_second(made, kept, tmp_path):
+    old = copy(made, tmp_path / "old")
+    about = json.loads((old / "reproduction.json").read_text())
+    del about["format"]
+    write_json(old / "reproduction.json", about)
+    results = copy(kept, tmp_path / "results")
+    with pytest.raises(fl.InputError, match="is of the first version of the criteria; expected what this"):
+        record.add_to_record(old, results)
+    assert contents(results) == contents(kept)

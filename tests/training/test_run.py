@@ -142,6 +142,8 @@ def test_filters_that_do_not_belong_to_the_spec_are_refused(folder, tensors, mes
         (lambda text: text + "21,,,,,\n", "has other steps"),
         (lambda text: text + "x,,,,,\n", "cannot be read"),
         (lambda text: text + "1\n", "has rows that are cut short"),
+        (lambda text: text.replace(text.splitlines()[2], "1,0.1,2.3,7,,"), "has the train_accuracy 7.0; expected"),
+        (lambda text: text.replace(text.splitlines()[2], "1,0.1,inf,0.1,,"), "has the train_loss inf; expected"),
     ],
 )
 def test_metrics_that_do_not_belong_to_the_spec_are_refused(folder, change, message):
@@ -149,4 +151,11 @@ def test_metrics_that_do_not_belong_to_the_spec_are_refused(folder, change, mess
     path.write_text(change(path.read_text()))
     reseal(folder)
     with pytest.raises(RunError, match=rf"metrics\.csv .*({message})"):
+        Run.load(folder)
+
+
+def test_metrics_that_are_no_text_are_refused(folder):
+    (folder / "metrics.csv").write_bytes(b"\xff\xfe\x00")
+    reseal(folder)
+    with pytest.raises(RunError, match=r"metrics\.csv cannot be read .*expected text"):
         Run.load(folder)

@@ -104,7 +104,10 @@ def reproduce(
         from firstlight.report.claims_data import claims_data
 
         give_json(json, claims_data(found))
-    return 1 if check and not found.all_reproduced else 0
+    if check and not found.all_reproduced:
+        console.print("--check: not every published claim that was tested is reproduced: exit code 1.", **PLAIN)
+        return 1
+    return 0
 
 
 def _list(experiments: Sequence[str], console: "Console", json: Path | None) -> None:

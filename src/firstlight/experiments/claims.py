@@ -146,6 +146,11 @@ class Claim:
         return self.criterion.experiment
 
     @property
+    def published(self) -> str:
+        """The published value; "-" for a part of a row that is ours."""
+        return self.criterion.published if self.kind == self.criterion.kind else "-"
+
+    @property
     def title(self) -> str:
         """The statement, with the subject where it does not say it itself."""
         statement = self.criterion.statement
@@ -173,8 +178,9 @@ class Claim:
 
     @property
     def holds_after_one_step(self) -> bool:
-        """Whether the value after one step satisfies the criterion already, so that it says little of learning."""
-        return bool(self.conditions) and self.conditions[0].holds_after_one_step
+        """Whether what is known after one step satisfies the criterion already, so that it says little of learning."""
+        early = [condition.holds_after_one_step for condition in self.conditions if condition.after_one_step]
+        return bool(self.after_one_step) and all(early)
 
     @property
     def for_nothing(self) -> list[str]:
@@ -215,7 +221,6 @@ class Claim:
 
     def to_dict(self) -> dict[str, Any]:
         """The claim in JSON's types; values that are rounding error, which differ from machine to machine, are 0."""
-        texts = {key: getattr(self.criterion, key) for key in ("statement", "source", "published", "quantity")}
         rounding = bool(self.values) and max(map(abs, self.values)) < ROUNDING
         values = [0.0] * len(self.values) if rounding else [_finite(value) for value in self.values]
         return {
@@ -224,7 +229,10 @@ class Claim:
             "experiment": self.experiment,
             "kind": self.kind,
             "subject": self.subject,
-            **texts,
+            "statement": self.criterion.statement,
+            "source": self.criterion.source,
+            "published": self.published,
+            "quantity": self.criterion.quantity,
             "criterion": self.criterion.criterion,
             "protocol": self.criterion.protocol,
             "verdict": self.verdict,
@@ -237,9 +245,14 @@ class Claim:
             "holds_after_one_step": self.holds_after_one_step,
             "for_nothing": self.for_nothing,
             "lambda_alone": [_finite(value) for value in self.lambda_alone],
-            "null": dict(self.null) if self.null else None,
+            "null": {
+                name: _finite(value) if isinstance(value, float) else value for name, value in (self.null or {}).items()
+            }
+            or None,
             "accuracy": [one.to_dict() for one in self.reached],
-            "conditions": [] if rounding else [condition.to_dict() for condition in self.conditions],
+            "conditions": [
+                {**condition.to_dict(), **({"values": values} if rounding else {})} for condition in self.conditions
+            ],
             "first_version": vars(self.before) if self.before else None,
             "note": self.note,
             "figure": self.figure,

@@ -126,6 +126,9 @@ class Context:
         if len(runs) == len(specs):
             return Trained(network, tuple(runs))
         failed = [f"with seed {spec.seed}: {self.failures[spec.hash]}" for spec in specs if spec.hash in self.failures]
+        absent = [spec.seed for spec in specs if spec.hash not in self.finished and spec.hash not in self.failures]
+        if absent and (runs or failed):
+            failed.append(f"with seed {', '.join(map(str, absent))} is not trained yet")
         return Trained(network, reason=f"no run: {network.title} {'; '.join(failed) or 'is not trained yet'}")
 
     def measured(

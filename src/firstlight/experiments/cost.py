@@ -33,7 +33,7 @@ def cost_of(names: Iterable[str], preset: Preset) -> str:
     what = f"{seeds} of {counted(len(names), 'network')}"
     if preset == "full":
         steps = sum(SCHEDULES[preset].trainings[name].steps for name in names) * len(SCHEDULES[preset].seeds)
-        return f"{what}: {minutes(steps / GPU_STEPS)} of an H200 with 13 jobs at a time"
+        return f"{what}: {minutes(steps / GPU_STEPS)} of an H200 with --jobs 13"
     return f"{what}: {minutes(training_seconds(names, preset))} on 2 CPU cores"
 
 

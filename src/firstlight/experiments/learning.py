@@ -85,8 +85,8 @@ class Reached:
         return {
             "network": self.network,
             "step": self.step,
-            "train": [None if math.isnan(value) else value for value in self.train],
-            "test": [None if math.isnan(value) else value for value in self.test],
+            "train": [value if math.isfinite(value) else None for value in self.train],
+            "test": [value if math.isfinite(value) else None for value in self.test],
             "chance": self.chance,
             "needed": self.needed,
         }

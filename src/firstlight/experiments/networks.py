@@ -93,6 +93,11 @@ class Trained:
     runs: tuple[Run, ...] = ()
     reason: str = ""
 
+    @property
+    def moved(self) -> bool:
+        """Whether the first layer of every run is another at the end than at the beginning."""
+        return all((run.final != run.initial).any() for run in self.runs)
+
     def __bool__(self) -> bool:
         return bool(self.runs)
 

@@ -131,7 +131,7 @@ def _claims_html(result: Result) -> str:
     """An experiment's claims as a table, folded under how many of them have which verdict."""
     from firstlight.figures.notebook import table, text
 
-    cells = ((claim.verdict, claim.title, claim.criterion.published, claim.measured) for claim in result.claims)
+    cells = ((claim.verdict, claim.title, claim.published, claim.measured) for claim in result.claims)
     claims = table(("verdict", "claim", "published", "measured"), (tuple(map(text, row)) for row in cells))
     verdicts = in_words([claim.verdict for claim in result.claims])
     return f"<details><summary>{text(f'{result.experiment}: {verdicts}')}</summary>{claims}</details>"

@@ -14,6 +14,7 @@ Interval = tuple[float, float]
 # Quantiles of Student's t at 97.5%, for 1 to 10 degrees of freedom.
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
 _Z = 1.959964
+_ROUNDING = 1e-12  # by which equal values can miss themselves
 
 
 def t_quantile(freedom: int) -> float:
@@ -49,8 +50,9 @@ def pairs_interval(pairs: Mapping[tuple[int, int], Sequence[float]]) -> Interval
     Returns
     -------
     tuple of float, or None
-        The t-interval of the jackknife's pseudo-values, which leave out one seed at a time and with it all pairs that
-        have it. None where fewer than two seeds are there, or leaving one out leaves nothing.
+        The mean and half the t-interval of the jackknife's pseudo-values to either side; these leave out one seed at a
+        time, and with it all pairs that have it. None where fewer than two seeds are there, or one without the others
+        leaves nothing.
     """
 
     def mean(without: int | None) -> float:
@@ -60,7 +62,9 @@ def pairs_interval(pairs: Mapping[tuple[int, int], Sequence[float]]) -> Interval
     seeds = sorted({seed for both in pairs for seed in both})
     whole = mean(None)
     pseudo = [len(seeds) * whole - (len(seeds) - 1) * mean(seed) for seed in seeds]
-    return t_interval(pseudo) if all(map(math.isfinite, pseudo)) else None
+    interval = t_interval(pseudo) if all(map(math.isfinite, pseudo)) else None
+    # About the mean that is shown: where pairs of one seed count, that of the pseudo-values is another.
+    return interval and (whole - (interval[1] - interval[0]) / 2, whole + (interval[1] - interval[0]) / 2)
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class Condition:
         if self.interval is None:
             return None
         low, high = self.interval
-        if self.least <= low and high <= self.most:
+        if self.least <= low + _ROUNDING and high - _ROUNDING <= self.most:
             return True
         wrong = high < self.least or (self.wrong_above and low > self.most)
         return False if wrong else None
@@ -178,6 +182,8 @@ class Condition:
             "interval": None if self.interval is None else [_finite(end) for end in self.interval],
             "least": _finite(self.least),
             "most": _finite(self.most),
+            "every": self.every,
+            "exact": self.exact,
             "holds": self.holds,
             "after_one_step": [_finite(value) for value in self.after_one_step],
         }

@@ -48,8 +48,14 @@ def component_axis(ax: "Axes", size: int, pictures: "np.ndarray | None" = None) 
 def plot_seeds(
     ax: "Axes", x: "Sequence[float] | np.ndarray", values: "np.ndarray", label: str, index: int, *, marks: bool = True
 ) -> None:
-    """Draw the mean over seeds of (S, n) values as a line of `SERIES[index]`, and their range as a band."""
+    """Draw the mean over seeds of (S, n) values as a line of `SERIES[index]`, and their range as a band.
+
+    Where there is no value only the legend names them.
+    """
     colour, marker, line = SERIES[index % len(SERIES)]
+    if not values.size:
+        ax.plot([], [], color=colour, ls=line, label=label)
+        return
     if len(values) > 1:
         ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.18, lw=0)
     ax.plot(x, values.mean(axis=0), color=colour, ls=line, marker=marker if marks else "", ms=points(4), label=label)

@@ -15,7 +15,8 @@ from firstlight.experiments.verdicts import VERDICTS, Verdict
 ALREADY = "*"  # of a value after one step that meets the criterion
 LEGEND = (
     f"Means with 95% intervals over seeds. {ALREADY} meets the criterion already after one step of the same runs. "
-    "also: so do λ alone, random banks. v1: whether the first version of the criteria said reproduced."
+    "also: so do λ alone, random banks. v1: whether the first version of the criteria, of networks of a few epochs, "
+    "said reproduced."
 )
 OLD_RECORD = "Recorded by the first version, judged by the second criteria."
 NOTHING = "-"
@@ -104,11 +105,6 @@ def lines(row: Row) -> list[Line]:
     return [Line.of(claim, claim.subject or claim.id if several else "") for claim in row.claims]
 
 
-def published(claim: Claim) -> str:
-    """The published value; nothing of a part that nobody published."""
-    return claim.criterion.published if claim.kind == claim.criterion.kind else NOTHING
-
-
 def outside(found: Reproduction) -> dict[str, list[Claim]]:
     """By experiment the claims that are not in that table: assumptions, checks, and what nobody published."""
     shown = {claim.id for row in headline(found) for claim in row.claims}
@@ -149,7 +145,7 @@ def cells_line(found: Reproduction) -> str:
         return ""
     where = ", ".join(f"{untested.count(data)} on {data}" for data in dict.fromkeys(untested))
     tables = ", ".join(str(number) for number in sorted({cell["table"] for cell in everything}))
-    return f"Of the {len(everything)} cells of the paper's tables {tables}, {len(untested)} are not tested: {where}."
+    return f"Of the {len(everything)} cells of the paper's tables {tables}, {len(untested)} have no run: {where}."
 
 
 def entry_of(about: Mapping[str, Any], experiment: str) -> Mapping[str, Any]:

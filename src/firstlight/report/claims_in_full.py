@@ -10,7 +10,7 @@ from firstlight.experiments.claims import Claim, number_format
 from firstlight.experiments.learning import Reached
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.verdicts import Condition
-from firstlight.report.claim_lines import NOTHING, Line, published, repeat
+from firstlight.report.claim_lines import NOTHING, Line, repeat
 from firstlight.report.terminal import coloured
 
 
@@ -31,7 +31,7 @@ def full_lines(claim: Claim) -> list[str]:
     before = claim.before
     found = {
         "why": claim.reason,
-        "kind": f"{claim.kind}; {criterion.source}; published {published(claim)}",
+        "kind": f"{claim.kind}; {criterion.source}; published {claim.published}",
         "criterion": f"{criterion.quantity}: {criterion.criterion}{protocol}",
         "measured": claim.measured if claim.values else "",
         "after one step": claim.measured_after_one_step if line.after_one_step != NOTHING else "",

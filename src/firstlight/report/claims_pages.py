@@ -1,6 +1,7 @@
 """Markdown pages of claims: the README's table, `claims.md`, and the page with all that is known of every claim."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.headline import Row
@@ -117,9 +118,15 @@ def measured_on(found: Reproduction) -> str:
     seeds = ", ".join(map(str, about["seeds"]))
     return (
         f"{'Recorded' if 'recorded' in about else 'Trained'} {about['date']}: preset {about['preset']} on "
-        f"{about['data']}, seeds {seeds}, {'; '.join(about['device'])}, "
-        f"{about['training_seconds'] / 60:.0f} minutes of training, all runs together."
+        f"{about['data']}, seeds {seeds}, {'; '.join(about['device'])}{products(about)}, "
+        f"{about['training_seconds'] / 60:.0f} minutes of training, summed over runs that went on side by side."
     )
+
+
+def products(about: Mapping[str, Any]) -> str:
+    """The precision of the networks' products; nothing where it is the usual one, or not known."""
+    precisions = about.get("precision", [])
+    return f", products in {' and '.join(precisions)}" if precisions not in ([], ["float32"]) else ""
 
 
 def regenerate(found: Reproduction) -> str:

@@ -5,7 +5,7 @@ from firstlight.experiments.headline import counts
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.run_views import merged_views
 from firstlight.figures.inline_svg import Figures
-from firstlight.report.claim_lines import OLD_RECORD, Line, entry_of, published, repeat
+from firstlight.report.claim_lines import OLD_RECORD, Line, entry_of, repeat
 from firstlight.report.interactive import markup, render
 
 
@@ -18,7 +18,7 @@ def reproduction_page(reproduction: Reproduction) -> str:
             "experiment": EXPERIMENTS[result.experiment],
             "preset": entry_of(about, result.experiment)["preset"],
             "repeat": repeat(result.experiment, about),
-            "claims": [(claim, Line.of(claim), published(claim)) for claim in result.claims],
+            "claims": [(claim, Line.of(claim), claim.published) for claim in result.claims],
             "units": result.units,
             "figures": [
                 {

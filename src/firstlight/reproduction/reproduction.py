@@ -14,6 +14,7 @@ from rich.console import Console
 from firstlight.engines import Engine
 from firstlight.errors import InputError
 from firstlight.experiments import EXPERIMENTS, Context, Experiment, Preset, Result
+from firstlight.experiments.criteria import CRITERIA
 from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.results import Reproduction
 from firstlight.images import SetFacts
@@ -174,7 +175,8 @@ def chosen_experiments(names: Sequence[str] | str) -> list[Experiment]:
         raise InputError(f"experiments are {names!r}; expected their names, such as ['formula']")
     for name in names:
         if name not in EXPERIMENTS:
-            close = difflib.get_close_matches(name, EXPERIMENTS, n=1)
+            row = CRITERIA.get(name.partition(".")[0]) if isinstance(name, str) else None
+            close = [row.experiment] if row else difflib.get_close_matches(name, EXPERIMENTS, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise InputError(f"experiment is {name!r}; expected one of {', '.join(EXPERIMENTS)}{hint}")
     return [EXPERIMENTS[name] for name in dict.fromkeys(names)] or list(EXPERIMENTS.values())

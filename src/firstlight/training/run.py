@@ -184,14 +184,23 @@ def _read_filters(path: Path, spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_metrics(path: Path) -> pd.DataFrame:
     # Not pandas' own reader: not every version of it reads a float back to the last bit.
-    with path.open(newline="") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except ValueError as error:
+        raise RunError(f"{path} cannot be read ({error}); expected text") from None
     if tuple(header) != COLUMNS:
         raise RunError(f"{path} has the columns {', '.join(header)}; expected {', '.join(COLUMNS)}")
     if any(len(row) != len(COLUMNS) for row in rows):
         raise RunError(f"{path} has rows that are cut short; expected {len(COLUMNS)} values in each")
     try:
         numbers = [[float(text) if text else math.nan for text in row] for row in rows]
-        return pd.DataFrame(numbers, columns=list(COLUMNS)).astype({"step": np.int64})
+        table = pd.DataFrame(numbers, columns=list(COLUMNS)).astype({"step": np.int64})
     except ValueError as error:
         raise RunError(f"{path} cannot be read ({error}); expected numbers") from None
+    for name in COLUMNS[1:]:
+        most = 1 if name.endswith("accuracy") else np.finfo(np.float64).max
+        known = table[name].dropna()
+        if not known.between(0, most).all():
+            raise RunError(f"{path} has the {name} {known.max()}; expected a number of 0 to {most:.3g}")
+    return table

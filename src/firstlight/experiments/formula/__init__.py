@@ -106,8 +106,13 @@ def draw(groups: list[Trained], basis: PatchBasis, fits: pd.DataFrame, pairs: pd
         )
     if not groups:
         return entries
+    groups = [group for group in groups if group.moved]
+    if not groups:
+        return entries
     finals = {group.network.title: final_fits(group.runs, basis) for group in groups}
-    titled = fits.assign(network=fits.network.map({group.network.name: group.network.title for group in groups}))
+    titles = {group.network.name: group.network.title for group in groups}
+    shown = fits.loc[fits.network.isin(list(titles))]
+    titled = shown.assign(network=shown.network.map(titles))
     return {
         "profile_against_formula": FigureEntry(
             figures.profiles(finals, basis),

@@ -86,7 +86,8 @@ def fit_claim(name: str, group: Trained, fits: pd.DataFrame, banks: Mapping[int,
     filters = MODELS[group.network.model].filters
     note = (
         f"With free τ the correlation is {number(ends.free_correlation)} at τ = {listed(ends.free_tau)} (by seed) and "
-        f"R² of log energy {number(ends.log_r2, '{:.2f}'.format)}."
+        f"R² of log energy {number(ends.log_r2, '{:.2f}'.format)}; after one step it is "
+        f"{number(firsts.free_correlation)}, at a τ before the authors' range, where eq. 3 is λ."
     )
     if name == "F1":
         near = abs(ends.correlation.mean() - PUBLISHED) <= CLOSE

@@ -131,9 +131,9 @@ def draw(
             "maximum, dark is none. White lines are the edges of the cells: those at the same |fx| and |fy| are one.",
         ),
     }
-    if groups:
+    if moved := [group for group in groups if group.moved]:
         entries["profiles"] = FigureEntry(
-            figures.profiles(groups, basis, components),
+            figures.profiles(moved, basis, components),
             "The energy profile against the components' frequency",
             "Energy of w(t) - w(0) at the last step, relative to its peak, mean over seeds: a mark a component at its "
             "mean frequency, with its number.",

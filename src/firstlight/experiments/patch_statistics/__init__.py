@@ -125,6 +125,8 @@ def share_table(
 
 def shares(energy: np.ndarray, place: int, changed: np.ndarray, unchanged: np.ndarray) -> tuple[float, ...]:
     """What `SHARE_COLUMNS` has of one profile, by both variances."""
+    if not np.ptp(energy) > 0:  # the layer has not moved
+        return (float("nan"),) * (len(SHARE_COLUMNS) - 4)
     fits = [fit_formula(energy, variance, tau_range=AUTHORS_TAU) for variance in (changed, unchanged)]
     measured = share(energy, place)
     predicted = [share(profile, place) for profile in (*(fit.prediction for fit in fits), np.sqrt(changed))]
@@ -141,6 +143,7 @@ def draw(
     groups: Sequence[Trained], bases: Mapping[int, PatchBasis], variances: Mapping[int, np.ndarray]
 ) -> dict[str, FigureEntry]:
     """Profiles and both predictions, a panel a network on scaled patches; nothing where there is none."""
+    groups = [group for group in groups if group.moved]
     if not groups:
         return {}
     panels = [

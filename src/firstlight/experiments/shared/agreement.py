@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from firstlight.errors import InputError
 from firstlight.experiments.claims import Claim
 from firstlight.experiments.context import Context
 from firstlight.experiments.learning import Reached
 from firstlight.experiments.networks import Trained, reasons
-from firstlight.experiments.shared.fits import change_profile_at
+from firstlight.experiments.shared.fits import change_profile_at, similarity
 from firstlight.experiments.shared.notes import number
 from firstlight.experiments.verdicts import Condition
 from firstlight.patches import PatchBasis
-from firstlight.profile import correlation, standardized
+from firstlight.profile import standardized
 from firstlight.theory.null import gaussian_profiles, percentile
 
 RANDOM_PAIRS = 1000
@@ -82,14 +81,6 @@ class Measured:
     def reached(self, step: int | None = None) -> Reached:
         """How far it had learnt at a recorded step; the last by default."""
         return Reached.of(self.title, self.trained.runs, step)
-
-
-def similarity(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two profiles; NaN where one is constant, as that of a layer that has not moved."""
-    try:
-        return correlation(a, b)
-    except InputError:
-        return float("nan")
 
 
 def beyond(a: np.ndarray, known_a: np.ndarray, b: np.ndarray, known_b: np.ndarray) -> float:

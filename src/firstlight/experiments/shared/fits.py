@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from firstlight.errors import InputError
 from firstlight.experiments.networks import Trained
 from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
@@ -65,14 +66,25 @@ def _fitted(energy: bytes, variance: bytes, tau_range: tuple[float, float] | Non
     return fit_formula(np.frombuffer(energy), np.frombuffer(variance), tau_range=tau_range)
 
 
+def fit_or_nan(
+    profile: EnergyProfile | np.ndarray, basis: PatchBasis, tau_range: tuple[float, float] | None = None
+) -> FormulaFit:
+    """The same; of a first layer that has not moved, whose profile is constant, a fit of NaN."""
+    energy = profile.energy if isinstance(profile, EnergyProfile) else np.asarray(profile, dtype=np.float64)
+    if np.ptp(energy) > 0:
+        return fitted(energy, basis, tau_range)
+    nan = float("nan")
+    return FormulaFit(nan, nan, nan, nan, nan, nan, (nan, nan), "", np.full(len(energy), nan), energy)
+
+
 def fit_row(run: Run, step: int, basis: PatchBasis, profile: EnergyProfile) -> tuple[float | str | None, ...]:
     """The fits of eq. 3 to one profile, in the authors' range and over all tau, and that profile's size."""
-    authors, free = fitted(profile, basis, AUTHORS_TAU), fitted(profile, basis)
+    authors, free = fit_or_nan(profile, basis, AUTHORS_TAU), fit_or_nan(profile, basis)
     return (
         step * run.spec.lr,
         authors.tau,
         authors.correlation,
-        correlation(profile.energy, np.sqrt(basis.variance)),
+        similarity(profile.energy, np.sqrt(basis.variance)),
         free.tau,
         free.bound,
         *free.tau_range,
@@ -90,7 +102,15 @@ def fit_row(run: Run, step: int, basis: PatchBasis, profile: EnergyProfile) -> t
 def participation(energy: np.ndarray, variance: np.ndarray) -> float:
     """How many components share the responses: (sum s)^2 / sum s^2 of s = e^2 lambda^2, from 1 to D, which is white."""
     shares = energy**2 * variance
-    return float(shares.sum() ** 2 / (shares**2).sum())
+    return float(shares.sum() ** 2 / (shares**2).sum()) if shares.any() else float("nan")
+
+
+def similarity(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of two profiles; NaN where one is constant, as that of a layer that has not moved."""
+    try:
+        return correlation(a, b)
+    except InputError:
+        return float("nan")
 
 
 def random_fits(model: str, *bases: PatchBasis, draws: int = RANDOM_BANKS) -> list[np.ndarray]:

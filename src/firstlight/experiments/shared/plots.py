@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def plot_table(ax: "Axes", table: pd.DataFrame, label: str, index: int) -> None:
-    """Draw a table with a row a seed and a column a step as `plot_seeds` does."""
+    """Draw a table with a row a seed and a column a step as `plot_seeds` does; no step at which nothing is defined."""
+    table = table.dropna(axis="columns", how="all")
     plot_seeds(ax, table.columns.to_numpy(), table.to_numpy(), label, index)
 
 

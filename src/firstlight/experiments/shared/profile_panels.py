@@ -60,7 +60,8 @@ def step_panels(panels: Mapping[str, Mapping[str, pd.DataFrame]], ylabel: str, *
             plot_table(ax, values, label, index)
         for level in levels:
             dotted(ax, level)
-        ax.set(xscale="log", title=heading, xlabel="step", ylabel=ylabel)
+        drawn = any(values.size for values in lines.values())  # nothing is defined of layers that have not moved
+        ax.set(xscale="log" if drawn else "linear", title=heading, xlabel="step", ylabel=ylabel)
         legend(ax, loc="lower left")
     return fig
 

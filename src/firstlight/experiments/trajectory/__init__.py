@@ -15,11 +15,10 @@ from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.networks import Trained
 from firstlight.experiments.results import FigureEntry, Result
-from firstlight.experiments.shared.fits import RUN_COLUMNS, change_profiles, fitted
+from firstlight.experiments.shared.fits import RUN_COLUMNS, change_profiles, fit_or_nan, fitted, similarity
 from firstlight.experiments.trajectory import figures
 from firstlight.experiments.trajectory.claims import NETWORKS, judge
 from firstlight.patches import PatchBasis
-from firstlight.profile import correlation
 from firstlight.theory import linear_cnn_profile
 
 STEP_COLUMNS = (
@@ -61,10 +60,10 @@ def step_table(group: Trained, basis: PatchBasis, predicted: np.ndarray) -> pd.D
     rows = []
     for run in group.runs:
         for (step, profile), energy, formula in zip(change_profiles(run, basis), predicted, fits, strict=True):
-            fit = fitted(profile, basis)
-            alone = correlation(profile.energy, np.sqrt(basis.variance))
+            fit = fit_or_nan(profile, basis)
+            alone = similarity(profile.energy, np.sqrt(basis.variance))
             found = step * run.spec.lr, fit.tau, fit.bound, fit.correlation, alone, profile.peak + 1
-            beside = correlation(profile.energy, energy), formula.tau, formula.bound, energy.argmax() + 1
+            beside = similarity(profile.energy, energy), formula.tau, formula.bound, energy.argmax() + 1
             rows.append((group.network.name, run.spec.seed, step, *found, *beside))
     return pd.DataFrame(rows, columns=list(STEP_COLUMNS))
 
@@ -76,6 +75,9 @@ def draw(
     steps: pd.DataFrame,
 ) -> dict[str, FigureEntry]:
     """Peak, fitted time and the whole profile over the steps, beside eq. 3."""
+    groups = {name: group for name, group in groups.items() if group.moved}
+    if not groups:
+        return {}
     titles = {name: group.network.title for name, group in groups.items()}
     profiles = [
         (group.network.title, group.runs[0].steps[1:], mean_profiles(group.runs, bases[name]), predicted[name])

@@ -45,7 +45,7 @@ def growth_claim(part: str, group: Trained, steps: pd.DataFrame) -> Claim:
     seeds = [rows for _, rows in own[own.bound == ""].groupby("seed")]
     reached = [Reached.of(subject, group.runs)]
     if len(seeds) < len(group.runs) or min(map(len, seeds)) < LEAST_FITS:
-        reason = f"undefined: fewer than {LEAST_FITS} recorded steps of a seed have a best τ that is not at a limit"
+        reason = f"not defined: fewer than {LEAST_FITS} recorded steps of a seed have a best τ that is not at a limit"
         return Claim.judged(name, reason=reason, subject=subject, reached=reached, figure="fitted_time")
     ratios = [(rows.tau / rows.lr_times_steps).iloc[[0, -1]] for rows in seeds]
     formula = rows_where(own, seed=group.runs[0].spec.seed, predicted_bound="")
