@@ -12,7 +12,7 @@ def test_every_claim_has_a_row_with_its_verdict_in_words(name, open_page, pages:
     page: Page = open_page(name)
     claims = pages.shown[name].claims
     rows = page.locator("tr[data-claim]")
-    shown = {row.get_attribute("data-claim"): row.inner_text() for row in rows.all()}
+    shown = {row.get_attribute("data-claim"): row.text_content() or "" for row in rows.all()}
     assert set(shown) == {claim.id for claim in claims}
     for claim in claims:
         assert claim.verdict in shown[claim.id]

@@ -116,10 +116,13 @@ def measured_on(found: Reproduction) -> str:
     """When, on what and with which machine."""
     about = found.about
     seeds = ", ".join(map(str, about["seeds"]))
+    recorded = "recorded" in about
+    # Of what was just trained no times: the same results are the same bytes.
+    minutes = f", {about['training_seconds'] / 60:.0f} minutes of training, summed over runs side by side"
     return (
-        f"{'Recorded' if 'recorded' in about else 'Trained'} {about['date']}: preset {about['preset']} on "
-        f"{about['data']}, seeds {seeds}, {'; '.join(about['device'])}{products(about)}, "
-        f"{about['training_seconds'] / 60:.0f} minutes of training, summed over runs that went on side by side."
+        f"{'Recorded' if recorded else 'Trained'} {about['date']}: preset {about['preset']} on "
+        f"{about['data']}, seeds {seeds}, {'; '.join(about['device'])}{products(about)}"
+        f"{minutes if recorded else ''}."
     )
 
 
