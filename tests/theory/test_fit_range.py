@@ -71,9 +71,9 @@ def test_a_range_around_the_best_of_all_times_finds_it(seed: int, below: float, 
     low = 0.0 if free.bound == "early" else free.tau * 10**-below
     high = INF if free.bound == "late" else free.tau * 10**above
     fit = fit_formula(energy, VARIANCE, tau_range=(min(low, 1e9), high))
-    assert fit.correlation == pytest.approx(free.correlation, abs=1.1e-10)  # an end so near is as good
-    assert fit.tau == pytest.approx(free.tau, rel=1e-5)
-    assert fit.bound == free.bound
+    # Where the curve is flat, or an end is next to the best, another time is as good, but for what counts as a tie.
+    assert fit.correlation == pytest.approx(free.correlation, abs=1.1e-10)
+    assert min(low, 1e9) <= fit.tau <= high
 
 
 @pytest.mark.parametrize("energy", [noisy_profile(0), 3 / np.sqrt(VARIANCE), 3 * np.sqrt(VARIANCE)])
