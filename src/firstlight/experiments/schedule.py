@@ -62,7 +62,8 @@ SCHEDULES: dict[str, Schedule] = {
         trainings={
             **dict.fromkeys(("vgg11", "vgg11-long", "vgg11-width16", "vgg11-width128", "vgg11-frozen"), _VGG11),
             **dict.fromkeys(("vgg11-stride3", "vgg11-scaled5", "vgg11-scaled15", "vgg11-energy15"), _VGG11),
-            **dict.fromkeys(("vgg5", "vgg5-frozen", "vgg8", "vgg8-frozen"), Training(133, lr=0.3)),
+            **dict.fromkeys(("vgg5", "vgg5-frozen"), Training(562, lr=0.3)),
+            **dict.fromkeys(("vgg8", "vgg8-frozen"), Training(133, lr=0.3)),
             **dict.fromkeys(("resnet20", "resnet20b"), _RESNET20),
             "resnet18": Training(56, lr=0.1),
             "vgg11-random": Training(178, lr=0.3, train_images=2560),
