@@ -170,7 +170,7 @@ def test_the_criterion_on_ideal_whitening(far, verdict):
     claim = ideal_claim(ideal, responses)
     assert (claim.verdict, claim.values) == (verdict, (far,))
     assert "0.150, 0.150" in claim.note
-    assert "up to 0.80 at 3 pixels and 0.60 at 10" in claim.note
+    assert "up to 0.80, at 3 pixels, and up to 0.60 at 10" in claim.note
 
 
 @pytest.mark.parametrize(("distance", "verdict"), [(9e-4, "holds"), (2e-3, "violated")])

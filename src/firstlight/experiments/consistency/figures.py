@@ -37,6 +37,7 @@ def matrix(pairs: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """Mean correlation of the runs of every two networks, symmetric; NaN where there is no pair."""
     place = {name: index for index, name in enumerate(names)}
     table = np.full((len(names), len(names)), np.nan)
+    # pandas' types know no key of two columns.
     for (one, other), rows in pairs.groupby(["network", "other_network"]):  # type: ignore[misc]
         row, column = place[one], place[other]
         table[row, column] = table[column, row] = rows.correlation.mean(skipna=False)

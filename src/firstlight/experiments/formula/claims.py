@@ -10,7 +10,7 @@ from firstlight.experiments.claims import Claim
 from firstlight.experiments.learning import Reached
 from firstlight.experiments.networks import PAIRS, Trained
 from firstlight.experiments.shared.fits import RANDOM_BANKS, null_of
-from firstlight.experiments.shared.notes import number
+from firstlight.experiments.shared.notes import listed, number
 from firstlight.experiments.shared.tables import at_ends, rows_where, spearman
 from firstlight.experiments.verdicts import Condition, Kind
 from firstlight.models import MODELS
@@ -85,9 +85,10 @@ def fit_claim(name: str, group: Trained, fits: pd.DataFrame, banks: Mapping[int,
     firsts, ends = at_ends(rows_where(fits, network=group.network.name))
     filters = MODELS[group.network.model].filters
     note = (
-        f"With free τ the correlation is {number(ends.free_correlation)} at τ = {listed(ends.free_tau)} (by seed) and "
-        f"R² of log energy {number(ends.log_r2, '{:.2f}'.format)}; after one step it is "
-        f"{number(firsts.free_correlation)}, at a τ before the authors' range, where eq. 3 is λ."
+        f"With free τ the correlation is {number(ends.free_correlation)} at τ = {listed(ends.free_tau, '.3g')} (by "
+        f"seed) and R² of log energy {number(ends.log_r2, '{:.2f}'.format)}; after one step it is "
+        f"{number(firsts.free_correlation)} at τ = {listed(firsts.free_tau, '.3g')}, and that of λ alone "
+        f"{number(firsts.correlation_lambda)}."
     )
     if name == "F1":
         near = abs(ends.correlation.mean() - PUBLISHED) <= CLOSE
@@ -204,8 +205,3 @@ def whitening_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) -
         f"{number(ends.participation, '{:.2f}'.format)} components; whitening would be all of them.",
         **texts,
     )
-
-
-def listed(values: pd.Series) -> str:
-    """Some numbers, for a note."""
-    return ", ".join(f"{value:.3g}" for value in values)

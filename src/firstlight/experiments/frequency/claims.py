@@ -9,6 +9,7 @@ from firstlight.experiments.claims import Claim
 from firstlight.experiments.learning import Reached
 from firstlight.experiments.networks import Trained
 from firstlight.experiments.shared.fits import RANDOM_BANKS, null_of
+from firstlight.experiments.shared.notes import listed
 from firstlight.experiments.shared.tables import at_ends, rows_where
 from firstlight.experiments.verdicts import Condition, Kind
 from firstlight.theory.null import gaussian_profiles
@@ -86,8 +87,3 @@ def localised_claim(components: pd.DataFrame, random_bases: pd.DataFrame) -> Cla
         replicates="data set",
         figure="spectra",
     )
-
-
-def listed(values: pd.Series, form: str = ".3f") -> str:
-    """Some numbers, for a note."""
-    return ", ".join(format(value, form) for value in values)

@@ -19,10 +19,9 @@ def percent(values: pd.Series) -> str:
     return number(values, "{:.1%}".format, "not recorded")
 
 
-def number_range(values: pd.Series, digits: str) -> str:
-    """The smallest and the largest of some numbers."""
-    low, high = f"{values.min():{digits}}", f"{values.max():{digits}}"
-    return low if low == high else f"{low} to {high}"
+def listed(values: pd.Series, form: str = ".3f") -> str:
+    """Some numbers, one after the other."""
+    return ", ".join(format(value, form) for value in values)
 
 
 def tau_units(context: Context) -> str:

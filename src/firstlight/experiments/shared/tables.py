@@ -19,11 +19,6 @@ def at_ends(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return table.loc[table.step == first], table.loc[table.step == last]
 
 
-def at_last_step(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the last recorded step."""
-    return rows_where(table, step=table.step.max())
-
-
 def stacked(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
     """Tables one under the other, with these columns; of tables, there may be none, and some may be empty."""
     filled = [table for table in tables if len(table)]
