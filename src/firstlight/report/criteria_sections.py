@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from firstlight.experiments.claims import Claim, number_format
 from firstlight.experiments.criteria import CRITERIA
+from firstlight.report.claim_facts import condition_value, mean_of
 from firstlight.report.claim_lines import NOTHING, Line
-from firstlight.report.claims_in_full import condition_value, mean_of
 from firstlight.report.markdown import table
 
 COLUMNS = (
