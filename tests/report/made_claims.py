@@ -47,7 +47,7 @@ def claim(
         name,
         Condition.over_seeds("r", values, least=0.8, after_one_step=after),
         subject=subject,
-        reached=[Reached(subject, 5850, accuracy, (0.7, 0.7, 0.7), 0.1, 0.3)],
+        reached=[Reached(subject or "VGG11", 5850, accuracy, (0.7, 0.7, 0.7), 0.1, 0.3)],
         **{"lambda_alone": (0.7, 0.71, 0.72), "null": NULL, "note": f"A [note] | on {name}.", **more},
     )
 

@@ -159,13 +159,13 @@ def _recorded_beside(found: "Reproduction") -> "Reproduction | None":
 
 
 def _print_claims(found: "Reproduction", beside: "Reproduction | None", console: "Console", verbose: bool) -> None:
-    """The table, a line an experiment of what is not in it, and the summary; all claims in full where asked for."""
-    from firstlight.report.claim_lines import below_table
+    """The short table and the summary; all rows, and all claims in full, where asked for."""
+    from firstlight.report.claim_lines import below_table, published_rows
     from firstlight.report.claims_in_full import claims_in_full
     from firstlight.report.headline_table import headline_table
 
-    console.print(headline_table(found, console.width, beside))
-    for line in below_table(found):
+    console.print(headline_table(found, console.width, beside, published_rows(found) if verbose else None))
+    for line in below_table(found, verbose):
         console.print(line, markup=False, highlight=False)
     if verbose:
         for paragraph in claims_in_full(found):

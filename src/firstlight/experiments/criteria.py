@@ -26,6 +26,8 @@ class Criterion:
         What is said, where, with which value; what we measure, and when that counts.
     protocol : str
         How long its networks are trained in the paper's protocol; empty where none is in it.
+    headline : bool
+        Whether it stands in tables that have no room for every row.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Criterion:
     quantity: str
     criterion: str
     protocol: str = ""
+    headline: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from firstlight.experiments.claims import Claim, number_format
-from firstlight.experiments.headline import Row
+from firstlight.experiments.headline import Row, published
 from firstlight.experiments.paper_tables import EXPERIMENTS, cells
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.schedule import FIRST_VERSION
 from firstlight.experiments.verdicts import VERDICTS, Verdict
+from firstlight.utils.text import counted
 
 ALREADY = "*"  # of a value after one step that meets the criterion
-LEGEND = (
-    f"Means with 95% intervals over seeds. {ALREADY} meets the criterion already after one step of the same runs. "
-    "also: so do λ alone, random banks. v1: whether the first version of the criteria, of networks of a few epochs, "
-    "said reproduced."
+SHORT_LEGEND = (
+    f"Means with 95% intervals over seeds; a row counts by the worst of its parts. {ALREADY} meets the criterion "
+    "already after one step of the same runs; also: so do λ alone, random banks."
 )
+LEGEND = f"{SHORT_LEGEND} v1: whether the first version of the criteria, of networks of a few epochs, said reproduced."
 OLD_RECORD = "Recorded by the first version, judged by the second criteria."
 NOTHING = "-"
+SHORT = 12  # rows
 _CHECKS = ("W4",)  # that stand among the published claims in the criteria's own table
 _FIRST_VERSION = {"reproduced": "yes", "not reproduced": "no"}
 _ALSO = {"λ alone": "λ", "random banks": "random"}
@@ -92,9 +94,15 @@ def _after_one_step(claim: Claim) -> str:
     return f"{number_format(values)(mean)}{ALREADY if claim.holds_after_one_step else ''}"
 
 
-def headline(found: Reproduction) -> list[Row]:
+def published_rows(found: Reproduction) -> list[Row]:
     """The rows of the criteria's own table: what somebody published, and the check among them."""
     return [row for row in found.rows if row.criterion.kind == "published claim" or row.criterion.id in _CHECKS]
+
+
+def headline(found: Reproduction) -> list[Row]:
+    """Of these rows those that a short table has; all where no more are there."""
+    rows = published_rows(found)
+    return rows if len(rows) <= SHORT else [row for row in rows if row.criterion.headline]
 
 
 def lines(row: Row) -> list[Line]:
@@ -107,7 +115,7 @@ def lines(row: Row) -> list[Line]:
 
 def outside(found: Reproduction) -> dict[str, list[Claim]]:
     """By experiment the claims that are not in that table: assumptions, checks, and what nobody published."""
-    shown = {claim.id for row in headline(found) for claim in row.claims}
+    shown = {claim.id for row in published_rows(found) for claim in row.claims}
     return {result.experiment: [claim for claim in result.claims if claim.id not in shown] for result in found.results}
 
 
@@ -117,10 +125,20 @@ def outside_lines(found: Reproduction) -> list[str]:
     return [f"{name}: {text}" for name, text in texts.items() if text]
 
 
-def below_table(found: Reproduction) -> list[str]:
-    """What belongs under the table, a line each."""
+def below_table(found: Reproduction, full: bool = False) -> list[str]:
+    """What belongs under the table, a line each: what the short table leaves out is counted, or told where all is."""
     old = [OLD_RECORD] if found.about.get("first_version") else []
-    return [LEGEND, *old, *outside_lines(found), *filter(None, [cells_line(found)])]
+    return [LEGEND, *old, *(outside_lines(found) if full else _left_out(found)), *filter(None, [cells_line(found)])]
+
+
+def _left_out(found: Reproduction) -> list[str]:
+    short = headline(found)
+    left = [row for row in published_rows(found) if row not in short]
+    claims = len(published(left))
+    others = len(left) - claims + sum(map(len, outside(found).values()))
+    texts = [counted(claims, "published claim")] if claims else []
+    texts += [f"{others} of assumptions, checks and own findings"] if others else []
+    return [f"Not in this table: {' and '.join(texts)}; --verbose and the report have them."] if texts else []
 
 
 def _by_kind(claims: Sequence[Claim]) -> list[str]:

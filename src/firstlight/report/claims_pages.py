@@ -9,6 +9,7 @@ from firstlight.experiments.results import Reproduction, Result
 from firstlight.report.claim_lines import (
     LEGEND,
     OLD_RECORD,
+    SHORT_LEGEND,
     Line,
     cells_line,
     entry_of,
@@ -16,6 +17,7 @@ from firstlight.report.claim_lines import (
     lines,
     outside_lines,
     paper_cells,
+    published_rows,
     repeat,
 )
 from firstlight.report.criteria_sections import COLUMNS, row_section
@@ -33,21 +35,22 @@ def claims_markdown(found: Reproduction) -> str:
     }
     notes = [f"- `{name}`: {text}" for name, text in texts.items() if text]
     commands = [f"- `{repeat(result.experiment, found.about)}`" for result in found.results]
-    parts = (_summary(found), headline_markdown(found), _outside(found), notes, ["Again:", "", *commands])
+    parts = (_summary(found), rows_markdown(published_rows(found)), _outside(found), notes, ["Again:", "", *commands])
     return paragraphs(*parts)
 
 
 def readme_block(found: Reproduction) -> str:
-    """What the README shows between its markers."""
-    return paragraphs(_summary(found), headline_markdown(found), [f"{cells_line(found)} {regenerate(found)}".lstrip()])
+    """What the README shows between its markers: the short table, without what it needs no words for."""
+    short = table(_HEADERS[:-1], (_row_cells(row)[:-1] for row in headline(found)))
+    return paragraphs(_summary(found), [*short, "", SHORT_LEGEND])
 
 
-def headline_markdown(found: Reproduction) -> list[str]:
-    """A row a row of the criteria's table; the parts of a row stand below each other."""
-    return [*table(_HEADERS, (_headline_cells(row) for row in headline(found))), "", LEGEND]
+def rows_markdown(rows: Sequence[Row]) -> list[str]:
+    """A line a row of the criteria's table; the parts of a row stand below each other."""
+    return [*table(_HEADERS, map(_row_cells, rows)), "", LEGEND]
 
 
-def _headline_cells(row: Row) -> list[str]:
+def _row_cells(row: Row) -> list[str]:
     parts = lines(row)
     several = len(parts) > 1
 
@@ -82,7 +85,7 @@ def reproducibility_page(found: Reproduction) -> str:
             f"counted, equal statements once, and only networks that have learnt are judged. {SOURCES} "
             f"{regenerate(found)}"
         ],
-        headline_markdown(found),
+        rows_markdown(published_rows(found)),
         _outside(found),
         [COLUMNS],
         *(part for result in found.results for part in _section(result, found)),
