@@ -93,7 +93,7 @@ def test_numbers_are_those_of_the_result():
     for shown in (found._repr_html_(), repr(found)):
         assert "net.pth" in shown
         assert f"{fit.tau:.4g}" in shown
-        assert f"correlation {fit.correlation:.3f}" in shown
+        assert f"{fit.correlation:.3f}" in shown
     assert "8 filters of 3 x 3 x 3" in repr(found)
     assert "looks untrained" in repr(found)
     assert f"{fit.correlation:.3f}" in repr(fit)

@@ -8,6 +8,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from firstlight.reproduction.record import recorded
 from firstlight.utils.whole_files import write_text
 
 TERMINAL = "inspect"  # the picture of a command's output
-_NETWORK, _COLUMNS = "vgg11", 96
+_NETWORK, _COLUMNS = "vgg11", 80
 
 
 def pictures(reproduction: Reproduction) -> dict[str, str]:
@@ -47,7 +48,7 @@ def inspect_picture(weights: Mapping[str, np.ndarray]) -> str:
     from firstlight.filters import load_filters
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
     from firstlight.inspection.inspection import Failure
-    from firstlight.report.filter_tables import inspection_table
+    from firstlight.report.filter_tables import inspection_parts
 
     trained, initial = (f"{name}.npy" for name in weights)
     with tempfile.TemporaryDirectory() as place:
@@ -58,9 +59,9 @@ def inspect_picture(weights: Mapping[str, np.ndarray]) -> str:
     if isinstance(found, Failure):
         raise InputError(found.error)
     console = Console(record=True, width=_COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    table = inspection_table(found)
-    table.title = trained  # and not the folder that it was in
-    console.print(table)
+    found = replace(found, bank=replace(found.bank, source=trained))  # and not the folder that it was in
+    for part in inspection_parts(found, _COLUMNS):
+        console.print(part)
     title = f"firstlight inspect {trained} --initial {initial}"
     return _plain_fonts(console.export_svg(title=title, unique_id=TERMINAL))
 

@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = str(Path(sys.executable).with_name("firstlight"))
 RUN = ROOT / "results" / "runs" / "b847049178778b02" / "filters.safetensors"
 COLOUR = re.compile(r"\x1b\[[0-9;]*\b(3[0-8]|4[0-8]|9[0-7])[0-9;]*m")
-HOME = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
+KEPT = {name: os.environ[name] for name in ("HOME", "PYTHONPATH") if name in os.environ}
+HOME = {"PATH": "/usr/bin:/bin", "HOME": "/", "LANG": "C.UTF-8", **KEPT}
 
 
 def piped(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -71,10 +72,11 @@ def on_terminal(
         os.close(master)
 
 
-def test_a_pipe_gets_no_control_characters():
-    for arguments in (["data", "list"], ["inspect", str(RUN)]):
+def test_a_pipe_gets_no_control_characters_and_no_spaces_at_ends_of_lines():
+    for arguments in (["data", "list"], ["inspect", str(RUN)], ["compare", str(RUN), str(RUN)]):
         done = piped(*arguments, TERM="xterm-256color")
         assert done.returncode == 0, done.stderr
+        assert not re.search(" $", done.stdout, re.MULTILINE)
         assert "\x1b" not in done.stdout + done.stderr
         assert "\r" not in done.stdout + done.stderr
 

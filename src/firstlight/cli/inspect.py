@@ -1,10 +1,12 @@
 """The command `inspect`: what the first layers of networks have learnt."""
 
 from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, print_failures
-from firstlight.cli.output import Json, Output, give_json, hint, result_console, write_csv
+from firstlight.cli.output import Json, Output, give_json, result_console, write_csv
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 from firstlight.utils.whole_files import write_text
+
+_WIDEST = 100  # columns: sentences in longer lines are hard to read
 
 
 def inspect(
@@ -36,7 +38,7 @@ def inspect(
     from firstlight.filters import load_filters
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
     from firstlight.inspection.inspection import Failure, Inspection
-    from firstlight.report.filter_tables import inspection_table
+    from firstlight.report.filter_tables import inspection_parts
 
     if not sources:
         raise InputError("inspect was given no source; expected a file of weights, or several")
@@ -57,10 +59,12 @@ def inspect(
     failures = [one for one in found if isinstance(one, Failure)]
     if good:
         console = result_console(json)
-        for one in good:
-            console.print(inspection_table(one))
-        about = "tau = lr × steps of a linear CNN on pixels normalised as the patches were; filters are counted from 0"
-        hint(console, about, verbosity.quiet)
+        width = min(console.width, _WIDEST)
+        for number, one in enumerate(good):
+            if number:
+                console.print()
+            for part in inspection_parts(one, width):
+                console.print(part, width=width)
         give_json(json, [one.to_dict() for one in found])
         if csv is not None:
             write_csv(csv, [one.to_frame() for one in good])

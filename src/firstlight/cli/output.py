@@ -28,8 +28,11 @@ def result_console(json: Path | None = None) -> "Console":
     """Where tables go: standard output, or nowhere where that is for JSON."""
     from rich.console import Console
 
+    from firstlight.cli.trimming import Trimming
+
     console = Console(quiet=str(json) == "-")
     console.on_broken_pipe = _broken_pipe  # rich would exit with 1, which says that claims were not reproduced
+    console.push_render_hook(Trimming())
     return console
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from firstlight.inspection.channels import channel_order
 from firstlight.theory.formula import PEAK
 from firstlight.theory.null import percentile
+from firstlight.utils.text import counted, plural
 
 if TYPE_CHECKING:
     from firstlight.filters.bank import FilterBank
@@ -139,7 +140,7 @@ def _p95(found: "Inspection") -> float:
 
 
 def _of(numbers: tuple[int, ...], count: int) -> str:
-    return f"{len(numbers)} of {count} filters {'is' if len(numbers) == 1 else 'are'}"
+    return f"{len(numbers)} of {counted(count, 'filter')} {plural(len(numbers), 'is', 'are')}"
 
 
 def _numbers(numbers: tuple[int, ...], separator: str = ", ") -> str:

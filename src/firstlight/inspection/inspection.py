@@ -1,9 +1,8 @@
 """Inspection: what a network's first layer has learnt, measured and put into words."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -13,14 +12,12 @@ from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
 from firstlight.theory.formula_fit import FormulaFit
 from firstlight.theory.null import RandomBanks, percentile, spread
-from firstlight.utils.text import listed, named, printable, size_text, spaced
+from firstlight.utils.text import counted, named, printable, size_text, spaced
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_NUMBERS = 12  # of filters, written out
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,15 +79,13 @@ class Inspection:
         fit = self.unfitted if self.fit is None else f"tau {self.fit.tau:.4g}, correlation {self.fit.correlation:.3f}"
         said = self.findings[0].partition(":")[0] if self.findings else ""
         name = named(self.source, self.bank.layer) or "filters"
-        about = (
-            f"{len(self.bank)} filters of {size_text(self.bank.weight.shape[1:])}, patches of {printable(self.data)}"
-        )
-        return f"Inspection({name}: {about}; eq. 3: {fit}; {said})"
+        filters = f"{counted(len(self.bank), 'filter')} of {size_text(self.bank.weight.shape[1:])}"
+        return f"Inspection({name}: {filters}, patches of {printable(self.data)}; eq. 3: {fit}; {said})"
 
     def _repr_html_(self) -> str:
         from firstlight.figures.notebook import card
 
-        rows = [*self.rows, ("findings", "\n".join(self.findings))]
+        rows = [("findings", "\n".join(self.findings)), *self.rows]
         title = f"First layer of {self.source or 'filters'}"
         return card(title, rows, self.plot, f"Energy profile of the {self.shown}, and eq. 3")
 
@@ -106,36 +101,56 @@ class Inspection:
 
     @property
     def rows(self) -> list[tuple[str, str]]:
-        """What is said of the layer: names of measures and their values with units."""
-        bank, basis, profile, null = self.bank, self.basis, self.profile, self.null
+        """What is said of the layer: names of measures and their values, each with how to read it."""
+        return [*self.about, *((name, f"{value} ({how})" if how else value) for name, value, how in self.measures)]
+
+    @property
+    def about(self) -> list[tuple[str, str]]:
+        """What was looked at, and with which patches."""
+        bank, basis = self.bank, self.basis
         count, *shape = bank.weight.shape
         stride = "" if bank.stride in (None, (1, 1)) else f", stride {_pair(bank.stride)}"
-        stored = f", stored as {bank.dtype}" if bank.dtype else ""
-        peak = profile.peak
-        fit = f"none: {self.unfitted}"
-        if self.fit is not None and null is not None:
-            one = self.fit
-            fit = (
-                f"tau = {one.tau:.4g}, correlation {one.correlation:.3f}, R² of log energy {one.log_r2:.2f}\n"
-                f"random banks: correlation {null.correlations.mean():.2f} on average, 95th percentile "
-                f"{percentile(null.correlations):.2f}"
-            )
-        unevenness = f"{self.spread:.2f}"
-        if null is not None:
-            unevenness += f"; random banks {null.spreads.mean():.2f}, 95th percentile {percentile(null.spreads):.2f}"
-        whitening = f"{self.whitening:.2f}" if math.isfinite(self.whitening) else "not defined"
+        stored = f", {bank.dtype}" if bank.dtype else ""
         return [
-            ("layer", f"{bank.layer or '-'}: {count} filters of {size_text(shape)}{stride}{stored}"),
+            ("layer", f"{bank.layer or '-'}: {counted(count, 'filter')} of {size_text(shape)}{stride}{stored}"),
             ("patches", f"{self.data}, mean {spaced(basis.mean)}, std {spaced(basis.std)}"),
-            ("peak", f"component {peak + 1} of {basis.size}, {self.frequency[peak]:.2f} cycles/pixel"),
-            ("eq. 3", fit),
-            ("unevenness of the profile", f"{unevenness} (standard deviation / mean; 0 is flat)"),
-            ("distance from whitening", f"{whitening} (0 is whitened, 1 has equal energy everywhere)"),
-            ("effective rank", f"{self.rank:.1f} of {min(count, basis.size)}"),
-            ("dead filters", _filters(self.faults.dead)),
-            ("duplicate filters", f"{len(self.faults.duplicates)} groups" if self.faults.duplicates else "none"),
-            ("noise filters", _filters(self.faults.noise)),
         ]
+
+    @property
+    def measures(self) -> list[tuple[str, str, str]]:
+        """The numbers: name, value, and how to read it."""
+        faults, peak, size = self.faults, self.profile.peak, self.basis.size
+        copies = sum(len(group) - 1 for group in faults.duplicates)
+        found = f"{len(faults.dead)} dead, {copies} duplicate, {len(faults.noise)} like noise"
+        number, frequency = str(peak + 1), f", {self.frequency[peak]:.2f} cycles/pixel"
+        if self.profile.energy[peak] == 0:
+            number, frequency = "-", ""
+        whitening = f"{self.whitening:.2f}" if math.isfinite(self.whitening) else "-"
+        return [
+            ("peak", number, f"of {counted(size, 'component')}{frequency}"),
+            *self._fit_measures(),
+            ("unevenness", f"{self.spread:.2f}", f"{self._random('spreads')}std/mean, 0 is flat"),
+            ("whitening", whitening, "distance from it: 0 is whitened, 1 is equal energy"),
+            ("rank", f"{self.rank:.1f}", f"of {min(len(self.bank), size)}, effective"),
+            ("filters", str(len(self.bank)), f"{found}; counted from 0"),
+        ]
+
+    def _fit_measures(self) -> list[tuple[str, str, str]]:
+        fit = self.fit
+        if fit is None:
+            return [("eq. 3", "-", self.unfitted)]
+        return [
+            ("eq. 3, tau", f"{fit.tau:.4g}", "lr × steps, on pixels normalised as the patches"),
+            ("eq. 3, r", f"{fit.correlation:.3f}", self._random("correlations").removesuffix("; ")),
+            ("eq. 3, R²", f"{fit.log_r2:.2f}", "of log energy"),
+        ]
+
+    def _random(self, name: Literal["correlations", "spreads"]) -> str:
+        """What random banks have of a measure."""
+        if self.null is None:
+            return ""
+        values = getattr(self.null, name)
+        return f"random banks: {values.mean():.2f} (95% below {percentile(values):.2f}); "
 
     @property
     def shown(self) -> str:
@@ -224,10 +239,6 @@ _FIELDS = (
     *("mean", "std", "change", "variance", "frequency", "energy", "peak", "fit", "random_banks", "spread"),
     *("whitening_distance", "effective_rank", "filters", "findings", "error"),
 )
-
-
-def _filters(numbers: Sequence[int]) -> str:
-    return f"{len(numbers)}: {listed(numbers, _NUMBERS, ', ')}" if numbers else "none"
 
 
 def _pair(pair: "tuple[int, int] | None") -> str:

@@ -8,7 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from firstlight.report.terminal import bars, plain_table, two_columns
+from firstlight.report.terminal import BARS, bars, grid, plain_table
+from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
     from firstlight.inspection import Comparison, Inspection
@@ -20,12 +21,27 @@ def inspection_rows(found: "Inspection") -> list[tuple[str, str]]:
     return [*rows[:2], (f"profile of the {found.shown}", bars(found.profile.energy)), *rows[2:]]
 
 
-def inspection_table(found: "Inspection") -> Table:
-    """A first layer as a table of two columns, findings last."""
-    table = two_columns(inspection_rows(found), found.source)
-    for number, finding in enumerate(found.findings):
-        table.add_row("findings" if number == 0 else "", f"[bold]•[/bold] {escape(finding)}")
-    return table
+def inspection_parts(found: "Inspection", width: int) -> Iterator[Table | Text]:
+    """A first layer in so many columns: what was found, then the numbers, each with how to read it."""
+    yield Text(printable(found.source), style="underline", overflow="fold")
+    yield Text(found.findings[0], style="bold")
+    if more := found.findings[1:]:
+        listed = grid()
+        for finding in more:
+            listed.add_row("•", escape(finding))
+        yield listed
+    profile = "change" if found.profile.change else "profile"
+    numbers = [(name, value, how) for name, value, how in found.measures]
+    name_width = max(len(name) for name, *_ in numbers)
+    value_width = max(len(value) for _, value, _ in numbers)
+    shown = bars(found.profile.energy, min(BARS, width - name_width - 2))
+    yield Text()
+    table = grid()
+    for name, value in (*found.about, (profile, shown)):
+        table.add_row(f"[dim]{name}[/dim]", escape(value))
+    for name, value, how in numbers:
+        table.add_row(f"[dim]{name}[/dim]", escape(f"{value:{value_width}}  {how}".rstrip()))
+    yield table
 
 
 def comparison_parts(found: "Comparison") -> Iterator[Table | Text]:

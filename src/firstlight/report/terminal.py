@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from firstlight.experiments.schedule import Preset
     from firstlight.experiments.verdicts import Verdict
 
+BARS = 60  # at most, in a row
 _BARS = "▁▂▃▄▅▆▇█"
 _COLOURS: "dict[Verdict, str]" = {
     "reproduced": "green",
@@ -24,7 +25,7 @@ _COLOURS: "dict[Verdict, str]" = {
 }
 
 
-def bars(values: np.ndarray, width: int = 60) -> str:
+def bars(values: np.ndarray, width: int = BARS) -> str:
     """A profile as a row of bars, one character a component; longer ones are averaged down to `width`."""
     values = np.where(np.isfinite(values), values, 0.0)
     if len(values) > width:
@@ -37,6 +38,14 @@ def bars(values: np.ndarray, width: int = 60) -> str:
 def plain_table(title: str | None = None, **options: Any) -> Table:
     """A table without frames, as it is read fastest; its title may hold any text."""
     return Table(title=title and escape(title), title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), **options)
+
+
+def grid() -> Table:
+    """Two columns without anything around them: short names, and text that is wrapped beside them."""
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
 
 
 def two_columns(rows: Iterable[tuple[str, str]], title: str) -> Table:

@@ -55,15 +55,26 @@ def listed(items: Sequence[T], most: int = 8, separator: str = "; ", show: Calla
     return f"{shown}{separator.rstrip()} and {len(items) - most} more" if len(items) > most else shown
 
 
-def counted(count: int, noun: str) -> str:
+def plural(count: int, noun: str, more: str = "") -> str:
+    """A noun as it is said of so many; `more` is its plural where that is not the noun with an s.
+
+    Examples
+    --------
+    >>> plural(1, "image"), plural(0, "image"), plural(2, "is", "are")
+    ('image', 'images', 'are')
+    """
+    return noun if count == 1 else more or f"{noun}s"
+
+
+def counted(count: int, noun: str, more: str = "") -> str:
     """So many of something.
 
     Examples
     --------
-    >>> counted(1, "image"), counted(1200, "image")
-    ('1 image', '1,200 images')
+    >>> counted(1, "image"), counted(1200, "image"), counted(2, "class", "classes")
+    ('1 image', '1,200 images', '2 classes')
     """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {plural(count, noun, more)}"
 
 
 def named(*parts: str) -> str:

@@ -1,0 +1,67 @@
+"""`inspect` and `compare` in the terminal: what was found comes first, and all of it fits."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import firstlight as fl
+from firstlight.filters import FilterBank
+from firstlight.inspection import Inspection
+from firstlight.report.filter_tables import inspection_parts
+
+
+def bank(*shape: int, source: str = "net.pth", seed: int = 0) -> FilterBank:
+    return FilterBank(np.random.default_rng(seed).normal(size=shape), layer="conv1", source=source)
+
+
+def printed(found: Inspection, width: int = 80) -> list[str]:
+    console = Console(width=width, file=io.StringIO(), no_color=True)
+    with console.capture() as capture:
+        for part in inspection_parts(found, width):
+            console.print(part)
+    return [line.rstrip() for line in capture.get().splitlines()]
+
+
+def test_the_finding_comes_first_then_the_numbers():
+    lines = printed(fl.inspect(bank(16, 3, 3, 3)))
+    assert lines[0] == "net.pth"
+    assert lines[1].startswith("looks untrained")
+    names = [re.split(r"\s{2,}", line)[0] for line in lines[lines.index("") + 1 :]]
+    assert names == [
+        *("layer", "patches", "profile", "peak", "eq. 3, tau", "eq. 3, r", "eq. 3, R²"),
+        *("unevenness", "whitening", "rank", "filters"),
+    ]
+
+
+def test_each_number_stands_on_a_line_with_how_to_read_it():
+    lines = printed(fl.inspect(bank(16, 3, 3, 3)))
+    places = [line.index("random banks:") for line in lines if "random banks:" in line]
+    assert len(places) == 2
+    assert len(set(places)) == 1
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("shape", [(64, 3, 11, 11), (8, 1, 3, 3), (16, 3, 1, 1), (3, 3, 3, 3), (1, 3, 2, 2)])
+def test_nothing_is_wider_than_the_terminal(width, shape):
+    found = fl.inspect(bank(*shape, source="a/folder/with-a-long-name-without-any-space-in-it.pth"))
+    assert max(map(len, printed(found, width))) <= width
+
+
+def test_at_80_columns_only_sentences_are_wrapped():
+    lines = printed(fl.inspect(bank(64, 3, 11, 11)))
+    assert len(lines[lines.index("") + 1 :]) == 11
+
+
+def test_one_filter_is_one_and_nothing_has_no_peak():
+    assert any("1 filter of" in line for line in printed(fl.inspect(bank(1, 3, 3, 3))))
+    (peak,) = (line for line in printed(fl.inspect(np.zeros((4, 3, 3, 3)))) if line.startswith("peak"))
+    assert peak.split() == ["peak", "-", "of", "27", "components"]
+
+
+def test_a_change_is_called_one():
+    lines = printed(fl.inspect(bank(8, 3, 3, 3), initial=bank(8, 3, 3, 3, seed=1)))
+    assert any(line.startswith("change  ") for line in lines)
+    assert not any(line.startswith("profile") for line in lines)
