@@ -82,7 +82,7 @@ dist:
 benchmarks: $(INSTALLED)
 	$(BIN)/python -m benchmarks
 
-# Keeps the small files of a real run in results/, and shows its claims in the README and docs/reproducibility.md.
+# Keeps the small files of a real run in results/, and shows its claims in the README and the docs.
 PRESET ?= standard
 EXPERIMENTS ?=
 record: $(INSTALLED)

@@ -20,7 +20,7 @@ from firstlight.experiments import EXPERIMENTS, Context
 from firstlight.experiments.context import Sets
 from firstlight.experiments.schedule import FIRST_VERSION
 from firstlight.images import SetFacts, load_images
-from firstlight.report.claims_pages import BEGIN, END, readme_block, reproducibility_page
+from firstlight.report.claims_pages import BEGIN, END, readme_block
 from firstlight.reproduction.folder import FORMAT, MEASUREMENTS, RECORD, RUNS
 from firstlight.reproduction.rebuild import context_of, load_runs, read_record
 from firstlight.reproduction.record import recorded
@@ -29,6 +29,7 @@ from firstlight.training import Run
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC
 from firstlight.training.run_files import file_digest
 from firstlight.utils.whole_files import PARTIAL, write_text
+from tools.claim_pages import write_claim_pages
 from tools.pictures import write_pictures
 
 FILES = (SPEC, FILTERS, METRICS, SEAL)
@@ -208,12 +209,12 @@ def _copy_run(name: str, stores: Sequence[Path], new: Path) -> str:
 
 
 def show(folder: Path, readme: Path, docs: Path) -> None:
-    """Write the pages that show a record: its claims between the README's markers, and `docs/reproducibility.md`."""
+    """Show a record: its claims between the README's markers, the docs' pages of claims, and the pictures."""
     reproduction = recorded(results=folder)
     before, rest = readme.read_text().split(BEGIN)
     _, after = rest.split(END)
     write_text(readme, f"{before}{BEGIN}\n{readme_block(reproduction)}{END}{after}")
-    write_text(docs / "reproducibility.md", reproducibility_page(reproduction))
+    write_claim_pages(reproduction, docs)
     write_pictures(reproduction, docs / "figures")
 
 

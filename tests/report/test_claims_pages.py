@@ -1,4 +1,4 @@
-"""Claims in Markdown and as data: the README's table, the page with all of them, `claims.json` as it is described."""
+"""Claims in Markdown and as data: the README's table, `claims.md`, `claims.json` as it is described."""
 
 import json
 import re
@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.report.made_claims import NO_RUN, claim, made
+from tests.report.made_claims import NO_RUN, made
 
 from firstlight.experiments.criteria import CRITERIA
 from firstlight.report.claim_lines import headline
 from firstlight.report.claims_data import claims_data
 from firstlight.report.claims_in_full import claims_in_full
-from firstlight.report.claims_pages import claims_markdown, readme_block, reproducibility_page
-from firstlight.report.criteria_sections import row_section
+from firstlight.report.claims_pages import claims_markdown, readme_block
 
 ROOT = Path(__file__).parents[2]
 SUMMARY = "17 of 22 published claims reproduced; 1 not reproduced, 1 inconclusive, 3 not tested on cifar10"
@@ -43,61 +42,17 @@ def test_the_readme_shows_the_short_table():
     assert text.count("\n\n") == 2  # summary, table, legend
 
 
-def test_the_page_has_all_that_is_known_of_every_claim():
-    found = made()
-    page = reproducibility_page(found)
-    for one in found.claims:
-        assert one.criterion.quantity.replace("|", r"\|") in page or one.criterion.quantity in page
-        assert one.note in page
-    for result in found.results:
-        assert f"## {result.experiment}\n" in page
-        assert f"`firstlight reproduce {result.experiment} --preset full --fresh`" in page
-    assert "[criteria](criteria.md)" in page
-
-
-def test_a_section_says_each_thing_once():
-    claims = [claim for claim in made().claims if claim.row == "C1"]
-    text = "\n".join(row_section("C1", claims))
-    assert (
-        "| VGG11 | reproduced | 0.900, 0.950, 0.930 | 0.927 [0.864, 0.989] | 0.967* | 0.710 | 0.200 (0.500) |" in text
-    )
-    assert "- Not tested (no run): VGG13 (own finding)." in text
-    assert text.count("200 random banks") == 1
-    assert "- ResNet20: A [note] | on C1.resnet20." in text
-    (alone,) = [claim for claim in made().claims if claim.id == "F1"]
-    assert row_section("F1", [alone])[-1] == "- A [note] | on F1."
-
-
 def test_the_cells_of_the_papers_tables_are_all_there():
     cells_of_all = claims_data(made())["cells"]
     assert len(cells_of_all) == 27
     untested = [cell for cell in cells_of_all if cell["needed"]]
     assert len(untested) == 14
-    page = reproducibility_page(made())
-    section = page.split("## The cells of the paper's tables\n")[1]
-    assert (
-        "27 cells of the paper's tables 1, 2, 3, 14 have no run: 6 on CIFAR-100, 7 on CelebA, 1 on ImageNet" in section
-    )
-    assert "| 1 | across seeds | C1 | 0.99: **reproduced** | 0.97: not tested | 0.99: not tested |  |" in section
-    for cell in cells_of_all:
-        assert f"{cell['published']}: " in section
-    assert {cell["needed"] for cell in untested} == {
-        line.partition(": ")[2] for line in section.splitlines() if line.startswith("- ")
-    }
     assert not claims_data(made(("linear",)))["cells"]
-
-
-def test_sentences_that_all_parts_share_come_once():
-    parts = [
-        claim("C1", note="One is 0.9. It is so."),
-        claim("C1.x", subject="X", note="Two. It is so."),
-    ]
-    assert row_section("C1", parts)[-3:] == ["- VGG11: One is 0.9.", "- X: Two.", "- It is so."]
 
 
 def test_old_records_are_shown_as_such():
     old = made(first_version=True)
-    for text in (readme_block(old), reproducibility_page(old), claims_markdown(old)):
+    for text in (readme_block(old), claims_markdown(old)):
         assert "Recorded by the first version, judged by the second criteria." in text
     assert "first version, judged" not in readme_block(made())
 

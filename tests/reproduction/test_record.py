@@ -11,13 +11,14 @@ from rich.console import Console
 from tests.shown import text_differences
 from tests.small_data import TINY, write_data
 from tools import record
+from tools.claim_pages import claim_pages
 
 import firstlight as fl
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.criteria import CRITERIA
 from firstlight.experiments.schedule import SCHEDULES
 from firstlight.report.claims_data import claims_data
-from firstlight.report.claims_pages import BEGIN, END, readme_block, reproducibility_page
+from firstlight.report.claims_pages import BEGIN, END, readme_block
 from firstlight.reproduction.folder import write_reproduction
 from firstlight.theory import AUTHORS_TAU
 
@@ -126,8 +127,10 @@ def test_every_experiment_is_recorded_and_every_criterion_judged(real):
 def test_readme_and_docs_show_what_is_recorded(real):
     shown = (ROOT / "README.md").read_text().split(BEGIN + "\n")[1].split(END)[0]
     assert text_differences(readme_block(real), shown) == []
-    page = (ROOT / "docs" / "reproducibility.md").read_text()
-    assert text_differences(reproducibility_page(real), page) == []
+    pages = claim_pages(real)
+    assert {f"reproducibility/{path.name}" for path in (ROOT / "docs" / "reproducibility").iterdir()} < set(pages)
+    for name, page in pages.items():
+        assert text_differences(page, (ROOT / "docs" / name).read_text()) == [], name
     for result in real.results:
         for name in result.figures:
             assert (ROOT / "docs" / "figures" / f"{result.experiment}_{name}.svg").is_file()
@@ -167,8 +170,10 @@ def test_the_pages_are_written_between_the_markers(made, tmp_path):
     page = (tmp_path / "docs" / "reproducibility.md").read_text()
     for claim in found.claims:
         assert claim.criterion.statement in page
-    for target in re.findall(r"\]\((figures/[^)]+)\)", page):
-        assert (tmp_path / "docs" / target).is_file()
+    for result in found.results:
+        page = (tmp_path / "docs" / "reproducibility" / f"{result.experiment}.md").read_text()
+        for target in re.findall(r"\]\((\.\./figures/[^)]+)\)", page):
+            assert (tmp_path / "docs" / "reproducibility" / target).is_file()
 
 
 def test_a_rebuilt_reproduction_is_written_like_one_just_made(made, tmp_path):

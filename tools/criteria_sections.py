@@ -1,35 +1,51 @@
-"""What is known of each row of the criteria, in Markdown: values by seed, what they are read against, and notes."""
+"""What is known of a row of the criteria, in Markdown: values by seed, what they are read against, and notes."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from firstlight.experiments.claims import Claim, number_format
-from firstlight.experiments.criteria import CRITERIA
+from firstlight.experiments.criteria import CRITERIA, Criterion
 from firstlight.report.claim_facts import condition_value, mean_of
 from firstlight.report.claim_lines import NOTHING, Line
-from firstlight.report.markdown import table
+from firstlight.report.markdown import paragraphs, table
 
-COLUMNS = (
-    "λ alone: the same with λ in place of the theory, or of a profile. Null: mean, and 95th percentile, of what "
-    "nothing taught. Accuracy: in training, that of the network that had learnt least."
-)
 _HEADERS = ("", "verdict", "values", "mean", "after one step", "λ alone", "null", "accuracy", "v1")
+_ONE_STEP = "after one step"  # of which a star in the table tells
+_OURS = "firstlight"  # as the source of what nobody published
 _MOST_VALUES = 6  # that are listed one by one
 _SENTENCES = re.compile(r"(?<=\.) (?=[A-Z])")
+
+
+def heading(criterion: Criterion) -> str:
+    """What stands above the section of a row."""
+    return f"{criterion.id}: {criterion.statement}"
 
 
 def row_section(name: str, claims: Sequence[Claim]) -> list[str]:
     """The lines on one row of the criteria, of the claims that are its parts."""
     criterion = CRITERIA[name]
     protocol = f" ({criterion.protocol})" if criterion.protocol else ""
-    said = (
-        f"**{name}: {criterion.statement}** ({criterion.source}; published: {criterion.published}). "
-        f"Measured: {criterion.quantity}{protocol}. Criterion: {criterion.criterion}."
-    )
-    measured = [claim for claim in claims if claim.values]
-    shown = ["", *table(_HEADERS, map(_cells, measured))] if measured else []
-    notes = [f"- {text}" for text in _notes(claims)]
-    return [said, *shown, *(["", *notes] if notes else [])]
+    said = f"{_origin(criterion)}. Measured: {criterion.quantity}{protocol}. Criterion: {criterion.criterion}."
+    shown = _table([_cells(claim) for claim in claims if claim.values])
+    notes = [f"- {text}" for text in _notes(claims)] if claims else ["- Not tested."]
+    parts = ([f"## {heading(criterion)}"], [said], shown, notes)
+    return paragraphs(*parts).splitlines()
+
+
+def _origin(criterion: Criterion) -> str:
+    """Whose statement it is, and with which value it was published."""
+    kind = "published" if criterion.kind == "published claim" else criterion.kind
+    source = f" ({criterion.source})" if criterion.source != _OURS else ""
+    value = f": {criterion.published}" if criterion.published != NOTHING else ""
+    return f"{kind.capitalize()}{source}{value}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Without the columns in which there is nothing to say."""
+    kept = [column for column in range(len(_HEADERS)) if any(row[column] not in ("", NOTHING) for row in rows)]
+    if not kept:
+        return []
+    return table([_HEADERS[column] for column in kept], ([row[column] for column in kept] for row in rows))
 
 
 def _cells(claim: Claim) -> list[str]:
@@ -83,10 +99,11 @@ def _notes(claims: Sequence[Claim]) -> Iterator[str]:
             further.setdefault(condition.quantity, []).append(said)
     for quantity, values in further.items():
         yield f"And {quantity}: {'; '.join(values)}."
-    for others, those in _by_text((", ".join(claim.for_nothing), claim) for claim in claims).items():
+    without = {claim.id: ", ".join(what for what in claim.for_nothing if what != _ONE_STEP) for claim in claims}
+    for others, those in _by_text((without[claim.id], claim) for claim in claims).items():
         yield f"The criterion is satisfied as well by: {others}{' (' + _about(those) + ')' if several else ''}."
-    for null, _ in _by_text((claim.null["of"], claim) for claim in claims if claim.null).items():
-        yield f"Null: {null}."
+    if nulls := dict.fromkeys(claim.null["of"] for claim in claims if claim.null):
+        yield f"Null: {'; '.join(nulls)}."
     yield from _own_notes(claims)
 
 
@@ -113,4 +130,4 @@ def _by_text(pairs: Iterable[tuple[str, Claim]]) -> dict[str, list[Claim]]:
 
 
 def _about(claims: Sequence[Claim]) -> str:
-    return ", ".join((claim.subject or claim.id) + _kind(claim) for claim in claims)
+    return ", ".join(claim.subject or claim.id for claim in claims)
