@@ -1,6 +1,7 @@
 """The command line: quick to answer, one line and exit code 2 for bad input, real output for good."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
@@ -45,6 +46,25 @@ def test_help_names_every_command():
     done = run("--help")
     assert done.returncode == 0
     assert all(f" {name} " in done.stdout for name in ("reproduce", "theory", "data"))
+
+
+def test_without_a_command_it_says_where_to_begin():
+    done = run(env={"PATH": "/usr/bin", "COLUMNS": "80", "PYTHONPATH": os.environ.get("PYTHONPATH", "")})
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(lines) < 20
+    assert max(map(len, lines)) <= 80
+    examples = [line.split()[1] for line in lines if line.startswith("  firstlight ")]
+    assert examples == ["inspect", "compare", "reproduce", "moments", "theory"]
+    assert "firstlight --help" in lines[-1]
+
+
+@pytest.mark.parametrize("group", [(), ("runs",), ("data",)])
+def test_every_command_is_described_on_one_line(group, here, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [line for line in here(*group, "--help").stdout.splitlines() if line.startswith("│")]
+    assert len(rows) >= 2
+    assert all(re.match(r"│ \S", row) for row in rows)
 
 
 def test_the_list_says_what_every_preset_trains_and_how_long_that_takes():
@@ -163,7 +183,7 @@ def test_close_numbers_of_steps_keep_their_own_columns(tmp_path, here):
 def test_output_that_nobody_reads_to_its_end_and_narrow_encodings_are_no_errors():
     line = f"{Path(sys.executable).with_name('firstlight')} theory --data photos | head -1"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("photos: 18,000,000 patches of 3 x 3 x 3\n", "")
+    assert (done.stdout, done.stderr) == ("photos: 18,000,000 patches of 3 x 3 x 3, lr 0.01\n", "")
     done = run("theory", "--data", "photos", env={"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin"})
     assert (done.returncode, done.stderr) == (0, "")
 

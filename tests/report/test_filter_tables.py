@@ -9,18 +9,19 @@ from rich.console import Console
 
 import firstlight as fl
 from firstlight.filters import FilterBank
-from firstlight.inspection import Inspection
-from firstlight.report.filter_tables import inspection_parts
+from firstlight.inspection import Comparison, Inspection
+from firstlight.report.filter_tables import comparison_parts, inspection_parts
 
 
 def bank(*shape: int, source: str = "net.pth", seed: int = 0) -> FilterBank:
     return FilterBank(np.random.default_rng(seed).normal(size=shape), layer="conv1", source=source)
 
 
-def printed(found: Inspection, width: int = 80) -> list[str]:
+def printed(found: Inspection | Comparison, width: int = 80) -> list[str]:
     console = Console(width=width, file=io.StringIO(), no_color=True)
+    parts = inspection_parts(found, width) if isinstance(found, Inspection) else comparison_parts(found, width)
     with console.capture() as capture:
-        for part in inspection_parts(found, width):
+        for part in parts:
             console.print(part)
     return [line.rstrip() for line in capture.get().splitlines()]
 
@@ -65,3 +66,36 @@ def test_a_change_is_called_one():
     lines = printed(fl.inspect(bank(8, 3, 3, 3), initial=bank(8, 3, 3, 3, seed=1)))
     assert any(line.startswith("change  ") for line in lines)
     assert not any(line.startswith("profile") for line in lines)
+
+
+def compared(count: int) -> Comparison:
+    return fl.compare([bank(8, 3, 3, 3, seed=seed, source=f"net{seed}.pth") for seed in range(count)])
+
+
+def test_a_comparison_begins_with_its_ends_and_with_chance():
+    found = compared(4)
+    values = found.correlations[np.triu_indices(4, 1)]
+    most, least, chance, how = printed(found)[:4]
+    one, other = np.argwhere(found.correlations == values.max())[0]
+    assert most.split() == ["most", "alike", f"{values.max():.3f}", f"net{one}.pth", "and", f"net{other}.pth"]
+    assert least.split()[:3] == ["least", "alike", f"{values.min():.3f}"]
+    assert chance.split()[:3] == ["by", "chance", f"{found.chance:.3f}"]
+    assert how == "compared     energy profiles, in 27 components"
+
+
+def test_two_networks_have_one_correlation_and_a_constant_profile_none():
+    lines = printed(compared(2))
+    assert lines[0].split()[0] == "alike"
+    assert not any("least" in line for line in lines)
+    none = printed(fl.compare([np.zeros((4, 3, 3, 3)), bank(4, 3, 3, 3)]))
+    assert none[0] == "alike      not defined: a profile is constant"
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_many_networks_are_compared_in_blocks_that_fit(width):
+    found = compared(14)
+    lines = printed(found, width)
+    assert max(map(len, lines)) <= width
+    shown = re.findall(r"(?<![\d.])-?[01]\.\d{3}(?!\d)", "\n".join(lines[lines.index("") :]))
+    assert len(shown) == 14 * 13 / 2
+    assert sorted(shown) == sorted(f"{r:.3f}" for r in found.correlations[np.triu_indices(14, 1)])

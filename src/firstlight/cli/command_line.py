@@ -15,6 +15,7 @@ from firstlight.cli.data import data_app
 from firstlight.cli.figures import figures
 from firstlight.cli.inspect import inspect
 from firstlight.cli.moments import moments
+from firstlight.cli.overview import OVERVIEW
 from firstlight.cli.reproduce import reproduce
 from firstlight.cli.runs import runs_app
 from firstlight.cli.theory import theory
@@ -39,7 +40,9 @@ for command in (inspect, compare, moments, figures, data_app, runs_app, reproduc
 
 @app.command(name="--install-completion")
 def install_completion(*, shell: completion.Shell | None = None) -> None:
-    """Have the shell complete commands and options when Tab is pressed: writes a script into your home folder.
+    """Have the shell complete commands when Tab is pressed.
+
+    Options are completed, too. This writes a script into your home folder.
 
     Parameters
     ----------
@@ -60,8 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without Greek letters gets question marks
     gc.set_threshold(100_000, 20, 20)  # figures are millions of objects: cycles are looked for less
     os.environ["MPLBACKEND"] = "agg"  # figures are drawn without one, and a wrong name would stop matplotlib
+    arguments = sys.argv[1:] if arguments is None else arguments
     warnings.filterwarnings("ignore", module="PIL")  # what is wrong with an image is said in the summary
     try:
+        if not arguments:
+            print(OVERVIEW, end="")
+            return 0
         with log_on_stderr():
             result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()

@@ -1,7 +1,7 @@
 """The command `compare`: how alike the first layers of networks are."""
 
 from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, print_failures
-from firstlight.cli.output import Json, Output, give_json, result_console
+from firstlight.cli.output import Json, Output, give_json, print_parts, result_console, text_width
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 from firstlight.utils.whole_files import write_text
@@ -15,9 +15,10 @@ def compare(
     html: Output = None,
     verbosity: Verbosity = USUAL,
 ) -> int:
-    """Say how alike the first layers of several networks are: the correlation of their energy profiles, pair by pair.
+    """Say how alike the first layers of networks are.
 
-    Kernels of different size are compared at matching spatial frequency.
+    By the correlation of their energy profiles, pair by pair. Kernels of different size are compared at matching
+    spatial frequency.
 
     Parameters
     ----------
@@ -47,8 +48,7 @@ def compare(
     statistics = patch_statistics(options.data, options.data_dir, channels=channels, **options.image_options())
     found = run(banks, statistics, mean=options.mean, std=options.std)
     console = result_console(json)
-    for part in comparison_parts(found):
-        console.print(part)
+    print_parts(console, comparison_parts(found, text_width(console)))
     give_json(json, {"data": statistics.data, **found.to_dict()})
     if csv is not None:
         write_text(csv, found.to_frame().to_csv(index_label="source", lineterminator="\n"))

@@ -8,29 +8,24 @@ from firstlight.cli.folders import DataDir
 from firstlight.cli.output import Json, give_json, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
 
-data_app = App(name="data", help="The data sets that firstlight knows, and where they are.")
+data_app = App(name="data", help="List and fetch data sets.")
 
 
 @data_app.command(name="list")
 def list_data(*, data_dir: DataDir = None, json: Json = None, verbosity: Verbosity = USUAL) -> None:
     """List the data sets, and whether they are there already."""
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
 
     from firstlight.images import data_sets
+    from firstlight.report.terminal import grid
 
     verbosity.apply()
-    table = Table()
-    for header in ("name", "what it is", "there?", "where"):
-        table.add_column(header, overflow="fold", no_wrap=header == "name")
+    table = grid()
     found = data_sets(data_dir=data_dir)
     for info in found:
-        table.add_row(
-            info.name,
-            f"{info.description}; {info.size}",
-            "yes" if info.present else "no",
-            escape(str(info.location or "-")),
-        )
+        there = f"in {info.location}" if info.present else f"not here: firstlight data fetch {info.name}"
+        for number, line in enumerate((info.description, info.size, there)):
+            table.add_row("" if number else info.name, Text(line))
     result_console(json).print(table)
     give_json(json, [{**asdict(info), "location": info.location and str(info.location)} for info in found])
 

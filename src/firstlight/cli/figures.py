@@ -24,7 +24,9 @@ def figures(
     json: Json = None,
     verbosity: Verbosity = USUAL,
 ) -> None:
-    """Draw figures for a paper or for slides, from results that are there: nothing is trained or downloaded.
+    """Draw what was found, for a paper or for slides.
+
+    From results that are there: nothing is trained or downloaded.
 
     `firstlight figures` draws all figures of the recorded results as PDF files for a paper,
     `firstlight figures firstlight-out formula linear/regimes --style slides --format png` some of your own for slides.

@@ -1,12 +1,10 @@
 """The command `inspect`: what the first layers of networks have learnt."""
 
 from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, print_failures
-from firstlight.cli.output import Json, Output, give_json, result_console, write_csv
+from firstlight.cli.output import Json, Output, give_json, print_parts, result_console, text_width, write_csv
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 from firstlight.utils.whole_files import write_text
-
-_WIDEST = 100  # columns: sentences in longer lines are hard to read
 
 
 def inspect(
@@ -18,7 +16,7 @@ def inspect(
     html: Output = None,
     verbosity: Verbosity = USUAL,
 ) -> int:
-    """Say what the first layers of trained networks have learnt.
+    """Say what the first layers of networks have learnt.
 
     Only the weights of the first layer are read, and nothing in a file is run. The exit code is 2 where a source could
     not be inspected; the others are shown all the same.
@@ -59,12 +57,10 @@ def inspect(
     failures = [one for one in found if isinstance(one, Failure)]
     if good:
         console = result_console(json)
-        width = min(console.width, _WIDEST)
         for number, one in enumerate(good):
             if number:
                 console.print()
-            for part in inspection_parts(one, width):
-                console.print(part, width=width)
+            print_parts(console, inspection_parts(one, text_width(console)))
         give_json(json, [one.to_dict() for one in found])
         if csv is not None:
             write_csv(csv, [one.to_frame() for one in good])

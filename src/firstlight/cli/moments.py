@@ -51,10 +51,11 @@ def moments(
     data_dir: Path | None = None,
     verbosity: Verbosity = USUAL,
 ) -> None:
-    """Sum up the patches of a data set of any size, exactly, into one small file.
+    """Sum up the patches of a data set of any size.
 
-    However the work is split, the result has the same bits. What is done so far is kept beside the output, in
-    FILE.npz.part: a command that was interrupted or killed goes on where it was when it is given again.
+    Exactly, into one small file: however the work is split, the result has the same bits. What is done so far is kept
+    beside the output, in FILE.npz.part: a command that was interrupted or killed goes on where it was when it is given
+    again.
 
     Parameters
     ----------

@@ -9,10 +9,10 @@ from cyclopts import Parameter
 from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
 Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]  # "-" is standard output
 Flag = Annotated[bool, Parameter(negative=())]
@@ -20,6 +20,7 @@ Json = Annotated[
     Path | None,
     Parameter(allow_leading_hyphen=True, help="Write the results into this file; - prints them, and nothing else."),
 ]
+_WIDEST = 100
 # A line as it is, whatever brackets it has and however long it is.
 PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
@@ -38,6 +39,17 @@ def result_console(json: Path | None = None) -> "Console":
 
 def _broken_pipe() -> NoReturn:
     raise BrokenPipeError
+
+
+def text_width(console: "Console") -> int:
+    """The columns that sentences may take: in long lines they are hard to read."""
+    return min(console.width, _WIDEST)
+
+
+def print_parts(console: "Console", parts: "Iterable[RenderableType]") -> None:
+    """Print the parts of a result, in `text_width`."""
+    for part in parts:
+        console.print(part, width=text_width(console))
 
 
 def hint(console: "Console", text: str, quiet: bool = False) -> None:

@@ -34,11 +34,12 @@ def reproduce(
     json: Json = None,
     verbosity: Verbosity = USUAL,
 ) -> int:
-    """Train networks, test the published claims on them, and write tables, figures and a report.
+    """Test the published claims on trained networks.
 
-    `--list` shows the experiments and what each preset trains. An interrupted command goes on where it was when it is
-    given again. `--verbose` also tells all that is known of every claim. The exit code is 0 when the claims were
-    judged, whatever the verdicts, and 2 for bad input.
+    Networks are trained, or taken from the record; tables, figures and a report are written. `--list` shows the
+    experiments and what each preset trains. An interrupted command goes on where it was when it is given again.
+    `--verbose` also tells all that is known of every claim. The exit code is 0 when the claims were judged, whatever
+    the verdicts, and 2 for bad input.
 
     Parameters
     ----------

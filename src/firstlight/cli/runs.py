@@ -9,13 +9,16 @@ from firstlight.cli.folders import DEFAULT_OUT, Out
 from firstlight.cli.output import PLAIN, Flag, Json, give_json, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
+from firstlight.utils.text import counted
 
-runs_app = App(name="runs", help="The trained runs in a folder of results.")
+runs_app = App(name="runs", help="List, show and clean trained networks.")
 
 
 @runs_app.command(name="list")
 def list_runs(*, out: Out = DEFAULT_OUT, json: Json = None, verbosity: Verbosity = USUAL) -> None:
-    """List the trained networks, and whether each is finished, unfinished, failed or damaged."""
+    """List the trained networks, and the state of each."""
+    from rich.filesize import decimal
+
     from firstlight.report.runs_tables import run_dict, runs_table
     from firstlight.training import stored_runs
 
@@ -25,14 +28,15 @@ def list_runs(*, out: Out = DEFAULT_OUT, json: Json = None, verbosity: Verbosity
     console.print(runs_table(runs))
     states = [run.state for run in runs]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    said = f"{len(runs)} runs in {_store(out)}" + (f": {counts}" if counts else "")
+    size = decimal(sum(run.size for run in runs))
+    said = f"{counted(len(runs), 'run')} in {_store(out)}" + (f": {counts}, {size}" if counts else "")
     console.print(said, **PLAIN)
     give_json(json, [run_dict(run) for run in runs])
 
 
 @runs_app.command(name="show")
 def show_run(name: str, *, out: Out = DEFAULT_OUT, json: Json = None, verbosity: Verbosity = USUAL) -> None:
-    """Show one run in full: what was trained, how well it learnt, on what machine.
+    """Show one run in full: what, how well, on what machine.
 
     Parameters
     ----------
@@ -58,7 +62,7 @@ def clean_runs(
     json: Json = None,
     verbosity: Verbosity = USUAL,
 ) -> None:
-    """Remove runs: those that are named, or else those that failed or are damaged.
+    """Remove runs: those named, or else those failed or damaged.
 
     Parameters
     ----------

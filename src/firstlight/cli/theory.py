@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from firstlight.cli.folders import DataDir
-from firstlight.cli.output import Json, give_json, result_console, write_csv
+from firstlight.cli.output import Json, give_json, hint, result_console, write_csv
 from firstlight.cli.verbosity import USUAL, Verbosity
 
 
@@ -21,7 +21,9 @@ def theory(
     json: Json = None,
     verbosity: Verbosity = USUAL,
 ) -> None:
-    """Print and plot eq. 3: the energy profile that a linear CNN learns, after several numbers of steps.
+    """Show eq. 3: the profile that a linear CNN learns.
+
+    After several numbers of steps, as a table and as a figure.
 
     Parameters
     ----------
@@ -48,11 +50,9 @@ def theory(
     found = formula_over_time(patch_basis(images, kernel_size), lr, steps)
     for line in theory_lines(found, images.name):
         console.print(line, markup=False)
-    console.print(theory_table(found))
-    if not verbosity.quiet:
-        console.print(
-            "τ = lr × steps, on pixels normalised per channel; bars: energy by component, relative to its peak"
-        )
+    console.print(theory_table(found, console.width))
+    hint(console, "τ = lr × steps, on pixels normalised per channel", verbosity.quiet)
+    hint(console, "energy profile: a bar a component, relative to the highest", verbosity.quiet)
     if out is not None:
         write_csv(out / "theory.csv", [found.to_frame()])
         figure = theory_figure(found)

@@ -88,9 +88,15 @@ class Comparison:
     @property
     def _range(self) -> str:
         """Lowest and highest correlation of two banks."""
-        pairs = self.correlations[np.triu_indices(len(self.labels), 1)]
-        known = pairs[np.isfinite(pairs)]
-        return f"{known.min():.3f} to {known.max():.3f}" if len(known) else "not defined"
+        pairs = self.pairs
+        return f"{pairs[-1][0]:.3f} to {pairs[0][0]:.3f}" if pairs else "not defined"
+
+    @property
+    def pairs(self) -> list[tuple[float, int, int]]:
+        """Correlation and places of every two banks for which it is defined, the most alike first."""
+        places = zip(*np.triu_indices(len(self.labels), 1), strict=True)
+        found = [(float(self.correlations[a, b]), int(a), int(b)) for a, b in places]
+        return sorted((pair for pair in found if np.isfinite(pair[0])), key=lambda pair: -pair[0])
 
     @property
     def note(self) -> str:

@@ -8,11 +8,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from firstlight.report.terminal import BARS, bars, grid, plain_table
-from firstlight.utils.text import printable
+from firstlight.report.terminal import BARS, bars, grid
+from firstlight.utils.text import counted, printable
 
 if TYPE_CHECKING:
     from firstlight.inspection import Comparison, Inspection
+
+_CELL = 8  # columns of a correlation, with the space after it
 
 
 def inspection_rows(found: "Inspection") -> list[tuple[str, str]]:
@@ -44,26 +46,59 @@ def inspection_parts(found: "Inspection", width: int) -> Iterator[Table | Text]:
     yield table
 
 
-def comparison_parts(found: "Comparison") -> Iterator[Table | Text]:
-    """The matrix of correlations, the profiles as bars, and how they were compared."""
-    table = plain_table()
-    for header in ("", "", *(str(number + 1) for number in range(len(found.labels)))):
-        table.add_column(header, justify="right" if header else "left", no_wrap=bool(header), overflow="fold")
-    for number, (label, row) in enumerate(zip(found.labels, found.correlations, strict=True)):
-        table.add_row(str(number + 1), escape(label), *(_coloured(r, found.chance) for r in row))
-    yield table
-    profiles = plain_table(show_header=False)
-    profiles.add_column(overflow="fold")
-    profiles.add_column(overflow="fold")
-    for number, profile in enumerate(found.profiles):
-        profiles.add_row(str(number + 1), bars(profile.energy))
-    yield profiles
-    yield Text(
-        f"Correlation of energy profiles, in {found.basis.size} components; 95% of pairs of random banks stay below "
-        f"{found.chance:.2f}."
-    )
+def comparison_parts(found: "Comparison", width: int) -> Iterator[Table | Text]:
+    """How alike first layers are, in so many columns: the most and the least alike, then profiles and all pairs."""
+    yield _alike(found)
+    yield Text()
+    yield _profiles(found, width)
+    count = len(found.labels)
+    block = max(1, (width - len(str(count))) // _CELL)
+    for start in range(0, count - 1, block):
+        yield Text()
+        yield _correlations(found, range(start, min(start + block, count - 1)))
     if found.note:
+        yield Text()
         yield Text(f"Note: {found.note}.")
+
+
+def _alike(found: "Comparison") -> Table:
+    """The two ends of the correlations, and what chance gives."""
+    names, pairs = found.labels, found.pairs
+    if len(pairs) > 1:
+        rows = [("most alike", *pairs[0]), ("least alike", *pairs[-1])]
+    else:
+        rows = [("alike", *pair) for pair in pairs]
+    table = grid()
+    for name, r, one, other in rows:
+        table.add_row(f"[bold]{name}[/bold]", Text(f"{r:6.3f}  {names[one]} and {names[other]}"))
+    if not pairs:
+        table.add_row("[bold]alike[/bold]", "not defined: a profile is constant")
+    table.add_row("by chance", f"{found.chance:6.3f}  95% of pairs of random banks stay below this")
+    table.add_row("compared", f"energy profiles, in {counted(found.basis.size, 'component')}")
+    return table
+
+
+def _profiles(found: "Comparison", width: int) -> Table:
+    """Number and name of each network, and its profile as bars."""
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(no_wrap=True)
+    for number, (label, profile) in enumerate(zip(found.labels, found.profiles, strict=True), 1):
+        table.add_row(str(number), Text(printable(label)), bars(profile.energy, min(BARS, width // 2 - 4)))
+    return table
+
+
+def _correlations(found: "Comparison", columns: range) -> Table:
+    """Of these networks with all that follow, each pair once."""
+    table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    for header in ("", *(str(column + 1) for column in columns)):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_row("", *(f"[dim]{column + 1:{_CELL - 2}}[/dim]" for column in columns))
+    for row in range(columns.start + 1, len(found.labels)):
+        cells = (_coloured(found.correlations[row, column], found.chance) if column < row else "" for column in columns)
+        table.add_row(f"[dim]{row + 1}[/dim]", *cells)
+    return table
 
 
 def _coloured(r: float, chance: float) -> str:

@@ -23,19 +23,18 @@ _UNKNOWN = "-"
 
 
 def runs_table(runs: Sequence[StoredRun]) -> Table:
-    """A row a run: hash, state by colour and word, what is trained, steps done of all, size and what else to know."""
-    table = plain_table()
+    """A row a run: hash, state by colour and word, what is trained, steps done of all, and what else to know."""
+    table = plain_table(pad_edge=False)
     table.add_column("run", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("what", overflow="fold", min_width=14)
     table.add_column("steps", justify="right", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
     noted = any(run.detail for run in runs)
     if noted:
         table.add_column("note", overflow="fold")
     for run in runs:
         note = [escape(run.detail)] if noted else []
-        table.add_row(run.hash, _state(run), escape(_what(run)), _steps(run), decimal(run.size), *note)
+        table.add_row(run.hash, _state(run), escape(_what(run)), _steps(run), *note)
     return table
 
 

@@ -65,11 +65,12 @@ def coloured(verdict: "Verdict") -> str:
 
 def experiments_table(experiments: "Sequence[Experiment]", presets: "Sequence[Preset]") -> Table:
     """The experiments: question, what it answers to, and what each preset costs."""
-    table = Table(show_lines=True)
-    for header in ("experiment", "question", "cost"):
-        table.add_column(header, overflow="fold")
-    for experiment in experiments:
-        costs = "\n".join(f"[bold]{preset}[/bold]: {escape(experiment.cost(preset))}" for preset in presets)
+    table = grid()
+    for number, experiment in enumerate(experiments):
+        if number:
+            table.add_row()
         question = f"{escape(experiment.question)} [dim]({escape(experiment.answers)})[/dim]"
-        table.add_row(f"[bold]{experiment.name}[/bold]", question, costs)
+        table.add_row(f"[bold]{experiment.name}[/bold]", question)
+        for preset in presets:
+            table.add_row("", f"{preset}: {escape(experiment.cost(preset))}")
     return table

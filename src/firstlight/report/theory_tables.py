@@ -6,27 +6,30 @@ import numpy as np
 from rich.table import Table
 
 from firstlight.figures.profiles import plot_over_time
-from firstlight.report.terminal import bars, plain_table
+from firstlight.report.terminal import BARS, bars, plain_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from firstlight.theory.over_time import FormulaOverTime
 
+_NUMBERS = 47  # columns that the numbers take
+_LEAST_BARS = 20
+
 
 def theory_lines(found: "FormulaOverTime", name: str) -> list[str]:
     """Of which patches, and what gradient descent does with them."""
     basis = found.basis
     return [
-        f"{name}: {basis.count:,} patches of {basis.channels} x {basis.kernel_size} x {basis.kernel_size}",
-        f"lr {found.lr:g}: lr × λ² of the first component is {found.lr * basis.variance[0]:.4g}, gradient descent is "
-        f"{found.descent}",
+        f"{name}: {basis.count:,} patches of {basis.channels} x {basis.kernel_size} x {basis.kernel_size}, "
+        f"lr {found.lr:g}",
+        f"lr × λ² of the first component is {found.lr * basis.variance[0]:.4g}: gradient descent is {found.descent}",
     ]
 
 
-def theory_table(found: "FormulaOverTime") -> Table:
-    """A row a number of steps: time, peak, what the profile is like, and its bars."""
-    table = plain_table()
+def theory_table(found: "FormulaOverTime", width: int) -> Table:
+    """A row a number of steps, in so many columns: time, peak, what the profile is like, and its bars."""
+    table = plain_table(pad_edge=False)
     for header in ("steps", "τ", "peak at", "r with λ", "with 1/λ"):
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("energy profile", overflow="fold")
@@ -37,7 +40,7 @@ def theory_table(found: "FormulaOverTime") -> Table:
             f"{tau:.4g}",
             str(int(np.argmax(energy)) + 1) if energy.max() > 0 else "-",
             *("-" if np.isnan(r) else f"{r:.3f}" for r in correlations),
-            bars(energy),
+            bars(energy, max(_LEAST_BARS, min(BARS, width - _NUMBERS))),
         )
     return table
 
