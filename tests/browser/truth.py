@@ -31,10 +31,9 @@ class Network:
             return float("nan")
 
     def curve(self, tau: float) -> np.ndarray:
-        """Eq. 3 at this tau, scaled to the profile by least squares."""
+        """Eq. 3 at this tau, relative to its own peak."""
         shape = fl.linear_cnn_profile(self.variance, tau)
-        shape = shape / shape.max()
-        return shape * (self.energy @ shape) / (shape @ shape)
+        return shape / shape.max()
 
 
 def networks(shown: Any) -> list[Network]:
@@ -50,7 +49,7 @@ def networks(shown: Any) -> list[Network]:
         views = merged_views(view for result in shown.results for view in result.networks)
         return [
             Network(
-                view.name,
+                view.label,
                 view.basis.variance,
                 view.final.profile.energy,
                 view.final.fit,

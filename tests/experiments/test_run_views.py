@@ -51,6 +51,26 @@ def test_a_network_of_two_experiments_is_there_once_with_all_that_is_known_of_it
     assert found[0].learning is first.learning
 
 
+def test_names_tell_details_only_where_networks_differ_by_them(context):
+    run, basis = context.trained("vgg11").runs[0], context.basis()
+    view = run_view(run, basis)
+    fast = replace(run, spec=replace(run.spec, precision="bfloat16"))
+    assert run_view(fast, basis).name == view.name
+    assert [one.name for one in merged_views([run_view(fast, basis)])] == [view.name]
+    assert [one.name for one in merged_views([view, run_view(fast, basis), replace(view, name="other", key="")])] == [
+        f"{view.name}, float32",
+        f"{view.name}, bfloat16",
+        "other",
+    ]
+
+
+@pytest.mark.parametrize(("accuracy", "learnt"), [(0.9, True), (0.1, False)])
+def test_a_view_knows_whether_the_network_had_learnt(context, accuracy, learnt):
+    run = context.trained("vgg11").runs[0]
+    known = replace(run, metrics=run.metrics.assign(train_accuracy=accuracy))
+    assert run_view(known, context.basis()).learnt is learnt
+
+
 def test_curves_are_those_of_the_run_and_its_references():
     rows = [("trained", "vgg11", 0), ("trained", "vgg11", 1), ("initial", "vgg11", 0), ("pixels", "", None)]
     curves = pd.DataFrame(

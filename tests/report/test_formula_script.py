@@ -17,7 +17,7 @@ from firstlight.profile import correlation
 NODE = shutil.which("node")
 # Lines of [function, arguments] in, lines of results out; JSON knows neither NaN nor infinity: they go as words.
 SERVER = """
-const functions = {linearCnnProfile, correlation, scaledPrediction};
+const functions = {linearCnnProfile, correlation, relativeToPeak};
 const word = (_, value) => (typeof value === "number" && !Number.isFinite(value) ? String(value) : value);
 const number = (_, value) => (["NaN", "Infinity"].includes(value) ? Number(value) : value);
 require("readline").createInterface({input: process.stdin}).on("line", line => {
@@ -65,8 +65,10 @@ def test_the_profile_is_pythons(page, variance, tau):
     )
 
 
-def test_whitening_is_the_limit(page):
-    assert page("linearCnnProfile", [4.0, 1.0, 0.25], float("inf")) == [0.5, 1.0, 2.0]
+def test_whitening_is_the_limit_and_by_its_own_peak_rises_to_1_at_the_last_component(page):
+    whitened = page("linearCnnProfile", [4.0, 1.0, 0.25], float("inf"))
+    assert whitened == [0.5, 1.0, 2.0]
+    assert page("relativeToPeak", whitened) == [0.25, 0.5, 1.0]
 
 
 @settings(max_examples=150, deadline=None)
@@ -91,11 +93,11 @@ def test_a_profile_that_has_no_correlation_has_none(page, energy):
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([1e-150, 1.0, 1e150]))
-def test_the_drawn_curve_is_the_fits(page, seed, scale):
+def test_the_drawn_curve_is_the_fits_by_its_own_peak(page, seed, scale):
     rng = np.random.default_rng(seed)
     variance = np.sort(10 ** rng.uniform(-4, 2, 12))[::-1]
     energy = scale * rng.uniform(0.1, 1, 12)
     fit = fl.fit_formula(energy, variance)
-    drawn = page("scaledPrediction", energy.tolist(), variance.tolist(), fit.tau)
-    np.testing.assert_allclose(drawn, fit.prediction / energy.max(), rtol=1e-9)
+    drawn = page("relativeToPeak", page("linearCnnProfile", variance.tolist(), fit.tau))
+    np.testing.assert_allclose(drawn, fit.prediction / fit.prediction.max(), rtol=1e-9)
     assert float(page("correlation", energy.tolist(), drawn)) == pytest.approx(fit.correlation, abs=1e-12)

@@ -1,11 +1,14 @@
 """Trained runs as views: what the interactive page shows of the networks of an experiment."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 import pandas as pd
 
+from firstlight.experiments.learning import Reached
 from firstlight.experiments.shared.fits import change_profiles, fitted
 from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches import PatchBasis
@@ -17,8 +20,9 @@ LEARNING = ("step", "train_loss", "train_accuracy", "test_loss", "test_accuracy"
 def run_view(run: Run, basis: PatchBasis, decorrelation: Mapping[str, np.ndarray] | None = None) -> NetworkView:
     """A run: the profile of w(t) - w(0) at every recorded step but the first, its filters and its learning curve."""
     snapshots = [Snapshot.of(profile, basis, step, fitted) for step, profile in change_profiles(run, basis)]
+    name = describe(replace(run.spec, precision="float32"))
     return NetworkView(
-        name=describe(run.spec),
+        name=name,
         basis=basis,
         snapshots=snapshots,
         trained=run.final,
@@ -30,6 +34,8 @@ def run_view(run: Run, basis: PatchBasis, decorrelation: Mapping[str, np.ndarray
             "are"
         ),
         key=run.spec.hash,
+        details=(run.spec.precision, f"{run.spec.steps:,} steps"),
+        learnt=Reached.of(name, [run]).learnt,
     )
 
 
@@ -42,7 +48,7 @@ def decorrelation_curves(curves: pd.DataFrame, network: str, seed: int) -> dict[
 
 
 def merged_views(views: Iterable[NetworkView]) -> list[NetworkView]:
-    """Each network once: what one view of it lacks is taken from the others."""
+    """Each network once, by a name of its own: what one view of it lacks is taken from the others."""
     found: dict[str, NetworkView] = {}
     for number, view in enumerate(views):
         key = view.key or f"#{number}"
@@ -55,4 +61,13 @@ def merged_views(views: Iterable[NetworkView]) -> list[NetworkView]:
                 learning=first.learning or view.learning,
                 decorrelation=first.decorrelation or view.decorrelation,
             )
-    return list(found.values())
+    return _told_apart(list(found.values()))
+
+
+def _told_apart(views: list[NetworkView]) -> list[NetworkView]:
+    """Networks of one name get those of their details in which they differ."""
+    same = defaultdict(list)
+    for view in views:
+        same[view.name].append(view.details)
+    differing = {name: [len({*values}) > 1 for values in zip(*details, strict=False)] for name, details in same.items()}
+    return [replace(view, name=", ".join([view.name, *compress(view.details, differing[view.name])])) for view in views]

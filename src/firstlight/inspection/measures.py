@@ -40,14 +40,14 @@ class FilterFaults:
     noise: tuple[int, ...]
 
 
-def filter_faults(weight: np.ndarray, basis: PatchBasis) -> FilterFaults:
+def filter_faults(weight: np.ndarray, basis: PatchBasis | None) -> FilterFaults:
     """Find dead, duplicate and noisy filters.
 
     Parameters
     ----------
     weight : ndarray, shape (K, C, kh, kw), float64
-    basis : PatchBasis
-        Of patches of that shape.
+    basis : PatchBasis or None
+        Of patches of that shape; without it no filter is called noise.
 
     Returns
     -------
@@ -60,7 +60,8 @@ def filter_faults(weight: np.ndarray, basis: PatchBasis) -> FilterFaults:
     norms = np.linalg.norm(flat, axis=1)
     dead = norms <= DEAD * np.median(norms)
     unit = np.divide(flat, norms[:, None], out=np.zeros_like(flat), where=norms[:, None] > 0)
-    return FilterFaults(_numbers(dead), _groups(unit, ~dead), _numbers(~dead & _noisy(unit, basis)))
+    noise = () if basis is None else _numbers(~dead & _noisy(unit, basis))
+    return FilterFaults(_numbers(dead), _groups(unit, ~dead), noise)
 
 
 def effective_rank(weight: np.ndarray) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from firstlight.errors import InputError
+from firstlight.inspection.measures import FilterFaults
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
 from firstlight.theory.fit import fit_formula
@@ -75,6 +76,12 @@ class NetworkView:
         What tau is measured in.
     key : str
         The same for views of the same network, such as the hash of its run; empty: a network of its own.
+    details : sequence of str
+        What belongs into its name where another one has the same: "bfloat16". Of every view the same things, in order.
+    learnt : bool or None
+        Whether it has learnt anything by the rule that its kind is judged by; None where nobody knows.
+    faults : FilterFaults or None
+        Dead and duplicate filters; None where nobody looked for them.
     """
 
     name: str
@@ -86,6 +93,15 @@ class NetworkView:
     decorrelation: Mapping[str, np.ndarray] = field(repr=False, default_factory=dict)
     units: str = ""
     key: str = ""
+    details: Sequence[str] = field(repr=False, default=())
+    learnt: bool | None = field(repr=False, default=None)
+    faults: FilterFaults | None = field(repr=False, default=None)
+
+    @property
+    def label(self) -> str:
+        """The name, and how well the network knows its training images, where that was recorded."""
+        known = self.learning.get("train_accuracy", np.array([]))[-1:]
+        return f"{self.name} · {known[0]:.0%} training accuracy" if np.isfinite(known).any() else self.name
 
     @property
     def final(self) -> Snapshot:
@@ -106,3 +122,9 @@ class NetworkView:
     def digest(self) -> str:
         """What tells whether somebody else's filters are the same: SHA-256 of the weights in float64."""
         return hashlib.sha256(np.ascontiguousarray(self.trained, "<f8").tobytes()).hexdigest()
+
+
+def opening(views: Sequence[NetworkView]) -> int:
+    """The number of the view to open on: the first trained one, if there is any, that eq. 3 is fitted to."""
+    ranks = {True: 2, None: 1, False: 0}
+    return max(range(len(views)), key=lambda n: (ranks[views[n].learnt], views[n].final.fit is not None, -n), default=0)

@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from firstlight.inspection.findings import looks_untrained
+from firstlight.inspection.measures import filter_faults
 from firstlight.inspection.network_view import NetworkView, Snapshot
+from firstlight.theory.null import percentile
 from firstlight.utils.text import spaced
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ def inspection_view(found: "Inspection") -> NetworkView:
         trained=found.bank.weight,
         initial=None if found.initial is None else found.initial.weight,
         units=_units(found.basis),
+        learnt=_learnt(found),
+        faults=found.faults,
     )
 
 
@@ -32,9 +37,18 @@ def comparison_views(found: "Comparison") -> list[NetworkView]:
             snapshots=[Snapshot.of(profile, found.basis)],
             trained=bank.weight,
             units=_units(found.basis),
+            faults=filter_faults(bank.weight, None),
         )
         for label, profile, bank in zip(found.labels, found.profiles, found.banks, strict=True)
     ]
+
+
+def _learnt(found: "Inspection") -> bool | None:
+    """Whether a layer is uneven as random ones are not; unknown where eq. 3 fits it no better than them."""
+    if not found.profile.energy.any() or looks_untrained(found):
+        return False
+    described = found.fit and found.null and found.fit.correlation > percentile(found.null.correlations)
+    return True if described else None
 
 
 def _units(basis: "PatchBasis") -> str:

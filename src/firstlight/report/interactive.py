@@ -10,14 +10,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from firstlight.figures.inline_svg import Figures
-from firstlight.inspection.network_view import NetworkView
+from firstlight.inspection.network_view import NetworkView, opening
 from firstlight.report.payload import page_data, script_text
 from firstlight.report.plotly_script import plotly_script
 from firstlight.report.static_charts import decorrelation_chart, learning_chart, profile_chart
 
-SCRIPTS = ("formula.js", "pictures.js", "charts.js", "filters.js", "explorer.js", "comparison.js", "page.js")
+SCRIPTS = (
+    *("formula.js", "pictures.js", "charts.js", "filters.js", "scores.js", "training_charts.js", "explorer.js"),
+    *("comparison.js", "page.js"),
+)
 
-# Of the network that is shown first: what stands where no script draws, and what it shows.
+# Of the network that the page opens on: what stands where no script draws, and what it shows.
 CHARTS = {
     "profile": (profile_chart, "Energy profile and eq. 3"),
     "learning": (learning_chart, "Loss and accuracy over the steps"),
@@ -50,10 +53,11 @@ def render(
     **values
         What else the template asks for. All of it is escaped, but for `Markup`.
     """
-    charts = {}
+    charts, opened = {}, opening(views)
     if views:
+        first = views[opened]
         charts = {
-            name: markup(figures, draw(views[0]), f"explorer-{name}", f"{label} of {views[0].name}")
+            name: markup(figures, draw(first), f"explorer-{name}", f"{label} of {first.name}")
             for name, (draw, label) in CHARTS.items()
         }
     page = (
@@ -61,7 +65,8 @@ def render(
         .get_template(template)
         .render(
             options=list(_options(views, groups)),
-            explored=views[0] if views else None,
+            explored=views[opened] if views else None,
+            opened=opened,
             charts=charts,
             letters=Markup(figures.letters),
             data=Markup(script_text(page_data(views, groups, **(more or {})))),
@@ -102,4 +107,4 @@ def _options(views: Sequence[NetworkView], groups: Sequence[str]) -> Iterator[tu
     """Heading and networks, with their numbers, for a list to choose from."""
     headings = list(groups) or [""] * len(views)
     for heading, members in groupby(range(len(views)), key=lambda number: headings[number]):
-        yield heading, [(number, views[number].name) for number in members]
+        yield heading, [(number, views[number].label) for number in members]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from firstlight.inspection.measures import FilterFaults
 from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches.basis import PatchBasis
 
@@ -104,6 +105,7 @@ def _basis(basis: PatchBasis) -> dict[str, Any]:
 def _network(view: NetworkView, shown: int) -> dict[str, Any]:
     banks = {"initial": view.initial, "trained": view.trained}
     _, _, rows, columns = view.trained.shape
+    faults = view.faults or FilterFaults((), (), ())
     return {
         "name": view.name,
         "units": view.units,
@@ -114,6 +116,8 @@ def _network(view: NetworkView, shown: int) -> dict[str, Any]:
             "count": len(view.trained),
             "rows": rows,
             "columns": columns,
+            "dead": faults.dead,
+            "duplicates": faults.duplicates,
             **{name: packed(weight[:shown]) for name, weight in banks.items() if weight is not None},
         },
         "learning": {name: numbers(values, 5) for name, values in view.learning.items()},

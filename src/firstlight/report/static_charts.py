@@ -24,10 +24,12 @@ def profile_chart(view: NetworkView) -> str:
     if snapshot.fit is not None:
         label = f"eq. 3, τ = {snapshot.fit.tau:.3g}, r = {snapshot.fit.correlation:.3f}"
         style = {"marker": "s" if mark else "", "ms": 5, "ls": "--", "color": PREDICTED}
-        ax.plot(places, snapshot.fit.prediction / peak, label=label, **style)
+        # By its own peak, as the interactive chart shows it: towards whitening it rises to the last component.
+        prediction = snapshot.fit.prediction
+        ax.plot(places, prediction / (prediction.max() or 1.0), label=label, **style)
     component_axis(ax, size, view.basis.images if size <= _MOST_PICTURES else None)
     ax.set_ylim(bottom=0)
-    ax.set_ylabel("energy / peak energy")
+    ax.set_ylabel("energy / its peak")
     ax.legend(frameon=False)
     return svg(fig)
 

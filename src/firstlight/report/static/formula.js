@@ -24,14 +24,7 @@ function correlation(a, b) {
   return x && y ? Math.min(1, Math.max(-1, dot(x, y))) : NaN;
 }
 
-// Eq. 3 at tau, scaled to the measured profile by least squares, as a multiple of that profile's largest energy.
-function scaledPrediction(energy, variance, tau) {
-  const shape = relativeToPeak(linearCnnProfile(variance, tau));
-  const measured = relativeToPeak(energy);
-  const scale = dot(measured, shape) / dot(shape, shape);
-  return shape.map((e) => (Number.isFinite(scale) ? scale * e : e));
-}
-
+// As multiples of the largest: how profiles of different scale are drawn on one axis, each by its own peak.
 function relativeToPeak(profile) {
   const peak = largest(profile);
   return peak > 0 ? profile.map((e) => e / peak) : profile.slice();
