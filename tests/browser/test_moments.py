@@ -7,8 +7,6 @@ from tests.browser.explorer import part, read, ready, sweep
 from tests.browser.pages import Pages
 from tests.browser.truth import networks
 
-import firstlight as fl
-
 _AXIS = "chart => [chart.layout.yaxis.type, chart._fullLayout.yaxis.range]"
 
 
@@ -88,12 +86,3 @@ def test_the_log_axis_stays_over_a_change_of_network_and_leaves_zeros_out(open_p
     button.press("Enter")
     assert chart.evaluate(_AXIS)[0] == "linear"
     assert not part(explorer, "undrawn").is_visible()
-
-
-def test_it_never_opens_on_an_untrained_network_if_there_is_a_trained_one(open_page: Open, pages: Pages):
-    explorer = ready(open_page("several"))
-    found = [one for one in pages.shown["several"] if isinstance(one, fl.Inspection)]
-    chosen = part(explorer, "network").locator("option:checked").inner_text()
-    (one,) = [one for one in found if one.source == chosen]
-    assert "untrained" not in one.findings[0]
-    assert found[0].findings[0].startswith("looks untrained")

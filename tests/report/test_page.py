@@ -183,6 +183,18 @@ def test_filters_that_nothing_can_be_fitted_to_are_a_page(weight):
     assert "explorer" in Read(page).all("data-role")
 
 
+def test_a_page_opens_on_a_trained_network_if_there_is_one():
+    variance = BASIS.variance
+    trained = (
+        fl.linear_cnn_profile(variance, 3.0)[:, None] * np.linalg.qr(np.random.default_rng(0).normal(size=(27, 27)))[0]
+    )
+    learnt = FilterBank((trained.T @ BASIS.components).reshape(27, 3, 3, 3), source="learnt")
+    page = inspections_page([fl.inspect(bank(8, 3, 3, 3, source="drawn")), fl.inspect(learnt)], (), "about")
+    options = [attributes for tag, attributes in Read(page).elements if tag == "option"]
+    assert ["selected" in option for option in options] == [False, True]
+    assert "Energy profile and eq. 3 of learnt" in page  # where no script runs, too
+
+
 def test_filters_that_never_changed_are_a_page():
     start = bank(8, 3, 3, 3)
     found = fl.inspect(start, initial=start)
