@@ -19,3 +19,5 @@ SERIES: tuple[tuple[str, str, LineStyle], ...] = (
 )
 # Light to dark is early to late, in every figure that shows time.
 TIME_COLOURS = "viridis_r"
+# Text and marks on a picture or heat map: the same on a dark page, where black lines become light.
+ON_LIGHT, ON_DARK = "#010101", "#fefefe"

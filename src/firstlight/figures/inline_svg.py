@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
+from firstlight.figures.panels import PLACE, cut
+from firstlight.figures.themes import themed
+
 _NAMESPACE = re.compile(r"\{[^}]*\}")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}(?![\d.]*e)")
 _REFERENCE = re.compile(r"url\(#([^)]*)\)")
@@ -20,10 +23,14 @@ class Figures:
 
     Attributes
     ----------
+    themed : bool
+        Whether they take part in the page's themes and widths: with its variables in place of colours, and each panel
+        an SVG of its own where there are several.
     outlines : dict of str to str
         The outline of each letter that a figure uses, by its identifier.
     """
 
+    themed: bool = True
     outlines: dict[str, str] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
 
@@ -43,11 +50,14 @@ class Figures:
         -------
         str
             The same picture: coordinates in hundredths of a point, no prologue, comments or metadata.
+            Of several panels, a `div` with an SVG for each.
         """
         root = ElementTree.fromstring(_NO_XML.sub("\ufffd", text))
         for element in root.iter():
             element.tag = _NAMESPACE.sub("", element.tag)
             element.attrib = {_NAMESPACE.sub("", key): value for key, value in element.attrib.items()}
+            if not self.themed:
+                element.attrib.pop(PLACE, None)
             element.text = (element.text or "").strip() if element.tag in ("text", "tspan") else ""
             element.tail = ""
         _drop(root)
@@ -57,9 +67,17 @@ class Figures:
             _shorten(element)
         _drop_empty(root)
         root.attrib.pop("version", None)
+        root = self._in_page(root) if self.themed else root
         root.attrib["role"] = "img"
         root.attrib["aria-label"] = label
         return _written(root)
+
+    def _in_page(self, root: ElementTree.Element) -> ElementTree.Element:
+        for element in root.iter():
+            if style := element.get("style"):
+                element.set("style", themed(style))
+        root.set("fill", "currentColor")  # of letters, which are black where nothing else is said
+        return cut(root)
 
     @property
     def letters(self) -> str:

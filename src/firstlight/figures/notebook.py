@@ -97,5 +97,5 @@ def _drawn(draw: "Callable[[], tuple[Figure, Any]]", label: str, content: str) -
                     line.set_marker("")
         drawn = svg(figure)
     name = "fl" + hashlib.sha256((content + drawn).encode(errors="replace")).hexdigest()[:12]
-    found = Figures().inline(drawn, name, printable(label, _LONGEST)).replace(TEXT_COLOUR, "currentColor")
+    found = Figures(themed=False).inline(drawn, name, printable(label, _LONGEST)).replace(TEXT_COLOUR, "currentColor")
     return found.replace("<svg ", '<svg style="max-width:100%;height:auto;flex:none" ', 1)

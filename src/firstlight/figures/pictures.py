@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def tile(pictures: "np.ndarray", columns: int | None = None) -> "np.ndarray":
-    """Lay small pictures, (N, C, h, w) with zero as neutral, out on one RGB canvas.
+    """Lay small pictures, (N, C, h, w) with zero as neutral, out on one RGBA canvas, transparent between them.
 
     Each picture is scaled by its own largest magnitude, so that gray is zero. Pictures of other than three
     channels are shown by their mean over channels.
@@ -24,12 +24,14 @@ def tile(pictures: "np.ndarray", columns: int | None = None) -> "np.ndarray":
         pictures = np.repeat(pictures.mean(axis=1, keepdims=True), 3, axis=1)
     columns = columns or int(np.ceil(np.sqrt(count * 1.6)))
     rows = -(-count // columns)
-    canvas = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, 3))
+    canvas = np.ones((rows * (height + 1) - 1, columns * (width + 1) - 1, 4))
+    canvas[..., 3] = 0
     for index, picture in enumerate(pictures):
         largest = np.abs(picture).max()
         shown = 0.5 + 0.5 * picture / (largest if largest > 0 else 1.0)
         y, x = index // columns * (height + 1), index % columns * (width + 1)
-        canvas[y : y + height, x : x + width] = shown.transpose(1, 2, 0)
+        canvas[y : y + height, x : x + width, :3] = shown.transpose(1, 2, 0)
+        canvas[y : y + height, x : x + width, 3] = 1
     return canvas
 
 
@@ -48,7 +50,7 @@ def cells(
     Parameters
     ----------
     ax : Axes
-    values : ndarray, shape (rows, columns) or (rows, columns, 3)
+    values : ndarray, shape (rows, columns) or (rows, columns, 4)
         Numbers to be mapped to colours, or colours.
     extent : (left, right, bottom, top), optional
         Where the edges of the matrix are, its first row at the top. Default: as `imshow`, half a cell around (0, 0).

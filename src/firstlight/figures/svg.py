@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firstlight.figures.panels import name_panels, with_places
 from firstlight.utils.whole_files import atomic_write, write_text
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 def svg(figure: "Figure") -> str:
     """A figure as SVG text, without date and with identifiers that do not change from call to call.
 
-    Letters that its font lacks are boxes in it: names of files may hold any.
+    Where its panels lie is written beside them. Letters that its font lacks are boxes in it: names of files may
+    hold any.
     """
     import matplotlib
 
@@ -25,8 +27,9 @@ def svg(figure: "Figure") -> str:
         if engine := figure.get_layout_engine():
             engine.execute(figure)
             figure.set_layout_engine(None)
+        places = name_panels(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    return with_places(buffer.getvalue(), places)
 
 
 def write_figure(figure: "Figure", drawn: str, stem: Path) -> None:
