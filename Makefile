@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 CONSTRAINTS ?= constraints.txt
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check $(CONSTRAINTS:%=-c %)
 
-.PHONY: demo test test-rounding test-slow test-gpu lint types hooks docs rooms dist browser-tools browser-tests screenshots benchmarks record pictures clean
+.PHONY: demo test test-rounding test-slow test-gpu lint types hooks docs rooms dist browser-tools browser-tests screenshots benchmarks record pictures notebooks clean
 
 # With the photographs, on which the demo goes on where CIFAR-10 cannot be had.
 $(RUNS): pyproject.toml constraints.txt
@@ -92,6 +92,10 @@ record: $(INSTALLED)
 # Every picture of the README and the docs, from results/.
 pictures: $(INSTALLED)
 	$(BIN)/python -m tools.pictures results docs/figures
+
+# The notebooks with their outputs, from docs/notebooks/*.py.
+notebooks: $(INSTALLED)
+	$(BIN)/python -m tools.notebooks
 
 # The drawing of the rooms and their imports in CONTRIBUTING.
 rooms: $(INSTALLED)

@@ -1,58 +1,46 @@
-"""The notebooks, kept as plain Python (jupytext, percent format), are run and become pages with their outputs."""
+"""The notebooks become pages with the outputs that they were written with: `make notebooks`."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jupytext
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
 
-def execute(path: Path) -> Any:
-    """Run a notebook in a fresh kernel; returns it with its outputs.
-
-    Raises
-    ------
-    nbclient.exceptions.CellExecutionError
-        A cell raised.
-    """
-    notebook = jupytext.read(path)
-    quiet = ["--IPKernelApp.log_level=ERROR"]  # it would warn of its port on the loopback interface
-    NotebookClient(notebook, timeout=300, kernel_name="python3", extra_arguments=quiet).execute()
-    return notebook
-
-
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each notebook, and its pictures."""
-    for path in sorted(NOTEBOOKS.glob("*.py")):
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         pictures: dict[str, str] = {}
-        parts = [part for cell in execute(path).cells for part in _markdown(cell, path.stem, pictures)]
+        cells = json.loads(path.read_text())["cells"]
+        parts = [part for cell in cells for part in _markdown(cell, path.stem, pictures)]
+        parts.append(f"[This notebook]({path.name}), to run it yourself.")
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content="\n\n".join(parts)))
         for name, content in pictures.items():
             files.append(File.generated(config, f"notebooks/{name}", content=content))
     return files
 
 
-def _markdown(cell: Any, stem: str, pictures: dict[str, str]) -> Iterator[str]:
+def _markdown(cell: dict[str, Any], stem: str, pictures: dict[str, str]) -> Iterator[str]:
     """A cell as Markdown; pictures are put aside under their names."""
-    if cell.cell_type != "code":
-        yield cell.source
+    source = "".join(cell["source"])
+    if cell["cell_type"] != "code":
+        yield source
         return
-    if "hide" in cell.metadata.get("tags", ()):
+    if "hide" in cell["metadata"].get("tags", ()):
         return
-    yield f"```python\n{cell.source}\n```"
-    for output in cell.outputs:
-        data = output.get("data", {})
+    yield f"```python\n{source}\n```"
+    for output in cell["outputs"]:
+        data = {kind: "".join(text) for kind, text in output.get("data", {}).items()}
         if "image/svg+xml" in data:
             name = f"{stem}_{len(pictures) + 1}.svg"
             pictures[name] = data["image/svg+xml"]
-            yield f"![{cell.metadata.get('alt', 'The figure that this code draws')}]({name})"
+            yield f"![{cell['metadata'].get('alt', 'The figure that this code draws')}]({name})"
         elif "text/html" in data:  # a table; scoped styles are no part of it
             yield re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.DOTALL)
-        elif text := data.get("text/plain", output.get("text", "")):
+        elif text := data.get("text/plain", "".join(output.get("text", ""))):
             yield f"```text\n{text.rstrip()}\n```"
