@@ -2,13 +2,16 @@
 
 In a page every ``sh`` and ``python`` block is run, in order, in one empty folder; Python blocks share their names. A
 ``text`` block right after one is what it prints. A ``shell`` block is not run: it needs the network, a cluster or files
-of the reader's. ``python docs/examples.py docs/tutorial.md ...`` writes what is printed now into the pages.
+of the reader's. ``python docs/examples.py docs/tutorial.md ...`` writes what is printed now into the pages; with
+``--files FOLDER`` the examples find copies of these files where they run.
 """
 
+import argparse
 import contextlib
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -99,11 +102,12 @@ def _tidy(printed: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in printed.strip("\n").splitlines())
 
 
-def renew(page: Path) -> None:
-    """Write what the examples print now into a page, where it shows an output."""
+def renew(page: Path, files: Path | None = None) -> None:
+    """Write what the examples print now into a page, where it shows an output; they may need files."""
     text = page.read_text()
-    with tempfile.TemporaryDirectory() as folder:
-        examples = list(run(text, Path(folder)))
+    with tempfile.TemporaryDirectory() as name:
+        folder = shutil.copytree(files, Path(name) / "here") if files else Path(name)
+        examples = list(run(text, folder))
     for example in reversed(examples):
         if example.shown is not None:
             start, stop = example.span
@@ -112,5 +116,9 @@ def renew(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        renew(Path(argument))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--files", type=Path, help="a folder of files that the examples read")
+    parser.add_argument("pages", type=Path, nargs="+")
+    given = parser.parse_args()
+    for page in given.pages:
+        renew(page, given.files)

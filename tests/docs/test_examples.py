@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
+CHECKPOINTS = Path(__file__).parents[3] / "shared" / "data" / "checkpoints"
 sys.path.insert(0, str(DOCS))
 
 import examples  # noqa: E402  # pyright: ignore[reportMissingImports]
@@ -44,6 +45,16 @@ def check(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", QUICK)
 def test_examples_print_what_the_page_shows(name: str, tmp_path: Path):
     check(name, tmp_path)
+
+
+@pytest.mark.recorded
+def test_the_page_on_the_first_layer_shows_what_inspect_prints_of_networks_that_others_trained(tmp_path: Path):
+    page = DOCS / "first-layer.md"
+    for name in set(re.findall(r"\S+\.th\b", page.read_text())):
+        if not (CHECKPOINTS / name).exists():
+            pytest.skip(f"{name} is not here")
+        (tmp_path / name).symlink_to(CHECKPOINTS / name)
+    check(page.name, tmp_path)
 
 
 @pytest.mark.slow
