@@ -8,10 +8,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
 PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "src/firstlight/inspection/schema.json": "schema.json",
+    **{f"benchmarks/results/{path.name}": f"benchmarks/{path.name}" for path in RESULTS.glob("*.md")},
 }
 
 

@@ -1,5 +1,6 @@
 """The notebooks with their outputs are what their sources give, and say nothing of the machine that ran them."""
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ sys.path.insert(0, str(DOCS))
 import examples  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 SOURCES = sources()
-QUICK = ("recorded_claims",)  # which trains nothing
+QUICK = ("gallery", "recorded_claims")  # which train nothing
 
 
 def written(source: Path) -> Any:
@@ -71,6 +72,14 @@ def test_a_notebook_shows_what_it_shows_when_it_is_run(source: Path):
             assert examples.same(re.sub(memory, "", other), re.sub(memory, "", one)), (
                 f"{other}\n\n{one}\nmake notebooks"
             )
+
+
+def test_a_figure_of_the_gallery_takes_three_lines():
+    (gallery,) = [path for path in SOURCES if path.stem == "gallery"]
+    figures = [cell for cell in unrun(gallery).cells if "alt" in cell.metadata]
+    assert len(figures) >= 10
+    assert all(len(ast.parse(cell.source).body) == 3 for cell in figures)
+    assert all(len(cell.source.splitlines()) == 3 for cell in figures)
 
 
 def test_what_needs_no_torch_does_not_import_it():
