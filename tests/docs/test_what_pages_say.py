@@ -27,7 +27,7 @@ def test_every_public_function_and_class_has_an_example():
 
 @pytest.mark.recorded
 def test_figures_quoted_from_the_record_are_in_it():
-    """Links of the kind [0.986 ± 0.001](reproducibility/formula.md) say what that page says; so do those to the index."""
+    """Links of the kind [0.986 ± 0.001](reproducibility/formula.md) say what that page says."""
     quotes = [
         (page.name, *quote)
         for page in PAGES

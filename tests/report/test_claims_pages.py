@@ -33,7 +33,7 @@ def test_the_readme_shows_the_short_table():
         CRITERIA["C1"].statement,
         "0.99 (VGG11)",
         "VGG11: 0.927 [0.864, 0.989]<br>ResNet20: 0.817 [0.558, 1.075]",
-        "0.967*<br>0.600",
+        r"0.967\*<br>0.600",
         "91%<br>91%",
         "**inconclusive**",
     ]

@@ -6,6 +6,7 @@ from typing import Any
 from firstlight.experiments.headline import Row
 from firstlight.experiments.results import Reproduction
 from firstlight.report.claim_lines import (
+    ALREADY,
     LEGEND,
     OLD_RECORD,
     SHORT_LEGEND,
@@ -65,7 +66,7 @@ def _row_cells(row: Row) -> list[str]:
         row.criterion.statement,
         row.criterion.published,
         each([named(line) for line in parts]),
-        each([line.after_one_step for line in parts]),
+        each([line.after_one_step.replace(ALREADY, f"\\{ALREADY}") for line in parts]),  # two would be emphasis
         each([line.accuracy for line in parts]),
         f"{verdict} ({'; '.join(asides)})" if asides else verdict,
         each([line.first_version for line in parts]),
