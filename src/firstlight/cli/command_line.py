@@ -21,7 +21,7 @@ from firstlight.cli.runs import runs_app
 from firstlight.cli.theory import theory
 from firstlight.cli.verbosity import log_on_stderr
 from firstlight.errors import FirstlightError
-from firstlight.utils.progress import stop_bars
+from firstlight.utils.progress_line import stop_line
 from firstlight.utils.text import one_line
 from firstlight.utils.version import __version__
 
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"firstlight: error: {one_line(error)}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        stop_bars()
+        stop_line()
         print(
             "firstlight: interrupted; what takes long goes on where it was when the same command is given again",
             file=sys.stderr,

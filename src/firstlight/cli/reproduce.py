@@ -132,14 +132,19 @@ def _rebuilt(experiments: Sequence[str], given: Mapping[str, object], out: Path 
     """The recorded reproduction, written like one that was just made."""
     from dataclasses import replace
 
-    from firstlight.reproduction.folder import write_reproduction
+    from firstlight.experiments import EXPERIMENTS
+    from firstlight.reproduction.folder import DRAWING_SECONDS, write_reproduction
     from firstlight.reproduction.record import recorded
+    from firstlight.utils.progress_line import Line
 
     if ignored := [name for name, value in given.items() if value]:
         raise InputError(f"--recorded was given with --{ignored[0]}; expected it alone, a record has its own: drop one")
     out = out or DEFAULT_OUT / "recorded"
-    found = replace(recorded(experiments), out=out.expanduser())
-    write_reproduction(found, png=False)
+    with Line() as line:
+        line.later = DRAWING_SECONDS * (len(experiments) or len(EXPERIMENTS))
+        found = replace(recorded(experiments), out=out.expanduser())
+        line.later = 0.0
+        write_reproduction(found, png=False)
     return found
 
 

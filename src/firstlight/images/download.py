@@ -3,18 +3,16 @@
 import logging
 import os
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self, cast
+
+from rich.filesize import decimal
 
 from firstlight.errors import InputError, SourceError
 from firstlight.utils.addresses import bare_address
-from firstlight.utils.console import note
-from firstlight.utils.progress import Bars
+from firstlight.utils.progress import LOOK_SECONDS, Interval
+from firstlight.utils.progress_line import Line
 from firstlight.utils.text import duration, first_line
-
-if TYPE_CHECKING:
-    from rich.progress import ProgressColumn
 
 logger = logging.getLogger(__name__)
 
@@ -59,38 +57,43 @@ class Deadline:
             raise SourceError(f"not finished after {self.seconds:g} s ({LIMIT_VARIABLE} sets this limit)")
 
 
-class Transfer(Bars):
-    """Progress of one transfer: a bar when stderr is a terminal, else a line at its start and one at its end.
+class Transfer:
+    """Progress of one transfer: on the line of progress, or where none is drawn a note at its start and one at its end.
 
     It has the attributes that pooch asks of a progress object (total, update, reset, close) and stops the
     transfer, by raising SourceError, when its deadline has passed.
     """
 
     def __init__(self, label: str, deadline: Deadline, total: int = 0) -> None:
-        super().__init__(_transfer_columns)
         self.label, self.deadline = label, deadline
         self.total, self.done = total, 0
-        self._bar = self.add(label, total or None)
+        self._line = Line()
         self._start = time.monotonic()
+        self._look = Interval(LOOK_SECONDS)
 
     def __enter__(self) -> Self:
-        if not self.drawn:
-            note(f"fetching {self.label}")
-        return super().__enter__()
+        self._line.__enter__()
+        if not self._line.drawn:
+            self._line.note(f"fetching {self.label}")
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        super().__exit__(kind)
         if kind is None:
-            from rich.filesize import decimal
-
-            note(f"fetched {self.label}: {decimal(self.done)} in {duration(time.monotonic() - self._start)}")
+            took = duration(time.monotonic() - self._start)
+            self._line.note(f"fetched {self.label}: {decimal(self.done)} in {took}")
+        self._line.close()
 
     def update(self, count: int) -> None:
         """Count `count` more bytes."""
         self.deadline.check()
         self.done += count
+        if not self._look.due() and self.done < self.total:
+            return
         # pooch counts whole chunks, so the last one can lead past the end.
-        self.move(self._bar, min(self.done, self.total or self.done), total=self.total or None)
+        done, rate = min(self.done, self.total or self.done), self.done / max(1e-9, time.monotonic() - self._start)
+        of = f" of {decimal(self.total)}" if self.total else ""
+        share, left = (done / self.total, (self.total - done) / rate) if self.total and rate else (None, None)
+        self._line.show(f"fetching {self.label}", (f"{decimal(done)}{of}", f"{decimal(int(rate))}/s"), share, left)
 
     def reset(self) -> None:
         """Start counting again; pooch does so before it counts the whole file at once."""
@@ -98,12 +101,6 @@ class Transfer(Bars):
 
     def close(self) -> None:
         """Nothing to do: pooch closes only on success, so leaving the context does it."""
-
-
-def _transfer_columns() -> "Iterable[ProgressColumn]":
-    from rich.progress import DownloadColumn, TransferSpeedColumn
-
-    return DownloadColumn(), TransferSpeedColumn()
 
 
 def download(url: str, path: Path, label: str, deadline: Deadline) -> None:

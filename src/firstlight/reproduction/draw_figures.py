@@ -9,7 +9,9 @@ from firstlight.errors import InputError, RunError
 from firstlight.experiments import EXPERIMENTS
 from firstlight.figures.styles import Style, use
 from firstlight.report.publication import Drawn, Format, drawn
+from firstlight.reproduction.folder import DRAWING_SECONDS
 from firstlight.reproduction.rebuild import rebuild
+from firstlight.utils.progress_line import Line, in_turn
 from firstlight.utils.whole_files import atomic_write
 
 if TYPE_CHECKING:
@@ -44,10 +46,14 @@ def draw_figures(
         Something in the folder is missing or damaged.
     """
     experiments = list(dict.fromkeys(name.split("/")[0] for name in names))
-    with use(style):
+    with use(style), Line(console) as line:
+        line.later = DRAWING_SECONDS * (len(experiments) or len(EXPERIMENTS))
         found = rebuild(folder, experiments, command="firstlight figures", console=console)
+        line.later = 0.0
         entries = {f"{result.experiment}/{key}": fig for result in found.results for key, fig in result.figures.items()}
-        return [drawn(name, entries[name], style, formats) for name in chosen_figures(names, list(entries), folder)]
+        wanted = chosen_figures(names, list(entries), folder)
+        turns = in_turn(wanted, line, "drawing", str, lambda _: DRAWING_SECONDS / 3)
+        return [drawn(name, entries[name], style, formats) for name in turns]
 
 
 def write_drawn(figures: Iterable[Drawn], folder: Path) -> list[Path]:

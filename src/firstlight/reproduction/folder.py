@@ -14,9 +14,11 @@ from firstlight.figures.svg import write_figure
 from firstlight.report.claims_data import claims_data
 from firstlight.report.claims_pages import claims_markdown
 from firstlight.report.reproduction_page import reproduction_page
+from firstlight.utils.progress_line import Line, in_turn
 from firstlight.utils.whole_files import write_text
 
 FORMAT = 2  # of reproduction.json and record.json; 1 is that of the first version of the criteria
+DRAWING_SECONDS = 1.5  # an experiment, on two cores
 CLAIMS, ABOUT, RECORD = "claims.json", "reproduction.json", "record.json"
 TABLES, FIGURES, RUNS, MEASUREMENTS = "tables", "figures", "runs", "measurements"
 
@@ -59,15 +61,20 @@ def write_reproduction(reproduction: Reproduction, png: bool = True) -> None:
         write_text(out / CLAIMS, json.dumps(claims_data(reproduction), indent=2, ensure_ascii=False) + "\n")
         write_text(out / "claims.md", claims_markdown(reproduction))
         write_text(out / ABOUT, json.dumps(reproduction.about, indent=2, ensure_ascii=False) + "\n")
-        for result in reproduction.results:
-            _write_tables(result, out / TABLES)
-            _write_figures(result, out / FIGURES, png)
-        write_text(reproduction.report, reproduction_page(reproduction))
+        with Line() as line:
+            for result in in_turn(reproduction.results, line, "drawing", lambda one: one.experiment, _drawing_seconds):
+                _write_tables(result, out / TABLES)
+                _write_figures(result, out / FIGURES, png)
+            write_text(reproduction.report, reproduction_page(reproduction))
     except OSError as error:
         raise RunError(
             f"the results cannot be written ({error}); the trained runs in {out / RUNS} are safe: mend that and run "
             "the same command again"
         ) from None
+
+
+def _drawing_seconds(result: Result) -> float:
+    return 0.2 + 0.4 * len(result.figures)
 
 
 def _write_tables(result: Result, folder: Path) -> None:

@@ -22,11 +22,11 @@ from firstlight.experiments.schedule import FIRST_VERSION, SCHEDULES
 from firstlight.images import SetFacts
 from firstlight.reproduction.about import about_runs
 from firstlight.reproduction.folder import ABOUT, FORMAT, MEASUREMENTS, RECORD, RUNS
-from firstlight.reproduction.reproduction import chosen_experiments, run_experiments
+from firstlight.reproduction.reproduction import chosen_experiments, measured_in_turn
 from firstlight.training import Run
 from firstlight.training.run import SEAL
 from firstlight.training.run_files import file_digest
-from firstlight.utils.console import progress_console
+from firstlight.utils.progress_line import Line
 
 KEPT = ("preset", "data", "date", "command")  # of each experiment
 _MENDING = {
@@ -75,12 +75,12 @@ def rebuild(
         raise InputError(f"{folder} holds no experiment that this firstlight knows; expected some of its own results")
     contexts: dict[tuple[str, str], Context] = {}
     found: list[Result] = []
-    console = console or progress_console()
-    for experiment in chosen:
-        key = entries[experiment.name]["preset"], entries[experiment.name]["data"]
-        context = contexts.setdefault(key, context_of(folder, record, *key))
-        load_runs(context, folder, experiment, record["runs"])
-        found += run_experiments([experiment], context, console)
+    with Line(console) as line:
+        for experiment in measured_in_turn(chosen, line):
+            key = entries[experiment.name]["preset"], entries[experiment.name]["data"]
+            context = contexts.setdefault(key, context_of(folder, record, *key))
+            load_runs(context, folder, experiment, record["runs"])
+            found.append(experiment.run(context))
     return Reproduction(folder, tuple(found), _about(record, found, command))
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import get_args
@@ -13,7 +13,7 @@ from rich.console import Console
 
 from firstlight.engines import Engine
 from firstlight.errors import InputError
-from firstlight.experiments import EXPERIMENTS, Context, Experiment, Preset, Result
+from firstlight.experiments import EXPERIMENTS, Context, Experiment, Preset
 from firstlight.experiments.criteria import CRITERIA
 from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.results import Reproduction
@@ -21,13 +21,16 @@ from firstlight.images import SetFacts
 from firstlight.profile import energy_profile
 from firstlight.reproduction.about import about_runs, command
 from firstlight.reproduction.data import check_trainable, other_data, sets_of, too_few
-from firstlight.reproduction.folder import FORMAT, MEASUREMENTS, RUNS, make_folders, write_reproduction
+from firstlight.reproduction.folder import DRAWING_SECONDS, FORMAT, MEASUREMENTS, RUNS, make_folders, write_reproduction
 from firstlight.reproduction.shipped_record import take_recorded
 from firstlight.theory import fit_formula
 from firstlight.training import Run, RunSpec, describe, train_all
 from firstlight.utils.console import progress_console
+from firstlight.utils.progress_line import Line, in_turn
+from firstlight.utils.text import counted, plural
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)
+_MEASURING = {"formula": 4.0, "linear": 3.5, "whitening": 1.0}  # seconds
 
 
 def reproduce(
@@ -105,61 +108,66 @@ def reproduce(
         choose_device(device)  # before anything is loaded or written
     out = Path(out).expanduser()
     make_folders(out)
-    main, *others = sets_of(data, data_dir, other_data(chosen, preset), console)
-    check_trainable(*main)
-    name = main[0].name
-    sets = {name: main} | {train.name: (train, test) for train, test in others if train.name != name}
-    facts = {key: (SetFacts.of(train), SetFacts.of(test)) for key, (train, test) in sets.items()}
-    measurements = Measurements(out / MEASUREMENTS)
-    runs: dict[str, Run] = {}
-    failures: dict[str, str] = {}
-    context = Context(preset, name, facts, sets.__getitem__, measurements, runs, failures)
-    specs = {spec.hash: spec for experiment in chosen for spec in experiment.plan(context)}
-    if not fresh and (taken := take_recorded(specs, out / RUNS)):
-        said = f"{taken} of {len(specs)} runs are taken from the recorded results; --fresh trains them again."
-        console.print(said, markup=False, highlight=False)
-    failures |= too_few(specs.values(), sets)
-    for outcome in train_all(
-        [spec for spec in specs.values() if spec.hash not in failures],
-        sets.__getitem__,
-        out / RUNS,
-        device=device,
-        jobs=jobs,
-        engine=engine,
-        sources={key: data if data and key == name else key for key in sets},
-        data_dir=data_dir,
-        score=_score(context),
-        console=console,
-    ):
-        if outcome.run is not None:
-            runs[outcome.spec.hash] = outcome.run
-        else:
-            failures[outcome.spec.hash] = outcome.failure
-            said = f"{describe(outcome.spec)}: {outcome.failure}"
-            console.print(said, style="yellow", markup=False, highlight=False)
-    results = run_experiments(chosen, context, console)
-    options = {
-        "data": data or name,
-        "data-dir": data_dir,
-        "device": device,
-        "jobs": jobs if jobs > 1 else None,
-        "out": out,
-    }
-    about = {
-        "format": FORMAT,
-        "command": command([experiment.name for experiment in chosen], preset, options),
-        "preset": preset,
-        "data": name,
-        "date": datetime.date.today().isoformat(),
-        **about_runs(results, facts[name][0]),
-        "experiments": [experiment.name for experiment in chosen],
-        "sets": {key: [dataclasses.asdict(part) for part in pair] for key, pair in facts.items()},
-        "measurements": sorted(measurements.used),
-        "failures": failures,
-    }
-    reproduction = Reproduction(out, results, about)
-    write_reproduction(reproduction)
-    return reproduction
+    with Line(console) as line:
+        line.later = None  # what is to be trained is not known yet
+        main, *others = sets_of(data, data_dir, other_data(chosen, preset), console)
+        check_trainable(*main)
+        name = main[0].name
+        sets = {name: main} | {train.name: (train, test) for train, test in others if train.name != name}
+        facts = {key: (SetFacts.of(train), SetFacts.of(test)) for key, (train, test) in sets.items()}
+        measurements = Measurements(out / MEASUREMENTS)
+        runs: dict[str, Run] = {}
+        failures: dict[str, str] = {}
+        context = Context(preset, name, facts, sets.__getitem__, measurements, runs, failures)
+        specs = {spec.hash: spec for experiment in chosen for spec in experiment.plan(context)}
+        if not fresh and (taken := take_recorded(specs, out / RUNS)):
+            taken_of = f"{taken} of {counted(len(specs), 'run')} {plural(taken, 'is', 'are')} taken"
+            line.say(f"{taken_of} from the recorded results; --fresh trains again.")
+        line.later = measuring_seconds(chosen) + DRAWING_SECONDS * len(chosen)
+        failures |= too_few(specs.values(), sets)
+        for outcome in train_all(
+            [spec for spec in specs.values() if spec.hash not in failures],
+            sets.__getitem__,
+            out / RUNS,
+            device=device,
+            jobs=jobs,
+            engine=engine,
+            sources={key: data if data and key == name else key for key in sets},
+            data_dir=data_dir,
+            score=_score(context),
+            console=console,
+        ):
+            if outcome.run is not None:
+                runs[outcome.spec.hash] = outcome.run
+            else:
+                failures[outcome.spec.hash] = outcome.failure
+                said = f"{describe(outcome.spec)}: {outcome.failure}"
+                console.print(said, style="yellow", markup=False, highlight=False)
+        line.later = DRAWING_SECONDS * len(chosen)
+        results = tuple(experiment.run(context) for experiment in measured_in_turn(chosen, line))
+        options = {
+            "data": data or name,
+            "data-dir": data_dir,
+            "device": device,
+            "jobs": jobs if jobs > 1 else None,
+            "out": out,
+        }
+        about = {
+            "format": FORMAT,
+            "command": command([experiment.name for experiment in chosen], preset, options),
+            "preset": preset,
+            "data": name,
+            "date": datetime.date.today().isoformat(),
+            **about_runs(results, facts[name][0]),
+            "experiments": [experiment.name for experiment in chosen],
+            "sets": {key: [dataclasses.asdict(part) for part in pair] for key, pair in facts.items()},
+            "measurements": sorted(measurements.used),
+            "failures": failures,
+        }
+        reproduction = Reproduction(out, results, about)
+        line.later = 0.0
+        write_reproduction(reproduction)
+        return reproduction
 
 
 def chosen_experiments(names: Sequence[str] | str) -> list[Experiment]:
@@ -182,13 +190,14 @@ def chosen_experiments(names: Sequence[str] | str) -> list[Experiment]:
     return [EXPERIMENTS[name] for name in dict.fromkeys(names)] or list(EXPERIMENTS.values())
 
 
-def run_experiments(chosen: Iterable[Experiment], context: Context, console: Console) -> tuple[Result, ...]:
-    """Analyse what was trained, experiment by experiment."""
-    results = []
-    for experiment in chosen:
-        with console.status(f"{experiment.name}: {experiment.question}"):
-            results.append(experiment.run(context))
-    return tuple(results)
+def measured_in_turn(chosen: Sequence[Experiment], line: Line) -> Iterator[Experiment]:
+    """The experiments, while the line tells of each."""
+    return in_turn(chosen, line, "measuring", lambda one: one.name, lambda one: measuring_seconds([one]))
+
+
+def measuring_seconds(chosen: Iterable[Experiment]) -> float:
+    """What analysing takes, on two cores, of runs that are there."""
+    return sum(_MEASURING.get(one.name, 0.5) for one in chosen)
 
 
 def _score(context: Context) -> Callable[[RunSpec], Callable[[np.ndarray, np.ndarray], float] | None]:

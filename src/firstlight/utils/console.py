@@ -21,6 +21,12 @@ def note(message: str) -> None:
         print(f"firstlight: {message}", file=sys.stderr, flush=True)
 
 
+def in_notebook() -> bool:
+    """Whether this runs in a notebook, an output of which can be written again."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
 def progress_console(shown: bool = True) -> "Console":
     """Where progress is shown: standard error, or nowhere."""
     from rich.console import Console

@@ -1,4 +1,4 @@
-"""What is seen of trainings on an engine: the bar of a terminal, and the time that is left."""
+"""What is seen of trainings on an engine: the line of a terminal, and the time that is left."""
 
 import io
 import re
@@ -38,9 +38,9 @@ def engine():
 def test_a_log_has_a_line_for_each_with_the_time_that_is_left(engine):
     out = io.StringIO()
     with EngineDisplay(Console(file=out, width=40), 4, SPECS, engine) as display:
-        display.show(SPECS[1], run_of(SPECS[1], 7500.0), "node1 [GPU]")  # 37.5 s a step: 400 steps are left for two
-        display.show(SPECS[0], None, "node2")
-        display.show(SPECS[2], run_of(SPECS[2], 3.0), "node1 [GPU]")
+        display.ended(SPECS[1], run_of(SPECS[1], 7500.0), "node1 [GPU]")  # 37.5 s a step: 400 steps are left for two
+        display.ended(SPECS[0], None, "node2")
+        display.ended(SPECS[2], run_of(SPECS[2], 3.0), "node1 [GPU]")
     assert out.getvalue().splitlines() == [
         "training 3 networks on Workers",
         "[5/7] VGG11, seed 1: loss 1.250  accuracy 50.0%  310 images/s on node1 [GPU]; Workers, 2.1 h left",
@@ -49,20 +49,18 @@ def test_a_log_has_a_line_for_each_with_the_time_that_is_left(engine):
     ]
 
 
-def test_a_terminal_has_a_bar_that_goes_away(engine):
+def test_a_terminal_has_a_line_that_goes_away(engine):
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, color_system=None, width=120)
     with EngineDisplay(console, 0, SPECS, engine) as display:
-        display.show(SPECS[1], run_of(SPECS[1], 7500.0), "node1")
-        assert display._live is not None
-        display._live.refresh()
+        display.ended(SPECS[1], run_of(SPECS[1], 7500.0), "node1")
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
-    assert re.search(r"training .* 1/3 0:00:0\d Workers, 2\.1 h left", text)
+    assert re.search(r"training  ━+─+  33%  1/3  Workers  2\.1 h left", text)
     assert text.count("[1/3] VGG11, seed 1: loss") == 1
 
 
 def test_a_quiet_console_says_nothing(engine):
     out = io.StringIO()
     with EngineDisplay(Console(file=out, quiet=True), 0, SPECS, engine) as display:
-        display.show(SPECS[0], run_of(SPECS[0], 1.0), "node1")
+        display.ended(SPECS[0], run_of(SPECS[0], 1.0), "node1")
     assert out.getvalue() == ""

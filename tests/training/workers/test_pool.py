@@ -97,8 +97,8 @@ def test_one_job_trains_here_and_a_run_that_diverges_does_not_keep_the_others(da
     assert shown == [0, 0, 1]
     lines = out.getvalue().splitlines()
     assert lines[0] == "[1/3] ResNet20, seed 0, noise.npz, batches of 16: step 0/2"
-    assert lines[1].startswith("[1/3] ResNet20, seed 0, noise.npz, batches of 16: step 2/2  loss ")
-    assert lines[1].endswith("r=1.00")
+    assert lines[1].startswith("[1/3] ResNet20, seed 0, noise.npz, batches of 16: step 2/2  accuracy ")
+    assert "  r=1.00  " in lines[1]
     assert any(line.startswith("[2/3] ResNet20, seed 0, noise.npz, lr 1e+25, batches of 16") for line in lines)
 
     out.truncate(0)

@@ -1,18 +1,19 @@
-"""What is seen of trainings in this process or in others of this machine: how far each is."""
+"""What is seen of trainings in this process or in others of this machine: how far each is, and all of them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import numpy as np
 from rich.console import Console
-from rich.progress import ProgressColumn, TextColumn, TimeRemainingColumn
 
 from firstlight.training.describe import describe
-from firstlight.training.progress.estimate import Remaining
+from firstlight.training.progress.estimate import SETTLED, Remaining
 from firstlight.training.progress.state import Progress
 from firstlight.training.spec import RunSpec
-from firstlight.utils.progress import LINE_SECONDS, Bars, Interval
+from firstlight.utils.progress import LINE_SECONDS, Interval
+from firstlight.utils.progress_line import Line
 from firstlight.utils.text import duration
 
 # What to show as r of (filters, initial), both (K, C, kh, kw) float32.
@@ -22,7 +23,7 @@ Score = Callable[[RunSpec], Correlation | None]
 
 
 class TrainingProgress:
-    """A live line on stderr: a bar on a terminal, and one line about every ten seconds where there is none.
+    """A live line on stderr or in a notebook; where there is none, a line about every ten seconds.
 
     Use it as a context and hand `update` to `train` as `on_progress`.
 
@@ -36,10 +37,10 @@ class TrainingProgress:
         Where it is shown; None for stderr. rich honours NO_COLOR there.
     score : Correlation, optional
         What to compute at every record, and show as `correlation`.
-    among : Bars, optional
-        Bars among which this is one, started and ended by whoever made them; a line of it stays when it ends.
+    among : TrainingsDisplay, optional
+        The trainings of which this is one.
     remaining : callable, optional
-        Of a state of this training, the seconds that it and all after it still take; None where that cannot be told.
+        Of a state of this training, the seconds that it and all after it still take, or None; by default its own.
 
     Attributes
     ----------
@@ -54,52 +55,65 @@ class TrainingProgress:
         console: Console | None = None,
         *,
         score: Correlation | None = None,
-        among: Bars | None = None,
+        among: "TrainingsDisplay | None" = None,
         remaining: Callable[[Progress], float | None] | None = None,
     ) -> None:
         self.correlation: float | None = None
-        self._title, self._score, self._among, self._remaining = title, score, among, remaining
-        self._bars = among or _bars(console)
-        self._bar = self._bars.add(title, total_steps, status="")
+        self._title, self._steps, self._score, self._among = title, total_steps, score, among
+        self._remaining = remaining or self._own
+        self._line = among.line if among else Line(console)
         self._interval = Interval(LINE_SECONDS, at_once=True)
-        self._line = f"{title}: not begun"
+        self._began: tuple[float, int] | None = None
+        self._text = f"{title}: not begun"
 
     def __enter__(self) -> Self:
         if self._among is None:
-            self._bars.__enter__()
+            self._line.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.end()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, Exception):  # and was not interrupted
+            self.end()
+        if self._among is None:
+            self._line.close()
 
     def end(self) -> None:
         """The training has ended, somehow."""
-        if self._among is None:
-            self._bars.__exit__(None)
-        else:
-            self._bars.remove(self._bar)
-            self._bars.say(self._line)
+        if self._line.drawn:
+            self._line.say(self._text)
 
     def update(self, progress: Progress) -> None:
         """Show a state of the training."""
         if self._score and progress.filters is not None and progress.step > 0:
             self.correlation = self._score(progress.filters, progress.initial)
-        status = self._status(progress)
-        self._line = f"{self._title}: step {progress.step}/{progress.steps}  {status}".rstrip()
-        self._bars.move(self._bar, progress.step, status=status)
-        if not self._bars.drawn and (self._interval.due() or progress.step == progress.steps):
-            self._bars.say(self._line)
+        details, left = self._details(progress), self._remaining(progress)
+        self._text = f"{self._title}: {'  '.join(details)}"
+        if self._among and self._among.several:
+            self._line.show(self._among.title, (), self._among.share, left)
+        else:
+            self._line.show(self._title, details, progress.step / max(1, self._steps), left)
+        if not self._line.drawn and (self._interval.due() or progress.step == progress.steps):
+            total = self._line.total(left)
+            self._line.say(self._text + (f"  all: {duration(total)} left" if total else ""))
 
-    def _status(self, progress: Progress) -> str:
-        parts = []
-        if math.isfinite(progress.loss):
-            parts.append(f"loss {progress.loss:.3f}  accuracy {progress.accuracy:.1%}")
-            parts.append(f"{progress.images_per_second:.0f} images/s")
+    def _details(self, progress: Progress) -> list[str]:
+        """What is known, from the most important on."""
+        details = [f"step {progress.step}/{progress.steps}"]
+        known = math.isfinite(progress.loss)
+        if known:
+            details.append(f"accuracy {progress.accuracy:.1%}")
         if self.correlation is not None:
-            parts.append(f"r={self.correlation:.2f}")
-        if self._remaining and (left := self._remaining(progress)) is not None:
-            parts.append(f"all: {duration(left)} left")
-        return "  ".join(parts)
+            details.append(f"r={self.correlation:.2f}")
+        if known:
+            details += [f"loss {progress.loss:.3f}", f"{progress.images_per_second:.0f} images/s"]
+        return details
+
+    def _own(self, progress: Progress) -> float | None:
+        """Seconds that this training still takes, by its pace; None while too little has been seen to tell."""
+        now = time.monotonic()
+        self._began = self._began or (now, progress.step)
+        took, done = now - self._began[0], progress.step - self._began[1]
+        return took / done * (progress.steps - progress.step) if done > 0 and took >= SETTLED else None
 
 
 class TrainingsDisplay:
@@ -116,27 +130,38 @@ class TrainingsDisplay:
     score : Score or None
         What to show as r.
     several : bool
-        Whether several trainings are shown at a time.
+        Whether several are trained at a time: the line is then about all of them, and one of each stays when it ends.
+
+    Attributes
+    ----------
+    line : Line
     """
 
     def __init__(
         self, console: Console, done: int, specs: Sequence[RunSpec], score: Score | None, *, several: bool
     ) -> None:
-        self._console, self._score = console, score
+        self.line, self.several = Line(console), several
+        self._score = score
         self._done, self._total = done, done + len(specs)
         self._remaining = Remaining(specs)
         self._numbers: dict[str, int] = {}
-        bars = _bars(console) if several else None
-        self._bars = bars if bars and bars.drawn else None
 
     def __enter__(self) -> Self:
-        if self._bars:
-            self._bars.__enter__()
+        self.line.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bars:
-            self._bars.__exit__(None)
+        self.line.close()
+
+    @property
+    def title(self) -> str:
+        """What is trained, where that are several at a time."""
+        return f"training, {self._done + len(self._numbers)} of {self._total} begun"
+
+    @property
+    def share(self) -> float:
+        """How much of all is done, 0 to 1."""
+        return self._remaining.share
 
     def add(self, spec: RunSpec) -> TrainingProgress:
         """Show one more training; one that is trained again has its number again."""
@@ -148,13 +173,4 @@ class TrainingsDisplay:
             self._remaining.move(spec.hash, progress.step / progress.steps)
             return self._remaining.seconds
 
-        return TrainingProgress(title, spec.steps, self._console, score=score, among=self._bars, remaining=remaining)
-
-
-def _bars(console: Console | None) -> Bars:
-    return Bars(_columns, console, transient=False)
-
-
-def _columns() -> Iterable[ProgressColumn]:
-    steps, status = TextColumn("{task.completed}/{task.total}"), TextColumn("{task.fields[status]}")
-    return steps, status, TimeRemainingColumn()
+        return TrainingProgress(title, spec.steps, score=score, among=self, remaining=remaining)

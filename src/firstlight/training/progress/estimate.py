@@ -57,6 +57,11 @@ class Remaining:
         self._left[name] = left
 
     @property
+    def share(self) -> float:
+        """How much of all is done, 0 to 1."""
+        return 1 - sum(self._left.values()) / max(sum(self._whole.values()), 1e-9)
+
+    @property
     def seconds(self) -> float | None:
         """Seconds until all have ended; None while too little has been seen to tell."""
         if self._began is None or self._done <= 0:

@@ -46,7 +46,7 @@ def train_on_engine(
                             result.worker,
                         )
                     outcome = _outcome(result, specs[index], store)
-                    display.show(outcome.spec, outcome.run, result.worker)
+                    display.ended(outcome.spec, outcome.run, result.worker)
                     yield outcome
         except EngineError as error:
             raise EngineError(f"{error}; {store} keeps what was trained") from None

@@ -27,6 +27,8 @@ from firstlight.training.workers.on_engine import train_on_engine
 from firstlight.training.workers.processes import Events, WorkerProcess, stop
 from firstlight.utils.checks import whole_number
 from firstlight.utils.console import progress_console
+from firstlight.utils.progress_line import Line
+from firstlight.utils.text import counted, plural
 
 if TYPE_CHECKING:
     from firstlight.engines import Engine
@@ -117,7 +119,9 @@ def _train_all(
 ) -> Iterator[Outcome]:
     found = {spec.hash: outcome for spec in specs if (outcome := _stored(spec, store))}
     if found:
-        console.print(f"{len(found)} of {len(specs)} runs are there already", highlight=False)
+        said = f"{len(found)} of {counted(len(specs), 'run')} {plural(len(found), 'is', 'are')} there already"
+        with Line(console) as line:
+            line.say(said)
         logger.debug("trained already: %s", ", ".join(found))
     yield from found.values()
     missing = [spec for spec in specs if spec.hash not in found]
