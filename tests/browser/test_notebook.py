@@ -58,16 +58,16 @@ def test_the_other_page_is_left_as_it_was(notebook):
     assert frame.evaluate("() => { try { return parent.document.title } catch { return 'closed' } }") == "closed"
 
 
-def test_claims_lead_to_figures_inside_the_frame(notebook):
+def test_links_lead_to_claims_and_to_figures_inside_the_frame(notebook):
     page, frame = notebook("reproduction")
-    link = frame.locator("[data-role=claim-figure]").first
-    target = (link.get_attribute("href") or "").removeprefix("#")
-    link.click()
-    frame.wait_for_function(
-        "id => { const box = document.getElementById(id).getBoundingClientRect(); "
-        "return box.top < innerHeight && box.bottom > 0; }",
-        arg=target,
-    )
+    for links in (".headline a", "details[open] [data-role=claim-figure]"):
+        link = frame.locator(links).first
+        link.click()
+        frame.wait_for_function(
+            "id => { const box = document.getElementById(id).getBoundingClientRect(); "
+            "return box.top >= 0 && box.top < 100 && document.activeElement.id === id; }",
+            arg=(link.get_attribute("href") or "").removeprefix("#"),
+        )
     assert page.title() == "outer"
     assert len(page.frames) == 2
     assert frame.locator("h1").count() == 1

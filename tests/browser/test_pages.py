@@ -11,7 +11,17 @@ from tests.browser.explorer import EXPLORER, ready
 from tests.browser.pages import QUICK, SHOWN, Pages
 
 SIZE = 6_000_000  # bytes
-NARROW = 400  # pixels
+NARROW, PHONE = 400, 360  # pixels
+# What is seen beyond the window's edges, unless it is in something that scrolls sideways.
+_WIDE = """width => {
+  const inside = element => element && (/auto|scroll|hidden/.test(getComputedStyle(element).overflowX)
+    ? element : element.parentElement === document.body ? null : inside(element.parentElement));
+  return [...document.querySelectorAll("body *")].filter(element => {
+    const box = element.getBoundingClientRect();
+    const beyond = box.width > 0 && (box.right > width + 0.5 || box.left < -0.5);
+    return beyond && !element.closest(".skip") && !inside(element);
+  }).map(element => element.outerHTML.slice(0, 120));
+}"""
 
 
 @pytest.fixture(
@@ -49,3 +59,15 @@ def test_narrow_and_dark_it_fits_and_axe_finds_nothing_serious(page: Page, axe: 
     # The charts follow their window with a short delay.
     page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=NARROW)
     assert violations(page, axe) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["reproduction", "hostile-reproduction", pytest.param("recorded", marks=pytest.mark.slow)]
+)
+def test_nothing_of_a_reproduction_is_wider_than_a_telephone_even_opened(name, open_page):
+    page: Page = open_page(name, width=PHONE)
+    page.evaluate("() => document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    if page.locator(EXPLORER).count():
+        ready(page)
+    page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=PHONE)
+    assert page.evaluate(_WIDE, PHONE) == []

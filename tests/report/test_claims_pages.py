@@ -68,7 +68,7 @@ def test_claims_in_full_have_interval_null_criterion_and_reason():
         "mean correlation of profiles over pairs of seeds: at least 0.89 for VGG11, 0.8 for ResNet20; 30 epochs",
         "measured: 0.927 [0.864, 0.989] (3 seeds)",
         "by seed: 0.900, 0.950, 0.930",
-        "asked: r, at least 0.8: 0.927 [0.864, 0.989] (holds)",
+        "conditions: r, at least 0.8: 0.927 [0.864, 0.989] (holds)",
         "after one step: 0.967 (holds already)",
         "λ alone: 0.710",
         "null: 0.200, 95th percentile 0.500 (200 random banks)",

@@ -21,7 +21,7 @@ def facts(claim: Claim) -> dict[str, list[str]]:
         "criterion": [f"{criterion.quantity}: {criterion.criterion}{protocol}"],
         "measured": [claim.measured if claim.values else ""],
         f"by {claim.replicates}": [_one_by_one(claim)],
-        "asked": [_condition_text(one) for one in claim.conditions],
+        "conditions": [_condition_text(one) for one in claim.conditions],
         "after one step": [claim.measured_after_one_step if early else ""],
         "λ alone": [mean_of(claim.lambda_alone)],
         "null": [_null_text(claim)],

@@ -17,7 +17,7 @@ from firstlight.report.static_charts import decorrelation_chart, learning_chart,
 
 SCRIPTS = (
     *("formula.js", "pictures.js", "charts.js", "filters.js", "scores.js", "training_charts.js", "explorer.js"),
-    *("comparison.js", "page.js"),
+    *("comparison.js", "finder.js", "page.js"),
 )
 
 # Of the network that the page opens on: what stands where no script draws, and what it shows.

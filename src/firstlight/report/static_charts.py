@@ -11,9 +11,9 @@ from firstlight.inspection.network_view import NetworkView
 _MOST_PICTURES = 75  # more components have no room for pictures under their axis
 
 
-def profile_chart(view: NetworkView) -> str:
-    """The profile, and eq. 3 at the best tau where it can be fitted."""
-    fig, (ax,) = new_figure(width=7.5, height=3.4)
+def profile_chart(view: NetworkView, width: float = 7.5, height: float = 3.4) -> str:
+    """The profile, and eq. 3 at the best tau where it can be fitted; its size in inches."""
+    fig, (ax,) = new_figure(width=width, height=height)
     snapshot, size = view.final, view.basis.size
     energy = snapshot.profile.energy
     peak = np.nanmax(energy, initial=0.0) or 1.0

@@ -34,17 +34,47 @@ function readData() {
   return data;
 }
 
-// Inside a notebook's frame, whose address is the notebook's, links within the page would leave it.
+// Whatever is folded or filtered away is shown before a link leads there; returns whether it was filtered away.
+function reveal(target) {
+  const hidden = target.closest("[hidden]") !== null;
+  if (hidden) document.querySelector('[data-role="finder"]')?.finder.clear();
+  for (let one = target.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+  return hidden;
+}
+
+// Charts that are drawn meanwhile move what is below them: for a moment, or until somebody does something, the target
+// is kept where the link has brought it.
+function hold(target) {
+  const observer = new ResizeObserver(() => target.scrollIntoView());
+  const done = () => observer.disconnect();
+  observer.observe(document.body);
+  for (const act of ["wheel", "keydown", "pointerdown", "touchstart"]) {
+    window.addEventListener(act, done, { once: true, passive: true });
+  }
+  setTimeout(done, 1500);
+}
+
 function startLinks() {
-  if (window.location.protocol !== "about:") return;
   document.addEventListener("click", (event) => {
     const link = event.target.closest('a[href^="#"]');
     const target = link && document.getElementById(link.getAttribute("href").slice(1));
     if (!target) return;
+    reveal(target);
+    if (target.tabIndex < 0) target.tabIndex = -1; // so that it can be focused
+    hold(target);
+    // Inside a notebook's frame, whose address is the notebook's, links within the page would leave it.
+    if (window.location.protocol !== "about:") return;
     event.preventDefault();
-    target.scrollIntoView();
     target.focus({ preventScroll: true });
   });
+  const arrived = () => {
+    const target = document.querySelector(":target");
+    if (!target) return;
+    // Not near the top it is where the way back has led to another place.
+    if (reveal(target) || Math.abs(target.getBoundingClientRect().top) < 100) hold(target);
+  };
+  window.addEventListener("hashchange", arrived);
+  window.addEventListener("load", arrived);
 }
 
 // Figures scroll sideways in narrow windows only: elsewhere the Tab key need not stop at them.
@@ -64,6 +94,7 @@ function start() {
   startTheme();
   startDrawings();
   startLinks();
+  startFinder();
   const data = readData();
   for (const section of document.querySelectorAll('[data-role="explorer"]')) {
     section.explorer = new Explorer(section, data);
