@@ -10,8 +10,12 @@ from tests.browser.conftest import Open
 
 NAMES = [
     "reproduction",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("recorded", "inspection", "comparison", "several")),
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("recorded", "inspection", "comparison", "several", "comparison-thirty")
+    ),
 ]
+SMALLEST = 8  # pixels of text, 400 wide
 WHITEST = 0.05  # of a dark page
 _DRAWN = ".drawing svg:visible, [data-role=static] svg:visible"
 # How far the figures go to the right, and their smallest text: a letter's group is scaled by a hundredth of it.
@@ -52,7 +56,7 @@ def test_on_a_telephone_no_figure_is_too_wide_and_its_text_can_be_read(name, wid
     page = opened(open_page, name, width=width)
     edge, smallest = page.locator(_DRAWN).evaluate_all(_MEASURES)
     assert edge <= width
-    assert smallest > 0
+    assert smallest >= SMALLEST * min(1, width / 400)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -97,3 +97,11 @@ def test_the_places_do_not_reach_a_notebook():
     assert PLACE in text
     found = Figures(themed=False).inline(text, "one", "a figure")
     assert not re.search(rf"{PLACE}|var\(|light-dark", found)
+
+
+def test_a_colour_bar_above_all_pictures_comes_before_them():
+    fig, axes = new_figure(rows=2, columns=2)
+    for ax in axes:
+        ax.imshow(np.eye(3))
+    fig.colorbar(ScalarMappable(), ax=axes, location="top")
+    assert int(np.argmin([view(panel)[3] for panel in panels(fig)])) == 0

@@ -59,6 +59,12 @@ def legend(ax: "Axes", **options: Any) -> "Legend":
     return ax.legend(**{"frameon": False, "fontsize": text(8), **options})
 
 
+def legend_beside(fig: "Figure") -> "Legend":
+    """A legend of all that is drawn on a figure's first axes, to the right of them; on a narrow page below."""
+    handles, labels = fig.axes[0].get_legend_handles_labels()
+    return fig.legend(handles, labels, loc="outside right center", frameon=False, fontsize=text(8))
+
+
 def axes_or_new(ax: "Axes | None") -> "tuple[Figure, Axes]":
     """The axes that a `plot(ax=None)` method draws on, and their figure."""
     if ax is None:

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 PLACE = "data-panel"  # of a group of an SVG: number of its panel, left, top, width and height
 _MARGIN = 2.0  # points around a panel, for what anti-aliasing adds to it
@@ -14,7 +15,8 @@ _MARGIN = 2.0  # points around a panel, for what anti-aliasing adds to it
 def name_panels(figure: "Figure") -> dict[str, str]:
     """Give the panels of a figure that is laid out identifiers.
 
-    A panel is an axis with its colour bar, or a legend or text of the whole figure. Those above all axes come first.
+    A panel is an axis with its colour bar, or a legend or text of the whole figure. Headings, which lie above all
+    that are higher, come first.
 
     Returns
     -------
@@ -33,9 +35,8 @@ def name_panels(figure: "Figure") -> dict[str, str]:
     ]
     to_points = 72 / figure.dpi
     high = figure.bbox.height
-    top = max(box.y1 for box, panel in zip(boxes, panels, strict=True) if panel[0] in figure.axes)
     places = {}
-    for number, index in enumerate(sorted(range(len(panels)), key=lambda index: boxes[index].y0 < top)):
+    for number, index in enumerate(sorted(range(len(panels)), key=lambda index: not _is_above(boxes[index], boxes))):
         box = boxes[index].padded(_MARGIN / to_points)
         place = [to_points * value for value in (box.x0, high - box.y1, box.width, box.height)]
         for part, artist in enumerate(panels[index]):
@@ -43,6 +44,12 @@ def name_panels(figure: "Figure") -> dict[str, str]:
             artist.set_gid(name)
             places[name] = " ".join([str(number), *(f"{value:.1f}" for value in place)])
     return places
+
+
+def _is_above(box: "Bbox", boxes: "list[Bbox]") -> bool:
+    """Whether a box is above all that are higher than it: a heading."""
+    others = [other for other in boxes if other.height > box.height]
+    return bool(others) and all(box.y0 >= other.y1 - 1 for other in others)
 
 
 def _panels(figure: "Figure") -> "list[list[Artist]]":

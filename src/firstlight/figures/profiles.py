@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from firstlight.figures.axes import legend, new_figure, points
+from firstlight.figures.axes import legend_beside, new_figure, points
 from firstlight.figures.colours import SERIES, TIME_COLOURS
 from firstlight.figures.pictures import cells, tile
 
@@ -74,5 +74,5 @@ def plot_over_time(profiles: "np.ndarray", labels: "Sequence[str]", pictures: "n
     component_axis(ax, profiles.shape[1], pictures)
     ax.set(yscale="log", ylabel="predicted energy / peak energy")
     if labels:
-        legend(ax, loc="center left", bbox_to_anchor=(1, 0.5))
+        legend_beside(fig)
     return fig

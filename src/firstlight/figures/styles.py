@@ -95,7 +95,7 @@ def _lines(width: float) -> dict[str, Any]:
     return rc
 
 
-REPORT = Style("report")
+REPORT = Style("report", most=3)
 # Columns of 3.25 and a text width of 6.75 inches are those of ICML; STIX, which comes with matplotlib, goes with Times.
 PAPER = Style(
     "paper",

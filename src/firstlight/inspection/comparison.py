@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NAMED = 30  # banks, in a notebook's figure
 _LONGEST = 32  # characters of a name in a figure
+_NUMBERED, _NAMED_TWICE = 8, 12  # banks whose correlations are in the heat map, and whose names are below it, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,21 +135,28 @@ class Comparison:
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """The correlations as a heat map; returns the figure and its axes."""
         from firstlight.figures.axes import axes_or_new, literal, new_figure
+        from firstlight.figures.colours import ON_DARK, ON_LIGHT
 
-        if ax is None:
-            side = 2.5 + 0.45 * len(self.labels)
-            ax = new_figure(width=side + 1.5, height=side)[1][0]
-        fig, ax = axes_or_new(ax)
+        count, many = len(self.labels), len(self.labels) > _NAMED_TWICE
         names = [literal(label) for label in _short(self.labels)]
-        picture = ax.imshow(self.correlations, vmin=-1, vmax=1, cmap="RdBu_r")
-        places = range(len(self.labels))
-        ax.set_xticks(places, names, rotation=45, ha="right", fontsize=8)
+        if ax is None:
+            room = 1 + 0.065 * max(map(len, names))  # for names and colour bar
+            width = min(0.45 * count, 4.7 - room)
+            ax = new_figure(width=room + width, height=1 + 0.15 * count if many else room + width)[1][0]
+        fig, ax = axes_or_new(ax)
+        picture = ax.imshow(self.correlations, vmin=-1, vmax=1, cmap="RdBu_r", aspect="auto" if many else "equal")
+        places = range(count)
+        if many:
+            ax.set_xticks([])
+            ax.set_xlabel("in the same order")
+        else:
+            ax.set_xticks(places, names, fontsize=8, rotation=45, ha="right", rotation_mode="anchor")
         ax.set_yticks(places, names, fontsize=8)
-        if len(self.labels) <= 12:
+        if count <= _NUMBERED:
             for (row, column), r in np.ndenumerate(self.correlations):
-                colour = "white" if abs(r) > 0.6 else "black"
+                colour = ON_DARK if abs(r) > 0.6 else ON_LIGHT
                 ax.text(column, row, f"{r:.2f}", ha="center", va="center", fontsize=8, color=colour)
-        fig.colorbar(picture, ax=ax, label="correlation of energy profiles", shrink=0.8)
+        fig.colorbar(picture, ax=ax, label="correlation of energy profiles", location="top", aspect=40)
         return fig, ax
 
     def plot_profiles(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
@@ -163,12 +171,13 @@ class Comparison:
         -------
         Figure, Axes
         """
-        from firstlight.figures.axes import axes_or_new, literal, new_figure
+        from firstlight.figures.axes import axes_or_new, legend, legend_beside, literal, new_figure
         from firstlight.figures.colours import SERIES
         from firstlight.figures.profiles import component_axis
 
+        own = ax is None
         if ax is None:  # as high as the legend
-            ax = new_figure(width=7.5, height=max(3.6, 0.18 * len(self.labels)))[1][0]
+            ax = new_figure(width=7.5, height=max(3.6, 0.6 + 0.19 * len(self.labels)))[1][0]
         fig, ax = axes_or_new(ax)
         numbers = np.arange(1, self.basis.size + 1)
         for index, (label, profile) in enumerate(zip(_short(self.labels), self.profiles, strict=True)):
@@ -177,7 +186,10 @@ class Comparison:
         component_axis(ax, self.basis.size)
         ax.set_ylim(bottom=0)
         ax.set_ylabel("energy / peak energy")
-        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+        if own:
+            legend_beside(fig)
+        else:
+            legend(ax, loc="center left", bbox_to_anchor=(1, 0.5))
         return fig, ax
 
 

@@ -61,9 +61,6 @@ def comparison_page(found: "Comparison", about: str = "") -> str:
         How it was made.
     """
     figures, views = Figures(), comparison_views(found)
-    # So high that its legend, a line a network, has room beside it.
-    overlay, (ax,) = new_figure(width=7.5, height=max(3.6, 0.6 + 0.19 * len(found.labels)))
-    found.plot_profiles(ax)
     comparison = {
         "labels": list(found.labels),
         "correlations": [numbers(row, 6) for row in found.correlations],
@@ -77,7 +74,7 @@ def comparison_page(found: "Comparison", about: str = "") -> str:
         more={"comparison": comparison},
         found=found,
         heat_map=markup(figures, svg(found.plot()[0]), "heat-map", "Correlations, as in the table below"),
-        overlay=markup(figures, svg(overlay), "overlay", "Energy profiles of all networks"),
+        overlay=markup(figures, svg(found.plot_profiles()[0]), "overlay", "Energy profiles of all networks"),
         **_repeat(views, about),
     )
 

@@ -11,7 +11,7 @@ from firstlight.inspection.network_view import NetworkView
 _MOST_PICTURES = 75  # more components have no room for pictures under their axis
 
 
-def profile_chart(view: NetworkView, width: float = 7.5, height: float = 3.4) -> str:
+def profile_chart(view: NetworkView, width: float = 4.8, height: float = 3.4) -> str:
     """The profile, and eq. 3 at the best tau where it can be fitted; its size in inches."""
     fig, (ax,) = new_figure(width=width, height=height)
     snapshot, size = view.final, view.basis.size
@@ -59,7 +59,7 @@ def decorrelation_chart(view: NetworkView) -> str:
         return ""
     from firstlight.whitening.curve import distance_axis
 
-    fig, (ax,) = new_figure(width=7.5, height=2.8)
+    fig, (ax,) = new_figure(width=4.8, height=3.0)
     for (name, values), (colour, marker, line) in zip(view.decorrelation.items(), SERIES, strict=False):
         ax.plot(np.arange(len(values)), values, color=colour, marker=marker, ls=line, ms=4, label=name)
     distance_axis(ax)

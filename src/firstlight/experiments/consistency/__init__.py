@@ -67,15 +67,14 @@ def draw(groups: Sequence[Measured], pairs: pd.DataFrame) -> dict[str, FigureEnt
             "Profiles of different networks (Fig. 1, 9-13)",
             "Energy of w(t) - w(0) at the end, relative to its peak: mean and range over seeds, each in the components "
             "of the patches that it was trained on; drawn are those of the first. Gray: the random initialisation of "
-            "the first network and λ of its patches, which early profiles follow.",
+            "the first network and λ of its patches.",
         )
     }
     if len(pairs):
         entries["correlations"] = FigureEntry(
             correlations(first_and_last(pairs)[1], {group.name: group.title for group in groups}),
-            "How alike the first layers are",
-            "Correlation of the profiles of w(t) - w(0) at the ends, mean over all pairs of runs; on the diagonal over "
-            "pairs of seeds.",
+            "Correlation of the profiles of every two networks",
+            "Profiles of w(t) - w(0) at the ends, mean over all pairs of runs; on the diagonal over pairs of seeds.",
         )
     return entries
 

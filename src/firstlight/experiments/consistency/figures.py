@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from firstlight.figures.axes import new_figure, text
+from firstlight.figures.colours import ON_DARK, ON_LIGHT
 from firstlight.figures.pictures import cells
 
 if TYPE_CHECKING:
@@ -18,18 +19,17 @@ def correlations(pairs: pd.DataFrame, titles: Mapping[str, str]) -> "Figure":
     names = list(titles)
     table = matrix(pairs, names)
     size = len(names)
-    fig, (ax,) = new_figure(width=2.8 + 0.46 * size, height=1.6 + 0.4 * size)
+    fig, (ax,) = new_figure(width=min(1.9 + 0.42 * size, 4.7), height=1.3 + 0.28 * size)
     low = min(0.8, np.floor(10 * np.nanmin(table)) / 10) if np.isfinite(table).any() else 0.0
-    image = cells(ax, table, cmap="viridis", vmin=low, vmax=1)
+    cells(ax, table, cmap="viridis", vmin=low, vmax=1)
     for row, column in np.argwhere(np.isfinite(table)):
-        # Black on the light half of the colours, white on the dark half.
-        colour = "black" if table[row, column] > low + 0.6 * (1 - low) else "white"
-        ax.text(column, row, f"{table[row, column]:.2f}", ha="center", va="center", fontsize=text(7), color=colour)
+        colour = ON_LIGHT if table[row, column] > low + 0.6 * (1 - low) else ON_DARK
+        number = f"{table[row, column]:.2f}".replace("0.", ".", 1)
+        ax.text(column, row, number, ha="center", va="center", fontsize=text(8), color=colour)
     ax.set(xticks=range(size), yticks=range(size))
     ax.set_xticklabels(titles.values(), rotation=45, ha="right", rotation_mode="anchor", fontsize=text(8))
     ax.set_yticklabels(titles.values(), fontsize=text(8))
     ax.spines[["left", "bottom"]].set_visible(False)
-    fig.colorbar(image, ax=ax, label="correlation of profiles", shrink=0.8)
     return fig
 
 

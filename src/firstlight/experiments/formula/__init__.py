@@ -17,14 +17,13 @@ from firstlight.experiments.formula.claims import FITS, OVER_TIME, judge
 from firstlight.experiments.networks import NETWORKS, PAIRS, Trained
 from firstlight.experiments.results import FigureEntry, Result
 from firstlight.experiments.run_views import run_view
-from firstlight.experiments.shared.fits import RANDOM_BANKS, fit_table, fitted, random_fits
+from firstlight.experiments.shared.fits import RANDOM_BANKS, change_profiles, fit_table, fitted, random_fits
 from firstlight.experiments.shared.notes import tau_units
 from firstlight.experiments.shared.plots import filters
 from firstlight.experiments.shared.tables import stacked
 from firstlight.models import MODELS
 from firstlight.patches import PatchBasis
-from firstlight.profile import EnergyProfile, energy_profile
-from firstlight.theory import AUTHORS_TAU, FormulaFit
+from firstlight.theory import AUTHORS_TAU
 from firstlight.theory.null import percentile
 from firstlight.training import Run
 from firstlight.training.run import COLUMNS
@@ -39,6 +38,12 @@ PUBLISHED = {
     "vgg11-bird-airplane": "0.96 ± 0.005",
     "vgg11-ship-airplane": "0.96 ± 0.01",
 }
+
+
+PROFILES = (
+    "Energy of w(t) - w(0) relative to its peak: at the end, mean and range over seeds, and eq. 3 at the best t of "
+    "each seed in the authors' range, averaged; r is the mean over seeds. Gray: after the first recorded step."
+)
 
 
 def run(context: Context) -> Result:
@@ -94,7 +99,8 @@ def draw(groups: list[Trained], basis: PatchBasis, fits: pd.DataFrame, pairs: pd
         "patch_components": FigureEntry(
             figures.components(basis),
             "The principal components of the patches",
-            "By decreasing variance, left to right and top to bottom; gray is zero.",
+            "By decreasing variance, left to right and top to bottom, each scaled by its own largest value; gray is "
+            "zero.",
         ),
     }
     if len(pairs):
@@ -102,56 +108,63 @@ def draw(groups: list[Trained], basis: PatchBasis, fits: pd.DataFrame, pairs: pd
         entries["pairs"] = FigureEntry(
             figures.pairs(pairs, PUBLISHED, titles),
             "Eq. 3 fitted to VGG11 on two classes (Table 3)",
-            "Correlation at the best t in the authors' range, a point a seed; squares are the published means.",
+            "Correlation at the best t in the authors' range, a point a seed; squares: the published means.",
         )
     if not groups:
         return entries
     groups = [group for group in groups if group.moved]
     if not groups:
         return entries
-    finals = {group.network.title: final_fits(group.runs, basis) for group in groups}
+    learnt = {group.network.title: what_was_learnt(group.runs, basis) for group in groups}
+    first = groups[0].network.title
     titles = {group.network.name: group.network.title for group in groups}
     shown = fits.loc[fits.network.isin(list(titles))]
     titled = shown.assign(network=shown.network.map(titles))
     return {
+        "first_layer": FigureEntry(
+            figures.profiles({first: learnt[first]}, basis, width=4.7),
+            f"The first layer of {first} against eq. 3",
+            PROFILES,
+        ),
         "profile_against_formula": FigureEntry(
-            figures.profiles(finals, basis),
-            "Figure 1 of the note: measured energy profile against eq. 3",
-            "Energy of w(t) - w(0) at the last step, relative to its peak: mean and range over seeds, and eq. 3 at the "
-            "best t of each seed, averaged. The correlation is the mean over seeds.",
+            figures.profiles(learnt, basis),
+            "First layers against eq. 3 (Figure 1 of the note)",
+            PROFILES,
         ),
         "energy_over_steps": FigureEntry(
             figures.energy_over_steps(titled),
-            "Energy over the iterations",
+            "Energy of the change over the steps",
             "Root-mean-square norm of a filter's change since initialisation, a line a seed.",
         ),
         "participation": FigureEntry(
             figures.participation_over_steps(titled, basis.size),
-            "Towards whitening",
-            "How many components share the responses: participation ratio of e²λ², a line a seed. Dotted: all of them, "
-            "which is white.",
+            "How many components share the responses",
+            "Participation ratio of e²λ², a line a seed. Dotted: all components, as after whitening.",
         ),
         "fit_over_steps": FigureEntry(
             figures.fit_over_steps(titled),
-            "How well eq. 3 fits, over the iterations",
+            "The fit of eq. 3 over the steps",
             "Correlation at the best t in the authors' range (solid), that of λ alone (dotted), and R² of log "
             "energy at the best of all t (dashed), at every recorded step. An R² of 1 would be exact; below 0 a "
-            "constant profile does better.",
+            "constant profile does better. Thin dotted line: 0.8.",
         ),
         **entries,
         "filters": FigureEntry(
             filters({group.network.title: (group.runs[0].initial, group.runs[0].final) for group in groups}),
             "The filters, initial and trained",
-            f"First layer of seed {groups[0].runs[0].spec.seed}: before training, after it, and the change. Each "
-            "filter is scaled by its own largest weight; gray is zero.",
+            "First layers of one seed: before training, after it, and the change. Every picture is scaled by its own "
+            "largest weight, so that their sizes cannot be compared; gray is zero.",
         ),
     }
 
 
-def final_fits(runs: tuple[Run, ...], basis: PatchBasis) -> list[tuple[EnergyProfile, FormulaFit]]:
-    """The last profile of every run, and eq. 3 fitted to it in the authors' range."""
-    profiles = [energy_profile(run.final, basis, initial=run.initial) for run in runs]
-    return [(profile, fitted(profile, basis, AUTHORS_TAU)) for profile in profiles]
+def what_was_learnt(runs: tuple[Run, ...], basis: PatchBasis) -> list[figures.Learnt]:
+    """The first and the last profile of every run, and eq. 3 fitted to the last in the authors' range."""
+    found = []
+    for run in runs:
+        first, last = (change_profiles(run, basis)[place] for place in (0, -1))
+        found.append(figures.Learnt(*first, *last, fitted(last[1], basis, AUTHORS_TAU)))
+    return found
 
 
 EXPERIMENT = Experiment(

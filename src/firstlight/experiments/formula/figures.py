@@ -1,7 +1,7 @@
 """The figures of the experiment `formula`."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,25 +20,35 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def profiles(finals: Mapping[str, Sequence[tuple[EnergyProfile, FormulaFit]]], basis: PatchBasis) -> "Figure":
-    """A panel a network: measured profile and formula."""
-    fig, axes = new_figure(columns=len(finals))
-    for ax, (name, seeds) in zip(axes, finals.items(), strict=True):
-        measured = np.array([profile.normalized for profile, _ in seeds])
-        predicted = np.array([fit.prediction / profile.energy.max() for profile, fit in seeds])
-        scores = np.array([fit.correlation for _, fit in seeds])
-        numbers = np.arange(1, measured.shape[1] + 1)
+class Learnt(NamedTuple):
+    """The profile of a run's change after its first recorded step and at its end, and eq. 3 fitted to the latter."""
+
+    first_step: int
+    first: EnergyProfile
+    last_step: int
+    last: EnergyProfile
+    fit: FormulaFit
+
+
+def profiles(networks: Mapping[str, Sequence[Learnt]], basis: PatchBasis, width: float = 4.2) -> "Figure":
+    """A panel a network, by its title: what its seeds have learnt, and eq. 3; faint, after the first step."""
+    fig, axes = new_figure(columns=len(networks), width=width, height=0.72 * width)
+    for ax, (title, seeds) in zip(axes, networks.items(), strict=True):
+        first = np.mean([seed.first.normalized for seed in seeds], axis=0)
+        measured = np.array([seed.last.normalized for seed in seeds])
+        predicted = np.array([seed.fit.prediction / seed.last.energy.max() for seed in seeds])
+        scores = np.array([seed.fit.correlation for seed in seeds])
+        numbers = np.arange(1, len(first) + 1)
+        ax.plot(numbers, first, color=REFERENCE, lw=points(1), label=f"after {counted(seeds[0].first_step, 'step')}")
         ax.fill_between(numbers, measured.min(axis=0), measured.max(axis=0), color=MEASURED, alpha=0.2, lw=0)
-        ax.plot(numbers, measured.mean(axis=0), marker="o", ms=points(4), color=MEASURED, label="network")
+        label = f"after {counted(seeds[0].last_step, 'step')}"
+        ax.plot(numbers, measured.mean(axis=0), marker="o", ms=points(4), color=MEASURED, label=label)
         spread = f" ± {scores.std(ddof=1):.3f}" if len(scores) > 1 else ""
         label = f"eq. 3 at the best t, r = {scores.mean():.3f}{spread}"
         ax.plot(numbers, predicted.mean(axis=0), marker="s", ms=points(4), ls="--", color=PREDICTED, label=label)
         component_axis(ax, len(numbers), basis.images)
-        ax.set(
-            title=f"{name} ({counted(len(seeds), 'seed')})",
-            ylim=(0, room_above(ax, 2, 1.35) * max(1, predicted.max())),
-            ylabel="energy / peak energy",
-        )
+        ax.set(title=f"{title} ({counted(len(seeds), 'seed')})", ylabel="energy / peak energy")
+        ax.set_ylim(0, room_above(ax, 3, 1.35) * max(1, predicted.max()))
         legend(ax, loc="upper right")
     return fig
 
@@ -62,7 +72,8 @@ def participation_over_steps(fits: pd.DataFrame, components: int) -> "Figure":
         for _, rows in fits[fits.network == model].groupby("seed"):
             ax.plot(rows.step, rows.participation, marker="o", ms=points(3), color=MEASURED, alpha=0.8)
         ax.axhline(components, color=REFERENCE, lw=points(0.8), ls=":")
-        ax.set(xscale="log", title=model, xlabel="step", ylabel="components that share the responses", ylim=(0, None))
+        ax.set(xscale="log", yscale="log", title=model, xlabel="step", ylabel="components in the responses")
+        ax.set_ylim(0.9, 1.2 * components)
     return fig
 
 
@@ -114,7 +125,7 @@ def formula_over_time(basis: PatchBasis, count: int = 7) -> "Figure":
 
 def pairs(fits: pd.DataFrame, published: Mapping[str, str], titles: Mapping[str, str]) -> "Figure":
     """A row a pair of classes: the correlation of every seed at the end, and the published mean."""
-    fig, (ax,) = new_figure(width=6.0, height=2.4)
+    fig, (ax,) = new_figure(width=4.7, height=2.4)
     _, ends = at_ends(fits)
     names = list(dict.fromkeys(ends.network))
     for row, name in enumerate(names):

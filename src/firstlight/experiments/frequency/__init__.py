@@ -120,9 +120,9 @@ def draw(
         "components": FigureEntry(
             figures.components(basis, components, random_bases),
             "The patch components in frequency",
-            "Left: mean frequency, weighted with power, and one standard deviation to either side. Right: share of the "
-            f"power in the best of {BANDS} x {BANDS} cells of the frequency plane; gray, the middle 95% of "
-            f"{len(random_bases)} random orthonormal bases, mean over components.",
+            "Mean frequency, weighted with power, and one standard deviation to either side; share of the power in the "
+            f"best of {BANDS} x {BANDS} cells of the frequency plane, and gray, the middle 95% of {len(random_bases)} "
+            "random orthonormal bases, mean over components.",
         ),
         "spectra": FigureEntry(
             figures.spectra(spectra(basis.images)),
@@ -135,8 +135,8 @@ def draw(
         entries["profiles"] = FigureEntry(
             figures.profiles(moved, basis, components),
             "The energy profile against the components' frequency",
-            "Energy of w(t) - w(0) at the last step, relative to its peak, mean over seeds: a mark a component at its "
-            "mean frequency, with its number.",
+            "Energy of w(t) - w(0) at the last step, relative to its peak, mean over seeds: a point a component, with "
+            "its number, at its mean frequency.",
         )
     return entries
 

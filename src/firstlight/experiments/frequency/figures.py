@@ -9,7 +9,7 @@ import pandas as pd
 from firstlight.experiments.frequency.claims import BANDS
 from firstlight.experiments.networks import Trained
 from firstlight.figures.axes import legend, new_figure, points, text
-from firstlight.figures.colours import MEASURED, REFERENCE
+from firstlight.figures.colours import MEASURED, ON_DARK, REFERENCE
 from firstlight.figures.profiles import component_axis
 from firstlight.patches import PatchBasis
 from firstlight.profile import energy_profile
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def components(basis: PatchBasis, table: pd.DataFrame, random_bases: pd.DataFrame) -> "Figure":
     """Mean frequency and localisation of every component."""
-    fig, (left, right) = new_figure(columns=2, width=5.2, height=3.4)
+    fig, (left, right) = new_figure(columns=2, width=4.7, height=3.4)
     left.fill_between(
         table.component,
         table.frequency - table.bandwidth,
@@ -49,15 +49,15 @@ def spectra(power: np.ndarray, columns: int = 9) -> "Figure":
     whole = np.concatenate([power[:, ::-1, ::-1], power], axis=2)
     bins = whole.shape[1]
     rows, pitch = -(-len(power) // columns), 1.32 * bins  # of a spectrum and the room for its number
-    fig, (ax,) = new_figure(width=8.0, height=8.0 / columns * rows)
+    fig, (ax,) = new_figure(width=4.7, height=4.7 / columns * rows)
     # A cell of |f| is a band and its mirror image about 0.
     edges = bins * np.array([0.5 + sign * band / (2 * BANDS) for band in range(1, BANDS) for sign in (-1, 1)])
     for index, spectrum in enumerate(whole):
         top, left = index // columns * pitch, index % columns * pitch
         extent = (left, left + bins, top + bins, top)
         ax.imshow(spectrum / spectrum.max(), extent=extent, cmap="magma", vmin=0, vmax=1)
-        ax.hlines(top + edges, left, left + bins, color="white", lw=points(0.4))
-        ax.vlines(left + edges, top, top + bins, color="white", lw=points(0.4))
+        ax.hlines(top + edges, left, left + bins, color=ON_DARK, lw=points(0.4))
+        ax.vlines(left + edges, top, top + bins, color=ON_DARK, lw=points(0.4))
         ax.text(left + bins / 2, top - 3, f"{index + 1}", ha="center", va="bottom", fontsize=text(8))
     ax.set(xlim=(0, columns * pitch), ylim=(rows * pitch, -0.25 * bins))
     ax.set_axis_off()

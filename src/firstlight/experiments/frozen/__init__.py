@@ -53,7 +53,7 @@ def draw(groups: dict[str, Trained], learning: pd.DataFrame) -> dict[str, Figure
             figures.learning(learning, {depth: groups[depth].network.title for depth in depths}, classes),
             "Learning with and without a frozen first layer (Fig. 2, 20)",
             "Training loss, mean over the batches since the point before, and test accuracy: mean and range over "
-            "seeds. The dotted line is chance, for the loss that of equal odds.",
+            "seeds. Dotted: chance; for the loss, that of equal odds.",
         )
     }
 

@@ -29,9 +29,7 @@ def learning(rows: pd.DataFrame, depths: Mapping[str, str], classes: int) -> "Fi
                     plot_table(ax, table, label, index)
         dotted(upper, math.log(classes))
         dotted(lower, 1 / classes)
-        upper.set(title=title, xscale="log")
-        lower.set(xlabel="step", xscale="log", ylim=(0, None))
-    axes[0].set_ylabel("training loss (nats)")
-    axes[len(depths)].set_ylabel("test accuracy")
+        upper.set(title=title, xscale="log", ylabel="training loss (nats)")
+        lower.set(title=title, xlabel="step", xscale="log", ylim=(0, None), ylabel="test accuracy")
     legend(axes[0], loc="lower left")
     return fig

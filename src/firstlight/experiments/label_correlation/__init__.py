@@ -160,7 +160,7 @@ def draw(
             "Correlation of each patch component with each label (Figure 5 of the paper)",
             "Over the training images, between the one-vs-all label and the energy of an image's patches in a "
             "component, the sum of their coefficients, or the energy of one patch of the image, drawn at random "
-            "(Definition A.4). The largest and the smallest are printed.",
+            "(Definition A.4). The largest and the smallest are framed.",
         ),
         "sizes": FigureEntry(
             figures.sizes(titled, basis, null),

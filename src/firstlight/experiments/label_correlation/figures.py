@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from firstlight.figures.axes import legend, new_figure, points, room_above, row_text, text
-from firstlight.figures.colours import REFERENCE, SERIES
+from firstlight.figures.colours import ON_LIGHT, REFERENCE, SERIES
 from firstlight.figures.pictures import cells
 from firstlight.figures.profiles import component_axis
 from firstlight.patches import PatchBasis
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 def heat_maps(tables: Mapping[str, pd.DataFrame], basis: PatchBasis) -> "Figure":
     """A panel a quantity: its correlation with each class, classes as rows, components on the shared axis."""
+    from matplotlib.patches import Rectangle
+
     largest = max(table.correlation.abs().max() for table in tables.values())
-    fig, axes = new_figure(rows=len(tables), width=8.0, height=3.6)
+    fig, axes = new_figure(rows=len(tables), width=5.0, height=3.2)
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
         names = list(table["class"].unique())
         matrix = table.pivot(index="class", columns="component", values="correlation")
@@ -28,11 +30,9 @@ def heat_maps(tables: Mapping[str, pd.DataFrame], basis: PatchBasis) -> "Figure"
         image = cells(ax, matrix, extent, cmap="RdBu_r", vmin=-largest, vmax=largest)
         for extreme in (np.nanargmax(matrix), np.nanargmin(matrix)):
             row, column = divmod(int(extreme), basis.size)
-            value = matrix[row, column]
-            colour = "white" if abs(value) > 0.6 * largest else "black"
-            ax.text(column + 1, row, f"{value:.2f}", ha="center", va="center", fontsize=text(6), color=colour)
+            ax.add_patch(Rectangle((column + 0.5, row - 0.5), 1, 1, fill=False, ec=ON_LIGHT, lw=points(1.5)))
         ax.set_yticks(range(len(names)), names, fontsize=row_text(ax, len(names)))
-        ax.set_title(title)
+        ax.set_title(f"{title}: r from {np.nanmin(matrix):.2f} to {np.nanmax(matrix):.2f}", fontsize=text(9))
         component_axis(ax, basis.size, basis.images)
         fig.colorbar(image, ax=ax, label="correlation")
     return fig
@@ -40,7 +40,7 @@ def heat_maps(tables: Mapping[str, pd.DataFrame], basis: PatchBasis) -> "Figure"
 
 def sizes(tables: Mapping[str, pd.DataFrame], basis: PatchBasis, permuted: Mapping[str, np.ndarray]) -> "Figure":
     """A panel a quantity: mean and largest |r| over classes by component, and what permuted labels give."""
-    fig, axes = new_figure(columns=len(tables), width=5.2, height=3.4)
+    fig, axes = new_figure(columns=len(tables), width=4.2, height=3.2)
     for ax, (title, table) in zip(axes, tables.items(), strict=True):
         defined = ~np.isnan(permuted[title][0])
         chance = np.abs(permuted[title][:, defined.any(axis=1)][:, :, defined.any(axis=0)])

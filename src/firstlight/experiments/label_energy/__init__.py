@@ -64,13 +64,13 @@ def draw(shown: Sequence[At], pairs: pd.DataFrame) -> dict[str, FigureEntry]:
     return {
         "profiles": FigureEntry(
             profile_panels({"VGG11": shown}),
-            "Labels of component 15 against true and random ones (Fig. 8a)",
+            "Labels made from component 15 against true and random ones (Fig. 8a)",
             "Energy of w(t) - w(0) relative to its peak: mean and range over seeds, at step "
             f"{', '.join(f'{step:,} ({group.title})' for group, step in shown)}. Gray: the initial filters, and λ.",
         ),
         "correlation_over_steps": FigureEntry(
             step_panels({"VGG11": lines}, "correlation with random labels", MOST),
-            "Agreement with random labels, over the iterations",
+            "Agreement with random labels over the steps",
             "Correlation with the profile of networks on random labels at the nearest recorded step: mean and range "
             f"over pairs of different seeds. Dotted: {MOST}, which labels of the component are asked to be below.",
         ),

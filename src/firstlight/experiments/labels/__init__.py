@@ -88,17 +88,19 @@ def draw(groups: Mapping[str, list[Measured]], pairs: pd.DataFrame, learning: pd
             profile_panels({title: [(one, one.steps[-1]) for one in both] for title, both in complete.items()}),
             "True against random labels (Fig. 3)",
             "Energy of w(t) - w(0) at the end, relative to its peak: mean and range over seeds. Gray: the initial "
-            "filters, and λ, which every profile is proportional to at first.",
+            "filters, and λ, which eq. 3 begins with.",
         ),
         "correlation_over_steps": FigureEntry(
             step_panels(alike, "correlation", LEAST),
-            "How alike the profiles are, over the iterations",
-            f"Mean and range over pairs of different seeds. Dotted: {LEAST}, which the claim asks for.",
+            "Agreement of true and random labels over the steps",
+            "Correlation of their profiles at the same step, and of what λ leaves unexplained of them; and that of "
+            "random labels' profile with λ alone. Mean and range over pairs of different seeds. Dotted: "
+            f"{LEAST}, which the claim asks for.",
         ),
         "loss": FigureEntry(
             step_panels(losses, "training loss, nats", float(np.log(classes))),
             "Training loss on true and on random labels",
-            "Mean over the batches since the step before, and its range over seeds. Dotted: guessing.",
+            "Mean over the batches since the step before, and its range over seeds. Dotted: chance.",
         ),
     }
 

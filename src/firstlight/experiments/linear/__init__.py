@@ -197,13 +197,13 @@ def draw(
     return {
         "profiles": FigureEntry(
             figures.profiles(selected, formula, times, basis),
-            "Eq. 3 against the linear CNN itself",
+            "Eq. 3 against the exact linear CNN",
             "Exact energy profile of the change in a linear CNN on all training images, relative to its peak, at three "
             "times; with random labels mean and range over seeds. Eq. 3 at the same η and t.",
         ),
         "agreement": FigureEntry(
             figures.agreement(tables["agreement"], (TRUE, RANDOM, IDEAL, BOTH)),
-            "Where eq. 3 describes a linear CNN",
+            "Agreement of eq. 3 with the exact linear CNN",
             "Correlation of exact profile and eq. 3, mean and range over seeds. Ideal data: independent Gaussian "
             "patches with the real variances. Random labels are of 100 classes. The readout is frozen unless it is "
             "said to be trained, for which no η is known. Dotted: 0.8.",
@@ -211,14 +211,14 @@ def draw(
         "assumptions": FigureEntry(
             figures.assumptions(tables["components"], basis),
             "What eq. 3 assumes, measured",
-            "Left: variance of an image's mean patch, times J patches an image, over that of a patch: 1 if patches "
-            "were uncorrelated. Right: covariance of labels and mean patch, root mean square over classes, over λ: "
-            "constant if labels were uncorrelated with the patches.",
+            "Variance of an image's mean patch, times J patches an image, over that of a patch: 1 if patches were "
+            "uncorrelated. Covariance of labels and mean patch, root mean square over classes, over λ: constant if "
+            "labels were uncorrelated with the patches.",
         ),
         "regimes": FigureEntry(
             figures.regimes(progress(descent), STEP_SIZES),
-            "Step sizes",
-            f"The first steps of a linear CNN trained by autograd on {descent.moments.images} images, in its fastest "
+            "The first steps at different step sizes",
+            f"A linear CNN trained by autograd on {descent.moments.images} images, in its fastest "
             "component, and theory.",
         ),
     }
@@ -229,10 +229,10 @@ def draw_outputs(tables: Mapping[str, pd.DataFrame]) -> FigureEntry:
     outputs, spreads = (rows_where(table, kind=IDEAL) for table in tables.values())
     return FigureEntry(
         figures.outputs(outputs, spreads),
-        "What more outputs do, and more images do not",
-        f"Ideal data, random labels. Left: correlation of exact profile and eq. 3 at the same η and t with "
+        "Eq. 3 on ideal data, by the number of outputs and of images",
+        "Independent Gaussian patches, random labels. Correlation of exact profile and eq. 3 at the same η and t with "
         f"{outputs.images.max():,} images, mean and range over seeds; crosses: with {outputs.images.min():,}; dotted: "
-        "0.8. Right: how much |u_i · b| / λ_i scatters over components and networks, which eq. 3 takes to be constant.",
+        "0.8. And how much |u_i · b| / λ_i, constant in eq. 3, scatters over components and networks.",
     )
 
 

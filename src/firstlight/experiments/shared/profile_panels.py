@@ -36,7 +36,7 @@ def profile_table(shown: Iterable[At]) -> pd.DataFrame:
 
 def profile_panels(panels: Mapping[str, Sequence[At]]) -> "Figure":
     """A panel a heading: profiles of networks, λ, and the initialisation of the first network."""
-    fig, axes = new_figure(columns=len(panels), width=5.2, height=3.6)
+    fig, axes = new_figure(columns=len(panels), width=4.7, height=3.6)
     for ax, (heading, shown) in zip(axes, panels.items(), strict=True):
         first = shown[0][0]
         numbers = np.arange(1, first.basis.size + 1)

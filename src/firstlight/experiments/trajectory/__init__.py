@@ -86,7 +86,7 @@ def draw(
     return {
         "peak": FigureEntry(
             figures.peak(steps, titles),
-            "The peak over the iterations, against eq. 3 at the same steps",
+            "The peak over the steps, against eq. 3 at the same steps",
             "The component with the most energy: mean and range over seeds. Eq. 3 has the training's own learning rate "
             "and steps.",
         ),
@@ -94,11 +94,11 @@ def draw(
             figures.fitted_time(steps, titles),
             "The fitted τ against lr × steps",
             "A line a seed; where eq. 3 fits best at one of its limits, no τ is drawn. Eq. 3 itself at the same steps "
-            "is fitted in the same way: both are equal but for the first steps, as the fit is in continuous time.",
+            "is fitted in the same way.",
         ),
         "profiles": FigureEntry(
             figures.profiles(profiles, next(iter(bases.values()))),
-            "The profile over the iterations (Figure 4 of the paper)",
+            "The profile over the steps (Figure 4 of the paper)",
             "Energy of w(t) - w(0) relative to its peak at every recorded step, mean over seeds, and eq. 3 at the same "
             "steps; a mark where a row peaks.",
         ),

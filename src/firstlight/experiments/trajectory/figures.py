@@ -8,7 +8,7 @@ import pandas as pd
 
 from firstlight.experiments.shared.plots import plot_table
 from firstlight.figures.axes import legend, new_figure, points, tick_labels
-from firstlight.figures.colours import MEASURED, PREDICTED, REFERENCE
+from firstlight.figures.colours import MEASURED, ON_LIGHT, PREDICTED, REFERENCE
 from firstlight.figures.pictures import cells
 from firstlight.figures.profiles import component_axis
 from firstlight.patches import PatchBasis
@@ -55,18 +55,20 @@ def fitted_time(steps: pd.DataFrame, titles: Mapping[str, str]) -> "Figure":
 
 def profiles(panels: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], basis: PatchBasis) -> "Figure":
     """A row a network, of title and steps: its profiles (T, D) relative to their peaks, beside eq. 3's."""
-    fig, axes = new_figure(rows=len(panels), columns=2, width=5.0, height=3.6)
-    image = None
+    from matplotlib.cm import ScalarMappable
+
+    fig, axes = new_figure(rows=len(panels), columns=2, width=4.7, height=3.4)
     for row, (name, steps, measured, predicted) in enumerate(panels):
         both = {name: measured, "eq. 3 at the same steps": predicted / predicted.max(axis=1, keepdims=True)}
         for ax, (title, matrix) in zip(axes[2 * row : 2 * row + 2], both.items(), strict=True):
             extent = (0.5, basis.size + 0.5, -0.5, len(matrix) - 0.5)
-            image = cells(ax, matrix[::-1], extent, vmin=0, vmax=1)
-            ax.plot(matrix.argmax(axis=1) + 1, np.arange(len(matrix)), ls="", marker=".", color=PREDICTED)
+            cells(ax, matrix[::-1], extent, vmin=0, vmax=1)
+            # Dark on the light colours where a row peaks.
+            ax.plot(matrix.argmax(axis=1) + 1, np.arange(len(matrix)), ls="", marker=".", color=ON_LIGHT)
             shown = range(0, len(matrix), max(1, len(matrix) // tick_labels(ax, 8)))
             ax.set_yticks(list(shown), [f"{steps[index]}" for index in shown])
             ax.set(title=title, ylabel="recorded step")
             component_axis(ax, basis.size, basis.images)
-    assert image is not None  # there is a network
-    fig.colorbar(image, ax=axes, label="energy / peak energy")
+    colours = ScalarMappable()  # from 0 to 1, of no panel: a colour bar of its own
+    fig.colorbar(colours, ax=axes, location="top", label="energy / peak energy", shrink=0.45, aspect=30)
     return fig

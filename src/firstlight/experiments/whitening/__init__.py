@@ -154,14 +154,14 @@ def draw(
         ),
         "eq3_over_time": FigureEntry(
             figures.limit(limit, curves),
-            "Eq. 3 at several t, from early to whitened",
-            "The bank of filters u_i e_i(t), from e ∝ λ (early) to e ∝ 1/λ, which is the ideal whitening bank.",
+            "Auto-correlation of the filters of eq. 3 at several t",
+            "Filters u_i e_i(t), from e ∝ λ (early) to e ∝ 1/λ, which is the ideal whitening bank.",
         ),
         "components": FigureEntry(
             figures.components(components, basis),
             "Auto-correlation of each component",
             "Of each principal component as the only filter. The curve of the ideal whitening bank is the mean over "
-            "components; the pixels' is ruled by the first ones, which have the most variance.",
+            "components.",
         ),
     }
     if len(networks):
@@ -172,7 +172,7 @@ def draw(
         )
         entries["over_steps"] = FigureEntry(
             figures.over_steps(networks),
-            f"Auto-correlation at {MAX_DISTANCE} pixels over the iterations",
+            f"Auto-correlation at {MAX_DISTANCE} pixels over the steps",
             "Of the whole weights and of w(t) - w(0): mean and range over seeds. Dotted: the published value.",
         )
     return entries

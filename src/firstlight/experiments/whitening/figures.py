@@ -8,7 +8,7 @@ import pandas as pd
 from firstlight.experiments.networks import NETWORKS
 from firstlight.experiments.shared.plots import plot_table
 from firstlight.experiments.whitening.claims import MAX_DISTANCE, curves_of
-from firstlight.figures.axes import legend, new_figure, points
+from firstlight.figures.axes import legend, legend_beside, new_figure, points
 from firstlight.figures.colours import REFERENCE, TIME_COLOURS
 from firstlight.figures.profiles import component_axis, plot_seeds
 from firstlight.patches import PatchBasis
@@ -24,7 +24,7 @@ DISTANCES = np.arange(MAX_DISTANCE + 1)
 
 def autocorrelation(curves: pd.DataFrame) -> "Figure":
     """All banks on one axis: references gray, networks in colour."""
-    fig, (ax,) = new_figure(width=5.6, height=3.6)
+    fig, (ax,) = new_figure(width=4.7, height=3.4)
     references(ax, curves)
     for index, name in enumerate(trained(curves)):
         plot_seeds(ax, DISTANCES, curves_of(curves, "trained", name), f"{NETWORKS[name].title}, trained", index)
@@ -35,7 +35,7 @@ def autocorrelation(curves: pd.DataFrame) -> "Figure":
 def networks(curves: pd.DataFrame) -> "Figure":
     """A panel a network: initial filters, trained filters, and the change."""
     models = trained(curves)
-    fig, axes = new_figure(columns=len(models), width=4.6, height=3.2)
+    fig, axes = new_figure(columns=len(models), width=4.2, height=3.0)
     for ax, model in zip(axes, models, strict=True):
         for index, bank in enumerate(("initial", "trained", "change")):
             values = curves_of(curves, bank, model)
@@ -49,7 +49,7 @@ def networks(curves: pd.DataFrame) -> "Figure":
 def over_steps(networks: pd.DataFrame) -> "Figure":
     """A panel a network: the auto-correlation at the largest distance, of the weights and of the change."""
     models = list(dict.fromkeys(networks.network))
-    fig, axes = new_figure(columns=len(models), width=4.6, height=3.2)
+    fig, axes = new_figure(columns=len(models), width=4.2, height=3.0)
     for ax, model in zip(axes, models, strict=True):
         later = networks[(networks.network == model) & (networks.step > 0)]
         for index, (column, label) in enumerate((("weights", "weights"), ("change", "change"))):
@@ -75,14 +75,15 @@ def limit(limit: pd.DataFrame, curves: pd.DataFrame) -> "Figure":
         ax.plot(rows.distance, rows.value, color=colour, marker="o", ms=points(3), label=label)
     ideal = curves_of(curves, "ideal whitening")[0]
     ax.plot(DISTANCES, ideal, color=REFERENCE, ls="", marker="s", ms=points(8), mfc="none", label="ideal whitening")
-    finish(ax)
-    legend(ax, loc="center left", bbox_to_anchor=(1, 0.5))
+    distance_axis(ax)
+    ax.set_ylim(min(0.0, ax.get_ylim()[0]), 1.03)
+    legend_beside(fig)
     return fig
 
 
 def components(components: pd.DataFrame, basis: PatchBasis) -> "Figure":
     """The auto-correlation of each component as the only filter, at a few distances."""
-    fig, (ax,) = new_figure(width=6.5, height=3.6)
+    fig, (ax,) = new_figure(width=4.7, height=3.4)
     for index, distance in enumerate((1, 3, MAX_DISTANCE)):
         rows = components[components.distance == distance]
         plot_seeds(
