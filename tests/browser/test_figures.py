@@ -15,7 +15,6 @@ NAMES = [
         for name in ("recorded", "inspection", "comparison", "several", "comparison-thirty")
     ),
 ]
-SMALLEST = 8  # pixels of text, 400 wide
 WHITEST = 0.05  # of a dark page
 _DRAWN = ".drawing svg:visible, [data-role=static] svg:visible"
 # How far the figures go to the right, and their smallest text: a letter's group is scaled by a hundredth of it.
@@ -50,13 +49,13 @@ def white_share(page: Page) -> float:
     return white / (width * height)
 
 
-@pytest.mark.parametrize("width", [400, 360])
+@pytest.mark.parametrize(("width", "least"), [(400, 8), (360, 7)])
 @pytest.mark.parametrize("name", NAMES)
-def test_on_a_telephone_no_figure_is_too_wide_and_its_text_can_be_read(name, width, open_page):
+def test_on_a_telephone_no_figure_is_too_wide_and_its_text_can_be_read(name, width, least, open_page):
     page = opened(open_page, name, width=width)
     edge, smallest = page.locator(_DRAWN).evaluate_all(_MEASURES)
     assert edge <= width
-    assert smallest >= SMALLEST * min(1, width / 400)
+    assert smallest >= least  # pixels
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 
 import firstlight as fl
 from firstlight.errors import InputError
+from firstlight.figures.axes import new_figure
 from firstlight.filters import FilterBank
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import correlation
@@ -125,6 +126,8 @@ def test_it_becomes_a_table_and_two_figures(tmp_path: Path):
         fig.savefig(tmp_path / "figure.svg")
         text = (tmp_path / "figure.svg").read_text()
         assert "<b>" not in text
-    legend = found.plot_profiles()[1].get_legend()
-    assert legend is not None
-    assert len(legend.get_texts()) == 2
+    (beside,) = found.plot_profiles()[0].legends
+    _, (ax,) = new_figure()
+    own = found.plot_profiles(ax)[1].get_legend()
+    assert own is not None
+    assert len(beside.get_texts()) == len(own.get_texts()) == 2
