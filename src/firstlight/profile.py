@@ -8,7 +8,7 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.filters import load_filters
 from firstlight.patches.basis import PatchBasis
-from firstlight.utils.text import named, size_text
+from firstlight.utils.text import counted, named, size_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ class EnergyProfile:
         what = "change of " if self.change else ""
         name = named(self.source, self.layer) or "filters"
         return (
-            f"EnergyProfile({what}{name}: {self.filters} filters, {len(self.energy)} components, "
+            f"EnergyProfile({what}{name}: {counted(self.filters, 'filter')}, {counted(len(self.energy), 'component')}, "
             f"peak at component {self.peak + 1}, total energy {self.total:.4g})"
         )
 

@@ -177,7 +177,7 @@ def test_empty_lags_add_nothing():
         (noise(1, (6, 9)), "max_distance is 5; expected at most 4: patches of 2 x 2 pixels .* images of 6 x 9"),
         (noise(1, (9, 6)), "max_distance is 5; expected at most 4"),
         (noise(1, (9, 1)), "images are 9 x 1 pixels; expected at least the kernel size"),
-        (noise(1, (9, 9), 1), "images have 1 channels"),
+        (noise(1, (9, 9), 1), "images have 1 channel,"),
         (noise(1, (9, 9)) / 255.0, "but these lags hold uint8 images"),
         (np.zeros((0, 3, 9, 9), np.uint8), "images are empty"),
         (np.zeros((3, 9, 9), np.uint8), "images have 3 dimensions"),

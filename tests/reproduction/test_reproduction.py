@@ -190,7 +190,7 @@ def test_the_command_can_be_pasted(found, data):
     ("shape", "classes", "message"),
     [
         ((255, 3, 32, 32), 3, "has 255 training images of 3 classes; expected at least 256"),
-        ((300, 3, 32, 32), 1, "has 300 training images of 1 classes"),
+        ((300, 3, 32, 32), 1, "has 300 training images of 1 class;"),
         ((300, 1, 28, 28), 3, "has images of 28 x 28 pixels; expected at least 32 x 32"),
     ],
 )

@@ -172,7 +172,7 @@ def test_every_value_of_a_later_field_changes_the_hash(name, other):
         ("data", "", "data is ''"),
         ("data_fingerprint", 7, "data_fingerprint is 7"),
         ("classes", 1, "classes is 1; expected at least 2"),
-        ("channels", 1, r"mean is \(0.5, 0.4, 0.3\); expected 1 numbers"),
+        ("channels", 1, r"mean is \(0.5, 0.4, 0.3\); expected 1 number,"),
         ("mean", [0.5, 0.4, "x"], "mean is 'x'; expected a number"),
         ("mean", 0.5, "mean is 0.5; expected a list"),
         ("mean", "0.5", "mean is '0.5'; expected a list"),

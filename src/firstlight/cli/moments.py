@@ -12,6 +12,7 @@ from firstlight.cli.inspection_options import Sizes
 from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
+from firstlight.utils.text import counted, plural
 
 if TYPE_CHECKING:
     from firstlight.filters.bank import FilterBank
@@ -221,8 +222,8 @@ def _cut(data: "Data", images_per_shard: int | None, blocks: int, options: dict[
     shards = data.shards(**options)
     if blocks and len(shards) < LEAST_BLOCKS:
         raise InputError(
-            f"{data.where or data.name} is read in {len(shards)} parts; expected at least {LEAST_BLOCKS} for --stderr: "
-            "give more files, or a smaller --images-per-shard"
+            f"{data.where or data.name} is read in {counted(len(shards), 'part')}; expected at least "
+            f"{LEAST_BLOCKS} for --stderr: give more files, or a smaller --images-per-shard"
         )
     return shards
 
@@ -264,7 +265,7 @@ def _curve_text(curve: "AutocorrelationCurve") -> str:
     last = len(curve.value) - 1
     shown = [*(2**i for i in range(last.bit_length()) if 2**i < last), last]
     values = ", ".join(f"{curve.value[d]:.3f}" for d in shown)
-    return f"{values} of the pixels at {', '.join(map(str, shown))} pixels"
+    return f"{values} of the pixels at {', '.join(map(str, shown))} {plural(last, 'pixel')}"
 
 
 def _versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ from firstlight.engines.engine import Executor
 from firstlight.engines.task import worker_name
 from firstlight.errors import EngineError, InputError
 from firstlight.utils.console import note
-from firstlight.utils.text import first_line
+from firstlight.utils.text import counted, first_line
 from firstlight.utils.version import __version__
 
 if TYPE_CHECKING:
@@ -110,14 +110,14 @@ class _Tasks:
         elif not self._workers:
             told = f"Dask on {self._place} has no workers: {waits}"
         else:
-            told = f"Dask on {self._place} has {self._workers} workers, but none with {need}: {waits}"
+            told = f"Dask on {self._place} has {counted(self._workers, 'worker')}, but none with {need}: {waits}"
         if told and told != self._told:
             note(told)
         self._told = told
 
     def describe(self) -> str:
         """Where tasks run, as last seen."""
-        return f"Dask on {self._place}, workers with {self._threads} threads"
+        return f"Dask on {self._place}, workers with {counted(self._threads, 'thread')}"
 
     def outage(self, error: BaseException) -> str | None:
         """What an exception says of the cluster, or None if it is the task's own."""

@@ -10,6 +10,7 @@ from firstlight.engines.engine import Engine
 from firstlight.errors import InputError
 from firstlight.utils.checks import positive_number, whole_number
 from firstlight.utils.cores import cores
+from firstlight.utils.text import counted
 
 ENGINES = ("local", "dask")
 # Past so many, threads wait for the interpreter's lock more than they work.
@@ -80,7 +81,8 @@ def open_engine(
     stopping = threading.Event()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="firstlight-engine")
     try:
-        yield Engine(pool, lambda: threads, lambda: f"{threads} threads of this process", lambda _: None, stopping)
+        place = f"{counted(threads, 'thread')} of this process"
+        yield Engine(pool, lambda: threads, lambda: place, lambda _: None, stopping)
     except BaseException:
         stopping.set()
         raise

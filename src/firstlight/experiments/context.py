@@ -13,6 +13,7 @@ from firstlight.images import ImageSet, SetFacts
 from firstlight.patches import PatchBasis, PatchGeometry, PatchMoments
 from firstlight.training import Run, RunSpec
 from firstlight.training.prepare import prepare
+from firstlight.utils.text import counted
 
 Sets = tuple[ImageSet, ImageSet]
 Facts = tuple[SetFacts, SetFacts]
@@ -92,7 +93,7 @@ class Context:
             return f"no data: {data} has no class {', '.join(absent)}"
         own, main = (self.facts(one)[0].channels for one in (data, None))
         if own != main:
-            return f"no data: images of {data} have {own} channels and those of {self.data} {main}"
+            return f"no data: images of {data} have {counted(own, 'channel')} and those of {self.data} {main}"
         if "data" in network.changes and data == self.data:
             return f"no data: {data} is the main data set itself"
         try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import InputError, NonFiniteWeights
-from firstlight.utils.text import named, size_text
+from firstlight.utils.text import counted, named, size_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,7 +120,8 @@ class FilterBank:
         count, seen, rows, columns = self.weight.shape
         if count % self.groups:
             raise InputError(
-                f"{self.layer or 'the layer'} has {count} filters in {self.groups} groups; expected a multiple"
+                f"{self.layer or 'the layer'} has {counted(count, 'filter')} in {self.groups} groups; expected "
+                "a multiple"
             )
         weight = np.zeros((count, self.groups, seen, rows, columns))
         group = np.arange(count) // (count // self.groups)
@@ -144,7 +145,8 @@ class FilterBank:
             )
             if value != usual
         )
-        return f"FilterBank({name + ': ' if name else ''}{count} filters of {channels} x {height} x {width}{extra})"
+        filters = f"{counted(count, 'filter')} of {channels} x {height} x {width}"
+        return f"FilterBank({name + ': ' if name else ''}{filters}{extra})"
 
     def _repr_html_(self) -> str:
         from firstlight.figures.notebook import card, few

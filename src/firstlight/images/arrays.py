@@ -6,6 +6,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.images.imageset import ImageSet, channel_statistics
+from firstlight.utils.text import counted
 
 LAYOUTS = ("NCHW", "NHWC")
 _MAX_CLASSES = 65_536
@@ -95,7 +96,8 @@ def check_images(images: Any, layout: str | None = None, place: str = "images") 
         raise InputError(f"{place}: a {type(images).__name__}; expected a plain numpy.ndarray: convert it first")
     if images.ndim != 4:
         raise InputError(
-            f"{place}: shape {images.shape} has {images.ndim} axes; expected (N, C, H, W) or (N, H, W, C): "
+            f"{place}: shape {images.shape} has {counted(images.ndim, 'axis', 'axes')}; expected (N, C, H, W) "
+            "or (N, H, W, C): "
             f"{_rank_advice(images.ndim)}"
         )
     if 0 in images.shape:

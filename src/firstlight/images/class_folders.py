@@ -16,6 +16,7 @@ from firstlight.images.streams.image_files import ImageFiles
 from firstlight.images.streams.resize import Geometry
 from firstlight.utils.console import note
 from firstlight.utils.progress import ImageProgress
+from firstlight.utils.text import counted
 
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "val", "valid", "validation")
@@ -74,7 +75,8 @@ def read_class_folders(folder: Path, workers: int) -> Labelled:
     labels = np.array([numbers[places[item.name].label] for item in encoded])
     if not any(place.split for place in places.values()):
         note(
-            f"{folder} has no folders train and test: drawn by their SHA-256, {len(indices['train']):,} images are for "
+            f"{folder} has no folders train and test: drawn by their SHA-256, "
+            f"{counted(len(indices['train']), 'image')} for "
             f"training and {len(indices['test']):,} for testing"
         )
     return Labelled({split: Part(images[part], labels[part]) for split, part in indices.items() if part}, classes)

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from firstlight.errors import InputError
+from firstlight.utils.text import counted
 
 SPLITS = ("train", "test")
 
@@ -67,7 +68,7 @@ class ImageSet:
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise InputError(
                 f"mean and std have {len(self.mean)} and {len(self.std)} values; "
-                f"expected one for each of the {self.channels} channels"
+                f"expected one for each of {counted(self.channels, 'channel')}"
             )
         if self.labels is not None and self.labels.shape != (len(self),):
             raise InputError(f"labels have shape {self.labels.shape}; expected ({len(self)},): one for each image")
@@ -77,8 +78,8 @@ class ImageSet:
 
     def __repr__(self) -> str:
         height, width = self.size
-        labelled = f"{len(self.classes)} classes" if self.labels is not None else "no labels"
-        shape = f"{len(self)} images of {self.channels}x{height}x{width}"
+        labelled = counted(len(self.classes), "class", "classes") if self.labels is not None else "no labels"
+        shape = f"{counted(len(self), 'image')} of {self.channels}x{height}x{width}"
         return f"ImageSet({self.name!r}, {self.split}: {shape}, {self.images.dtype}, {labelled})"
 
     @property

@@ -7,6 +7,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
+from firstlight.utils.text import counted
 
 # The lower one-sided 95 % / 95 % tolerance bound of the statistic over the 18 families of the first half is -0.083.
 _LEAST_CONTRAST = 0.09
@@ -109,7 +110,9 @@ def channel_order(bank: FilterBank | np.ndarray) -> ChannelOrder:
     channels, taps = bank.weight.shape[1], bank.weight[0, 0].size
     if channels != 3 or bank.groups != 1:
         groups = f" in {bank.groups} groups" if bank.groups > 1 else ""
-        raise InputError(f"the filters see {channels} channels{groups}; expected 3, red, green and blue in some order")
+        raise InputError(
+            f"the filters see {counted(channels, 'channel')}{groups}; expected 3, red, green and blue in some order"
+        )
     largest = np.abs(bank.weight).max()
     weight = bank.weight / largest if largest > 0 else bank.weight  # so that no square over- or underflows
     energy = np.sum((weight - weight.mean(axis=(2, 3), keepdims=True)) ** 2, axis=(2, 3))

@@ -96,7 +96,8 @@ def _filters(found: "Inspection", untrained: bool) -> Iterable[str]:
         yield f"{_of(faults.dead, count)} dead, with hardly any weight: {_numbers(faults.dead)}"
     if faults.duplicates:
         groups = "; ".join(_numbers(group, " = ") for group in faults.duplicates[:_SHOWN])
-        more = f"; and {len(faults.duplicates) - _SHOWN} more groups" if len(faults.duplicates) > _SHOWN else ""
+        rest = len(faults.duplicates) - _SHOWN
+        more = f"; and {counted(rest, 'more group')}" if rest > 0 else ""
         yield f"duplicate filters, equal but for a factor: {groups}{more}"
     if faults.noise and not untrained:
         yield f"{_of(faults.noise, count)} like noise, without structure: {_numbers(faults.noise)}"

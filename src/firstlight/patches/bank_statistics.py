@@ -10,7 +10,7 @@ from firstlight.filters.bank import FilterBank
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import LUMA, PatchMoments
 from firstlight.patches.normalise import Normalisation, one_or_all
-from firstlight.utils.text import printable
+from firstlight.utils.text import counted, printable
 
 # Of the patches, where nothing says it: the kernels of the paper's networks.
 USUAL_SIZE = 3
@@ -173,6 +173,7 @@ def with_channels(moments: PatchMoments, channels: int, data: str) -> PatchMomen
     if channels == 1 and moments.channels == len(LUMA):
         return moments.gray()
     raise InputError(
-        f"the filters see {channels} channels; the images of {data} have {moments.channels}: give --data (data=) with "
+        f"the filters see {counted(channels, 'channel')}; the images of {data} have {moments.channels}: give "
+        "--data (data=) with "
         "such images"
     )

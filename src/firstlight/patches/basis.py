@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.patches.spectra import frequencies
-from firstlight.utils.text import size_text, spaced
+from firstlight.utils.text import counted, size_text, spaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -149,7 +149,8 @@ class PatchBasis:
 
     def __repr__(self) -> str:
         return (
-            f"PatchBasis({self.size} components of {size_text(self.shape)} patches; {self.count:,} patches; "
+            f"PatchBasis({counted(self.size, 'component')} of {size_text(self.shape)} patches; "
+            f"{counted(self.count, 'patch', 'patches')}; "
             f"99% of the variance in {self.holding()})"
         )
 

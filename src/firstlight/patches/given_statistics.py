@@ -12,6 +12,7 @@ from firstlight.patches.moments import PatchMoments
 from firstlight.patches.normalise import Normalisation
 from firstlight.patches.pixel_statistics import pixel_statistics, recorded_normalisation
 from firstlight.patches.shipped import DATA, KERNEL_SIZES, shipped_moments, shipped_normalisation, shipped_size
+from firstlight.utils.text import counted
 
 
 class ShippedStatistics(PatchStatistics):
@@ -36,7 +37,8 @@ class ShippedStatistics(PatchStatistics):
             )
         if channels not in (1, 3):
             raise InputError(
-                f"the filters see {channels} channels; the shipped statistics of {self.data} have 3 (or 1, as gray): "
+                f"the filters see {counted(channels, 'channel')}; the shipped statistics of {self.data} have 3 "
+                "(or 1, as gray): "
                 "give --data (data=) with such images"
             )
         found = shipped_moments(size)

@@ -13,6 +13,7 @@ from firstlight.patches.normalise import checked_normalisation, scaled_covarianc
 from firstlight.patches.storage import LAGS, LAGS_FORMAT
 from firstlight.patches.sums import MOST_PATCHES, PatchSums
 from firstlight.utils.checks import whole_number
+from firstlight.utils.text import counted
 
 # Numbers in `second`: 2 GiB of them.
 _MOST_NUMBERS = 1 << 28
@@ -97,7 +98,8 @@ class ImageLags(PatchSums):
         shifts = 1 + 2 * self.max_distance
         if shifts * geometry.size**2 > _MOST_NUMBERS:
             raise InputError(
-                f"kernel_size {kernel_size} with {channels} channels and max_distance {max_distance} makes {shifts:,} "
+                f"kernel_size {kernel_size} with {counted(channels, 'channel')} and max_distance {max_distance} "
+                f"makes {shifts:,} "
                 f"matrices of {geometry.size:,} x {geometry.size:,}; expected at most {_MOST_NUMBERS:,} numbers, which "
                 f"take {8 * _MOST_NUMBERS >> 30} GiB"
             )

@@ -13,6 +13,7 @@ from firstlight.patches.normalise import checked_normalisation, scaled_covarianc
 from firstlight.patches.storage import MOMENTS
 from firstlight.patches.sums import MOST_PATCHES, PatchSums
 from firstlight.patches.validation import lies_on_cuda, validate_tensor
+from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
@@ -85,7 +86,8 @@ class PatchMoments(PatchSums):
         geometry = PatchGeometry(kernel_size, channels, stride, dilation)
         if geometry.size > _LARGEST:
             raise InputError(
-                f"kernel_size {kernel_size} with {channels} channels makes patches of {geometry.size:,} numbers; "
+                f"kernel_size {kernel_size} with {counted(channels, 'channel')} makes patches of "
+                f"{geometry.size:,} numbers; "
                 f"expected at most {_LARGEST:,}, whose moments take {8 * _LARGEST**2 >> 30} GiB"
             )
         super().__init__(geometry)
@@ -210,7 +212,7 @@ class PatchMoments(PatchSums):
         """
         if self.channels != 3:
             raise InputError(
-                f"the patches have {self.channels} channels; expected 3, red, green and blue, to make gray"
+                f"the patches have {counted(self.channels, 'channel')}; expected 3, red, green and blue, to make gray"
             )
         mix = np.kron(np.array([LUMA]) / self.unit, np.eye(self.kernel_size**2))
         second, first = mix @ self.second.astype(np.float64) @ mix.T, mix @ self.first.astype(np.float64)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from firstlight.errors import InputError
+from firstlight.utils.text import counted
 
 # Mean and standard deviation per channel, in 0..1 for uint8 images.
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
@@ -64,7 +65,8 @@ def one_or_all(name: str, values: float | Sequence[float], channels: int) -> Seq
     values = list(np.atleast_1d(values))
     if len(values) not in (1, channels):
         raise InputError(
-            f"{name} has {len(values)} numbers; expected 1 or {channels}, one for each channel of the filters"
+            f"{name} has {counted(len(values), 'number')}; expected 1 or {channels}, one for each channel of "
+            "the filters"
         )
     return values[0] if len(values) == 1 else values
 
@@ -73,7 +75,7 @@ def _per_channel(name: str, value: float | Sequence[float], channels: int) -> np
     try:
         values = np.asarray(value, dtype=np.float64)
     except (ValueError, TypeError):
-        raise InputError(f"{name} is {value!r}; expected a number or {channels} numbers") from None
+        raise InputError(f"{name} is {value!r}; expected a number or {counted(channels, 'number')}") from None
     if values.shape not in ((), (channels,)) or not np.isfinite(values).all():
         raise InputError(f"{name} is {value!r}; expected a finite number, or one for each of {channels} channels")
     return np.broadcast_to(values, channels)

@@ -12,6 +12,7 @@ from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.storage import FileKind, read_sums, stamped, write_sums
 from firstlight.patches.validation import type_name, validate_images
 from firstlight.utils.damage import DAMAGE
+from firstlight.utils.text import counted
 
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
 MOST_PATCHES = (2**63 - 1) // 255**2
@@ -108,7 +109,8 @@ class PatchSums(ABC):
     def __repr__(self) -> str:
         told = {name: value for name, value in self.settings.items() if (name, value) != ("dilation", 1)}
         shown = ", ".join(f"{name}={value}" for name, value in told.items())
-        return f"{type(self).__name__}({shown}: {self.moments.count:,} patches of {self.dtype or 'no'} images)"
+        patches = counted(self.moments.count, "patch", "patches")
+        return f"{type(self).__name__}({shown}: {patches} of {self.dtype or 'no'} images)"
 
     def _repr_html_(self) -> str:
         from firstlight.figures.notebook import card

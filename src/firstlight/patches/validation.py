@@ -6,6 +6,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.patches.geometry import PatchGeometry
+from firstlight.utils.text import counted
 
 # Floating-point images are checked in pieces of about so many numbers.
 _PIECE = 1 << 24
@@ -78,7 +79,7 @@ def _validate_shape(images: Any, geometry: PatchGeometry) -> None:
     shape, kind = tuple(images.shape), type_name(images)
     if len(shape) != 4:
         raise InputError(
-            f"images have {len(shape)} dimensions, shape {shape}; expected 4, (N, C, H, W): "
+            f"images have {counted(len(shape), 'dimension')}, shape {shape}; expected 4, (N, C, H, W): "
             "add the missing axis, e.g. images[:, None] for gray images"
         )
     if kind != "uint8" and "float" not in kind:
@@ -88,7 +89,8 @@ def _validate_shape(images: Any, geometry: PatchGeometry) -> None:
     if shape[1] != geometry.channels:
         hint = "; this looks like (N, H, W, C): transpose(0, 3, 1, 2)" if shape[3] == geometry.channels else ""
         raise InputError(
-            f"images have {shape[1]} channels, shape {shape}; expected {geometry.channels}, in (N, C, H, W){hint}"
+            f"images have {counted(shape[1], 'channel')}, shape {shape}; expected {geometry.channels}, in (N, "
+            f"C, H, W){hint}"
         )
     if min(shape[2:]) < geometry.extent:
         dilated = f"kernel size {geometry.kernel_size} with dilation {geometry.dilation}"

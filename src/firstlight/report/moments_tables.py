@@ -6,7 +6,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from firstlight.report.terminal import bars, plain_table
-from firstlight.utils.text import duration
+from firstlight.utils.text import counted, duration
 
 if TYPE_CHECKING:
     from firstlight.patches.basis import PatchBasis
@@ -58,7 +58,7 @@ def plan_rows(plan: "Plan", where: str) -> list[tuple[str, str]]:
         (
             "measured",
             f"{core:,.0f} images/s on one core: {share:.0%} reading and decoding, {1 - share:.0%} summing "
-            f"({plan.sampled:,} images)",
+            f"({counted(plan.sampled, 'image')})",
         ),
         ("engine", where),
         ("expected time", f"{duration(plan.seconds)}, {plan.images_per_second:,.0f} images/s"),

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from firstlight.figures.profiles import plot_over_time
 from firstlight.report.terminal import BARS, bars, plain_table
+from firstlight.utils.text import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,4 +50,5 @@ def theory_figure(found: "FormulaOverTime") -> "Figure":
     """The profiles on one log axis; at step 0 there is nothing to see."""
     moved = found.energy.max(axis=1) > 0
     times = zip(found.steps[moved], found.tau[moved], strict=True)
-    return plot_over_time(found.energy[moved], [f"{step:,.0f} steps, τ = {tau:.3g}" for step, tau in times])
+    labels = [f"{step:,.0f} {plural(step, 'step')}, τ = {tau:.3g}" for step, tau in times]
+    return plot_over_time(found.energy[moved], labels)

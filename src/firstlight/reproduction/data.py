@@ -14,6 +14,7 @@ from firstlight.images import ImageSet, load_splits
 from firstlight.images.named_sets import NAMES
 from firstlight.training import RunSpec
 from firstlight.training.prepare import chosen_images
+from firstlight.utils.text import counted
 
 OFFLINE_DATA = "photos"
 BATCH_SIZE, SMALLEST_SIDE = 256, 32  # of the paper's protocol and its networks
@@ -34,8 +35,9 @@ def check_trainable(train_set: ImageSet, test_set: ImageSet) -> None:
             raise InputError(f"data {name!r} has no labels; expected a class for each image, to train on")
     if len(train_set) < BATCH_SIZE or len(train_set.classes) < 2:
         raise InputError(
-            f"data {name!r} has {len(train_set)} training images of {len(train_set.classes)} classes; expected at "
-            f"least {BATCH_SIZE}, one batch, of 2 classes: give more images"
+            f"data {name!r} has {counted(len(train_set), 'training image')} of "
+            f"{counted(len(train_set.classes), 'class', 'classes')}; expected at least {BATCH_SIZE}, one batch, of 2 "
+            "classes: give more images"
         )
     if min(height, width) < SMALLEST_SIDE:
         raise InputError(

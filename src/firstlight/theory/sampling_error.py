@@ -10,6 +10,7 @@ from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.moments import PatchMoments
+from firstlight.utils.text import counted, plural
 
 LEAST_BLOCKS = 8
 
@@ -106,8 +107,8 @@ def sampling_errors(
     filled = [block for block in blocks if block.count]
     if len(filled) < LEAST_BLOCKS:
         raise InputError(
-            f"{len(filled)} blocks hold patches; expected at least {LEAST_BLOCKS} for standard errors: split the "
-            "images into more parts"
+            f"{counted(len(filled), 'block')} {plural(len(filled), 'holds', 'hold')} patches; expected at least "
+            f"{LEAST_BLOCKS} for standard errors: split the images into more parts"
         )
     if draws < 2:
         raise InputError(f"draws is {draws}; expected at least 2")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from firstlight.errors import InputError
 from firstlight.training.spec import RunSpec
+from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
@@ -24,12 +25,12 @@ def check_images(spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet") -> 
     for part, image_set in (("train", train_set), ("test", test_set)):
         if len(image_set) < wanted[part]:
             raise InputError(
-                f"the {part} set {image_set.name!r} has {len(image_set)} images; "
+                f"the {part} set {image_set.name!r} has {counted(len(image_set), 'image')}; "
                 f"expected at least {wanted[part]}: lower {part}_images or batch_size"
             )
         if image_set.channels != spec.channels:
             raise InputError(
-                f"the {part} set {image_set.name!r} has {image_set.channels} channels; "
+                f"the {part} set {image_set.name!r} has {counted(image_set.channels, 'channel')}; "
                 f"expected {spec.channels}, as in the spec"
             )
         if image_set.labels is None:

@@ -9,6 +9,7 @@ from firstlight.errors import InputError
 from firstlight.models import known_model
 from firstlight.training.spec_values import LABELS, PRECISIONS, finite_number, items, label_component
 from firstlight.utils.checks import whole_number
+from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet, SetFacts
@@ -158,7 +159,9 @@ class RunSpec:
             raise InputError(f"lr is {self.lr}; expected a positive number")
         for name in ("mean", "std"):
             if len(getattr(self, name)) != self.channels:
-                raise InputError(f"{name} is {getattr(self, name)}; expected {self.channels} numbers, one a channel")
+                raise InputError(
+                    f"{name} is {getattr(self, name)}; expected {counted(self.channels, 'number')}, one a channel"
+                )
         if min(self.std) <= 0:
             raise InputError(f"std is {self.std}; expected positive numbers")
         self._validate_changes()

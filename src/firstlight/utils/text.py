@@ -55,7 +55,7 @@ def listed(items: Sequence[T], most: int = 8, separator: str = "; ", show: Calla
     return f"{shown}{separator.rstrip()} and {len(items) - most} more" if len(items) > most else shown
 
 
-def plural(count: int, noun: str, more: str = "") -> str:
+def plural(count: float, noun: str, more: str = "") -> str:
     """A noun as it is said of so many; `more` is its plural where that is not the noun with an s.
 
     Examples

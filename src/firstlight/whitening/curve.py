@@ -46,8 +46,8 @@ class AutocorrelationCurve:
 
     def __repr__(self) -> str:
         name = named(self.source, self.layer) or "filters"
-        last = f"; {self.value[-1]:.3f} at {len(self.value) - 1} pixels" if len(self.value) > 1 else ""
-        return f"AutocorrelationCurve({name}: {self.filters} filters{last})"
+        last = f"; {self.value[-1]:.3f} at {counted(len(self.value) - 1, 'pixel')}" if len(self.value) > 1 else ""
+        return f"AutocorrelationCurve({name}: {counted(self.filters, 'filter')}{last})"
 
     def _repr_html_(self) -> str:
         from firstlight.figures.notebook import card

@@ -9,6 +9,7 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.image_lags import ImageLags
+from firstlight.utils.text import counted
 from firstlight.whitening.curve import AutocorrelationCurve
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class LagMoments:
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.shape))
-        return f"LagMoments({shape} patches, up to {self.max_distance} pixels apart)"
+        return f"LagMoments({shape} patches, up to {counted(self.max_distance, 'pixel')} apart)"
 
     def curve(self, bank: FilterBank | np.ndarray) -> AutocorrelationCurve:
         """Auto-correlation of a filter bank's output.
@@ -121,7 +122,7 @@ class LagMoments:
         if bank.weight.shape[1:] != self.shape or bank.dilation != (1, 1):
             shape = " x ".join(map(str, bank.weight.shape[1:]))
             raise InputError(
-                f"filters are {shape} with dilation {bank.dilation} and {bank.groups} groups; expected "
+                f"filters are {shape} with dilation {bank.dilation} and {counted(bank.groups, 'group')}; expected "
                 f"{' x '.join(map(str, self.shape))}, as the patches of these moments, without dilation or groups"
             )
         weight = bank.weight.reshape(len(bank), -1)

@@ -12,6 +12,7 @@ from firstlight.patches.normalise import checked_normalisation
 from firstlight.patches.pixel_statistics import pixel_statistics
 from firstlight.patches.statistics import sums_file
 from firstlight.utils.console import note
+from firstlight.utils.text import counted, plural
 from firstlight.whitening.banks import pixel_bank
 from firstlight.whitening.curve import AutocorrelationCurve
 from firstlight.whitening.lag_moments import LagMoments
@@ -118,11 +119,14 @@ def _summed(stream: ImageStream, lags: ImageLags) -> ImageLags:
             small += len(stack)
         else:
             lags.update(stack)
-    smaller = f"of {stream.name} are smaller than kernel size + max_distance, {lags.extent} x {lags.extent}"
+    least = f"kernel size + max_distance, {lags.extent} x {lags.extent}"
+    smaller = f"of {stream.name} {plural(small, 'is', 'are')} smaller than {least}"
     if lags.dtype is None:
-        raise InputError(f"all {small:,} images {smaller}; expected larger ones, or give a smaller max_distance")
+        raise InputError(
+            f"all {counted(small, 'image')} {smaller}; expected larger ones, or give a smaller max_distance"
+        )
     if small:
-        note(f"{small:,} images {smaller}, and left out")
+        note(f"{counted(small, 'image')} {smaller}, and left out")
     return lags
 
 

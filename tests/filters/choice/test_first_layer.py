@@ -348,7 +348,7 @@ def test_a_three_dimensional_convolution_is_refused_by_name():
     [
         (
             {"model.embed_tokens.weight": (32000, 4096)},
-            "it has 1 tensors, none with four axes, such as model.embed_tokens",
+            "it has 1 tensor, none with four axes, such as model.embed_tokens",
         ),
         ({"conv_layers.0.conv.weight": (512, 1, 10)}, "none with four axes, such as conv_layers.0.conv.weight 512 x 1"),
         ({"head.weight": (9, 64, 1, 1), "rpn.weight": (64, 64, 3, 3)}, "its candidates are head 9 x 64 x 1 x 1; rpn"),

@@ -124,7 +124,7 @@ def test_nothing_is_unpickled(tmp_path: Path):
     ("array", "message"),
     [
         (WEIGHT.astype(ml_dtypes.bfloat16), "holds raw items of 2 bytes, which is what NumPy makes of bfloat16"),
-        (WEIGHT.astype(ml_dtypes.float8_e4m3fn), "holds raw items of 1 bytes"),
+        (WEIGHT.astype(ml_dtypes.float8_e4m3fn), "holds raw items of 1 byte,"),
         (WEIGHT.astype(ml_dtypes.float8_e5m2), "header of the array is damaged, or of a type that NumPy lacks"),
         (WEIGHT * 1j, "the numbers are complex .complex64.; expected real ones"),
         (np.array(["a", "bc"]), "holds str"),

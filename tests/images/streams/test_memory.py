@@ -278,7 +278,7 @@ def test_iterators_can_be_read_once() -> None:
         ),
         ([STACK[0].astype("i8")], "item 0: dtype int64 is not accepted"),
         ([STACK[0, :2]], "item 0: images of uint8 with 2 channels; expected 3: pass channels=2"),
-        ([STACK[0], STACK[0, 0]], "item 1: images of uint8 with 1 channels; expected 3: pass channels=1"),
+        ([STACK[0], STACK[0, 0]], "item 1: images of uint8 with 1 channel; expected 3: pass channels=1"),
         ([noise(4, 4, 4)], "say which with layout='NCHW' or layout='NHWC'"),
         ([np.full((3, 8, 8), np.nan)], "item 0: image 0 has values that are NaN"),
         ([STACK[0, 0, 0]], "item 0: shape"),

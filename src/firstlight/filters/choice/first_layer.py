@@ -26,7 +26,7 @@ from firstlight.filters.choice.candidates import (
 from firstlight.filters.choice.reparametrised import effective_entries
 from firstlight.filters.choice.scales import scaled_entries
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
-from firstlight.utils.text import listed
+from firstlight.utils.text import counted, listed
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +164,8 @@ def _refusal(file: TensorFile, candidates: list[Candidate], likely: list[Candida
     others = [entry for entry in file.entries if len(entry.shape) in (2, 3)]
     stems = [entry for entry in others if stem_level(layer_name(entry.name)) < 2] or others
     shown = "; ".join(f"{entry.name} {' x '.join(map(str, entry.shape))}" for entry in stems[:_SHOWN])
-    return f"{start}; it has {len(file.entries)} tensors, none with four axes" + (f", such as {shown}" if shown else "")
+    tensors = counted(len(file.entries), "tensor")
+    return f"{start}; it has {tensors}, none with four axes" + (f", such as {shown}" if shown else "")
 
 
 def _linear_embedding(file: TensorFile) -> TensorEntry | None:

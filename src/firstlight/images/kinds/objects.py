@@ -11,6 +11,7 @@ from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.memory import PythonImages
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stream import Images, ImageStream
+from firstlight.utils.text import counted
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,7 +50,8 @@ class GivenShards(Data):
         self.refuse_split(split)
         if cut.geometry or any(shard.channels != cut.channels for shard in self.items):
             raise InputError(
-                f"{self.called} of {self.items[0].channels} channels, whose images cannot be changed any more: give "
+                f"{self.called} of {counted(self.items[0].channels, 'channel')}, whose images cannot be changed "
+                "any more: give "
                 "resize, crop and channels where they are cut"
             )
         return iter(self.items)

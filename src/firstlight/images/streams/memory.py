@@ -13,7 +13,7 @@ from firstlight.images.streams.decode import decoders, planes
 from firstlight.images.streams.encoded import Decoded
 from firstlight.images.streams.resize import Geometry, Undecodable
 from firstlight.images.streams.stacks import pieces
-from firstlight.utils.text import first_line
+from firstlight.utils.text import counted, first_line
 
 _KEYS = ("image", "pixel_values", "img", "images")
 _RED, _GREEN, _BLUE, _HALF = 19595, 38470, 7471, 32768  # ITU-R 601 in 1/65536, as Pillow has it
@@ -164,7 +164,7 @@ def match_channels(images: np.ndarray, channels: int, place: str) -> np.ndarray:
         red, green, blue = (images[:, [channel]].astype(np.uint32) for channel in range(3))
         return ((red * _RED + green * _GREEN + blue * _BLUE + _HALF) >> 16).astype(np.uint8)
     raise InputError(
-        f"{place}: images of {images.dtype} with {images.shape[1]} channels; expected {channels}: "
+        f"{place}: images of {images.dtype} with {counted(images.shape[1], 'channel')}; expected {channels}: "
         f"pass channels={images.shape[1]}"
     )
 

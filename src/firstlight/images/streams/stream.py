@@ -78,7 +78,7 @@ class ImageStream:
         self._tally = _Tally()
 
     def __repr__(self) -> str:
-        return f"ImageStream({self.name!r}, {self.channels} channels)"
+        return f"ImageStream({self.name!r}, {counted(self.channels, 'channel')})"
 
     @property
     def count(self) -> int:

@@ -24,6 +24,7 @@ from firstlight.patches.out_of_core.total import Total
 from firstlight.utils.checks import whole_number
 from firstlight.utils.console import note
 from firstlight.utils.progress import ImageProgress
+from firstlight.utils.text import counted, plural
 
 # What was done since is lost when the process is killed.
 STATE_SECONDS = 30.0
@@ -131,7 +132,8 @@ def accumulate(
     if state is not None and state.exists():
         total = Total.load(state, kind, blocks, shards)
         if progress:
-            note(f"{state}: {total.done.sum():,} of {len(shards):,} shards are done, going on")
+            done = int(total.done.sum())
+            note(f"{state}: {done:,} of {counted(len(shards), 'shard')} {plural(done, 'is', 'are')} done, going on")
     if strict and total.broken:
         name, reason = total.broken[0]
         raise SourceError(f"{name} could not be read before ({reason}); without strict it stays left out")
@@ -141,7 +143,10 @@ def accumulate(
             total = _work(engine, shards, total, state, strict, progress)
     if not total.images:
         named = ", ".join(f"{name} ({reason})" for name, reason in total.broken[:3])
-        raise SourceError(f"no image could be read, {total.broken_count:,} are broken: {named or 'there are none'}")
+        raise SourceError(
+            f"no image could be read, {total.broken_count:,} {plural(total.broken_count, 'is', 'are')} broken: "
+            f"{named or 'there are none'}"
+        )
     return Accumulated(
         moments=total.sums.moments,
         pixels=total.sums.pixels,
@@ -174,7 +179,12 @@ def _work(
                     total.save(state)
                     saved = time.monotonic()
     except EngineError as error:
-        kept = f"; {state} keeps the {total.done.sum():,} shards that are done" if state is not None else ""
+        done = int(total.done.sum())
+        kept = (
+            f"; {state} keeps the {counted(done, 'shard')} that {plural(done, 'is', 'are')} done"
+            if state is not None
+            else ""
+        )
         raise EngineError(f"{error}{kept}") from None
     finally:
         if state is not None:

@@ -121,7 +121,7 @@ def make_plan(
         broken += read.broken_count
         sampled.append((shard, read.count + read.broken_count if whole else shard.count))
     if not count:
-        raise SourceError(f"none of the {broken:,} images that were sampled can be read; expected some that can")
+        raise SourceError(f"none of the {broken:,} images sampled can be read; expected some that can")
     images, counted = _number(shards, sampled)
     patches = sums.parts[0]
     held = 8 * sum(part.second.size for part in sums.parts)

@@ -15,6 +15,7 @@ from firstlight.patches.out_of_core.shard_sums import PatchesAndPixels, ShardSum
 from firstlight.patches.sums import PatchSums
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import header_of, open_npz, write_npz
+from firstlight.utils.text import counted
 
 FORMAT = 2
 _HINT = "give another file for the state, or delete this one to begin anew"
@@ -146,7 +147,8 @@ class Total:
                 )
         if len(header["shards"]) != len(self.shards):
             raise InputError(
-                f"{path}: this state is of {len(header['shards']):,} shards; expected {len(self.shards):,}: {_HINT}"
+                f"{path}: this state is of {counted(len(header['shards']), 'shard')}; expected "
+                f"{len(self.shards):,}: {_HINT}"
             )
 
     def _with(self, header: dict[str, Any], arrays: Any) -> Self:

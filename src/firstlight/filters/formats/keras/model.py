@@ -22,6 +22,7 @@ from firstlight.filters.formats.keras.hdf5 import dtype_of, numbers_of, open_hdf
 from firstlight.filters.formats.keras.layers import KERNELS, KerasLayer, checked_name, is_model, pair
 from firstlight.filters.formats.keras.weights import LegacyWeights, Weights, weights_of
 from firstlight.filters.formats.refusals import named, refusing
+from firstlight.utils.text import counted
 
 _EPSILON = 1e-3  # of Keras's batch normalisation, where the file does not say
 _SHOWN = 8
@@ -81,7 +82,9 @@ def _bank(graph: KerasGraph, layer: KerasLayer, weights: Weights, source: str) -
     else:
         weight = kernel.transpose(3, 2, 0, 1)
     if type(groups) is not int or groups < 1 or len(weight) % groups:
-        raise SourceError(f"{layer.path} has {groups!r:.20} groups for {len(weight)} filters; expected a divisor")
+        raise SourceError(
+            f"{layer.path} has {groups!r:.20} groups for {counted(len(weight), 'filter')}; expected a divisor"
+        )
     stride, dilation = pair(settings, "strides", 1), pair(settings, "dilation_rate", 1)
     same = str(settings.get("padding", "valid")).lower() == "same"
     reach = [d * (k - 1) for d, k in zip(dilation, (rows, columns), strict=True)]

@@ -19,7 +19,7 @@ from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 from firstlight.filters.formats.archives import open_archive
 from firstlight.filters.formats.refusals import named, refusing
 from firstlight.utils.damage import DAMAGE
-from firstlight.utils.text import printable
+from firstlight.utils.text import counted, printable
 
 _LARGEST_HEADER = 4096  # bytes; NumPy's own, of the numbers that weights are, have 128
 _MOST_ARRAYS = 5000
@@ -115,7 +115,7 @@ def _values(file: IO[bytes], array: _Array) -> np.ndarray:
         missing -= len(piece)
     if missing:
         raise SourceError(
-            f"ends {missing:,} bytes before {array.dtype.name} of shape {array.shape} does: it is cut off"
+            f"ends {counted(missing, 'byte')} before {array.dtype.name} of shape {array.shape} does: it is cut off"
         )
     file.read(1)  # at its end, the checksum of an archive's member is verified
     with np.errstate(invalid="ignore", over="ignore"):  # a signalling NaN; a long double beyond the float64
@@ -130,7 +130,8 @@ def _check_dtype(dtype: np.dtype) -> None:
         raise SourceError(f"the numbers are complex ({dtype.name}); expected real ones")
     if dtype.kind == "V" and dtype.names is None and dtype.subdtype is None:
         raise SourceError(
-            f"holds raw items of {dtype.itemsize} bytes, which is what NumPy makes of bfloat16 and float8: save it as "
+            f"holds raw items of {counted(dtype.itemsize, 'byte')}, which is what NumPy makes of bfloat16 and "
+            "float8: save it as "
             "float32"
         )
     if dtype.kind not in "fiub":

@@ -16,7 +16,7 @@ from firstlight.filters.formats.onnx.parts import OnnxParts, decoded, open_onnx,
 from firstlight.filters.formats.onnx.preprocessing import preparation
 from firstlight.filters.formats.onnx.stored import Constant
 from firstlight.filters.formats.refusals import named
-from firstlight.utils.text import listed, printable
+from firstlight.utils.text import counted, listed, printable
 
 # Names that exporters number: they say nothing of the layer.
 _ANONYMOUS = re.compile(r"(onnx::.*|(val|tmp|_v|t)?_?\d+|)")
@@ -73,11 +73,11 @@ def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> Fil
     notes = []
     if weight.ndim != 4:
         kinds = {3: "is one-dimensional", 5: "is three-dimensional"}
-        problem = kinds.get(weight.ndim, f"has weights of {weight.ndim} dimensions")
+        problem = kinds.get(weight.ndim, f"has weights of {counted(weight.ndim, 'dimension')}")
         raise SourceError(f"the convolution {shown(name)} {problem}; expected a two-dimensional one")
     groups = node.number("group", 1)
     if groups < 1 or len(weight) % groups:
-        raise SourceError(f"{node} has {groups} groups; expected a divisor of its {len(weight)} filters")
+        raise SourceError(f"{node} has {groups} groups; expected a divisor of its {counted(len(weight), 'filter')}")
     weight = _upright(node, weight, groups, first)
     stride, dilation = _pair(node, "strides"), _pair(node, "dilations")
     padding = _padding(node, weight.shape[2:], stride, dilation, notes)
@@ -278,7 +278,7 @@ def _batch_norm(
                 notes.append(f"batch normalisation {shown(name)} follows, but its scale cannot be read: {error}")
                 return name, None
             if gamma.shape != (count,) or variance.shape != (count,):
-                notes.append(f"batch normalisation {shown(name)} follows, but not over {count} channels")
+                notes.append(f"batch normalisation {shown(name)} follows, but not over {counted(count, 'channel')}")
                 return name, None
             epsilon = step.attribute("epsilon")
             scale = multiplier(gamma, variance, EPSILON if epsilon is None else epsilon.f)

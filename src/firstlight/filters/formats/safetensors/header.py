@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from firstlight.errors import SourceError
-from firstlight.utils.text import first_line, printable
+from firstlight.utils.text import counted, first_line, printable
 
 LARGEST_HEADER = 100_000_000  # bytes, the limit of the format's own library
 _MOST_SHARDS = 1000
@@ -67,7 +67,7 @@ def header_length(start: bytes | bytearray, size: int | None) -> int:
     if begin.startswith(b"version https://git-lfs"):
         raise SourceError("is a Git LFS pointer, not the file itself: fetch that with `git lfs pull`")
     if len(start) < 8:
-        raise SourceError(f"ends after {len(start)} bytes; expected a safetensors file")
+        raise SourceError(f"ends after {counted(len(start), 'byte')}; expected a safetensors file")
     length = int.from_bytes(start[:8], "little")
     if length > LARGEST_HEADER:
         raise SourceError(

@@ -23,7 +23,7 @@ from firstlight.filters.formats.torch.records import (
     read_exactly,
 )
 from firstlight.filters.formats.torch.values import Storage, StoredTensor, named_tensors, storage_of, tensor_of
-from firstlight.utils.text import printable
+from firstlight.utils.text import counted, printable
 
 # Bytes of the longest pickle that is read; that of a ResNet-50 with its optimizer has 70,000.
 _MAX_PICKLE = 1 << 25
@@ -171,7 +171,7 @@ def _described(value: Any) -> str:
         case Mapping():
             return "an empty dict"
         case list() | tuple():
-            return f"a {type(value).__name__} of {len(value)} values"
+            return f"a {type(value).__name__} of {counted(len(value), 'value')}"
         case Call() if is_script(value.function):
             return f"a {printable(value.function.name, 200)} module without parameters"
         case Call():
