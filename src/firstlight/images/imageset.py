@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.utils.text import counted
+from firstlight.utils.text import counted, plural
 
 SPLITS = ("train", "test")
 
@@ -79,7 +79,7 @@ class ImageSet:
     def __repr__(self) -> str:
         height, width = self.size
         labelled = counted(len(self.classes), "class", "classes") if self.labels is not None else "no labels"
-        shape = f"{counted(len(self), 'image')} of {self.channels}x{height}x{width}"
+        shape = f"{len(self)} {plural(len(self), 'image')} of {self.channels}x{height}x{width}"
         return f"ImageSet({self.name!r}, {self.split}: {shape}, {self.images.dtype}, {labelled})"
 
     @property

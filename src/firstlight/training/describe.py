@@ -3,7 +3,7 @@
 from firstlight.models import MODELS
 from firstlight.training.spec import RunSpec
 from firstlight.training.spec_values import label_component
-from firstlight.utils.text import counted
+from firstlight.utils.text import plural
 
 STANDARD_DATA, STANDARD_LR, STANDARD_BATCH_SIZE = "cifar10", 0.01, 256
 
@@ -30,7 +30,7 @@ def describe(spec: RunSpec) -> str:
         (spec.scaled_component is not None, f"component {spec.scaled_component} x {spec.scale:g}"),
         (spec.lr != STANDARD_LR, f"lr {spec.lr:g}"),
         (spec.batch_size != STANDARD_BATCH_SIZE, f"batches of {spec.batch_size}"),
-        (spec.train_images is not None, counted(spec.train_images or 0, "image")),
+        (spec.train_images is not None, f"{spec.train_images} {plural(spec.train_images or 0, 'image')}"),
         (spec.precision != "float32", spec.precision),
     )
     return ", ".join([MODELS[spec.model].title, f"seed {spec.seed}", *(text for shown, text in special if shown)])

@@ -19,7 +19,7 @@ from firstlight.training.run import SEAL, SPEC, Run, read_spec, write_run, write
 from firstlight.training.run_files import write_json
 from firstlight.training.spec import RunSpec
 from firstlight.utils.locks import hold
-from firstlight.utils.text import counted
+from firstlight.utils.text import plural
 from firstlight.utils.whole_files import remove_partials
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _train(
     threads = checkpoint.threads if checkpoint else torch.get_num_threads()
     with reproducible(device, threads):
         trainer = Trainer(spec, *prepare(spec, train_set, test_set), device, threads)
-        what = f"{spec.model} on {spec.data}, seed {spec.seed}, {counted(spec.steps, 'step')}"
+        what = f"{spec.model} on {spec.data}, seed {spec.seed}, {spec.steps} {plural(spec.steps, 'step')}"
         logger.debug("%s: trains %s, on %s with %d threads", folder, what, describe_device(device), threads)
         if checkpoint:
             trainer.resume(checkpoint)

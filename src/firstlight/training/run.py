@@ -14,7 +14,7 @@ from firstlight.errors import InputError, RunError
 from firstlight.training.run_files import file_digest, read_json, read_tensors, write_json, write_tensors
 from firstlight.training.spec import RunSpec
 from firstlight.training.steps import record_steps
-from firstlight.utils.text import counted
+from firstlight.utils.text import plural
 from firstlight.utils.whole_files import write_text
 
 SPEC, FILTERS, METRICS, SEAL = "spec.json", "filters.safetensors", "metrics.csv", "run.json"
@@ -72,7 +72,8 @@ class Run:
 
     def __repr__(self) -> str:
         spec = self.spec
-        return f"Run({spec.model} on {spec.data}, seed {spec.seed}, {counted(spec.steps, 'step')}, {self.path})"
+        steps = f"{spec.steps} {plural(spec.steps, 'step')}"
+        return f"Run({spec.model} on {spec.data}, seed {spec.seed}, {steps}, {self.path})"
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:

@@ -44,11 +44,13 @@ class ImageProgress:
         self.done = 0
         self._line = Line(shown=shown)
         self._start = time.monotonic()
-        self._look, self._note = Interval(LOOK_SECONDS), Interval(LINE_SECONDS)
+        self._interval = Interval(LINE_SECONDS)
 
     def __enter__(self) -> Self:
         if self.shown:
             self._line.__enter__()
+        if self._line.drawn:
+            self._interval = Interval(LOOK_SECONDS)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,7 +64,7 @@ class ImageProgress:
     def update(self, count: int) -> None:
         """Count `count` more images."""
         self.done += count
-        if not self.shown or not self._look.due():
+        if not self.shown or not self._interval.due():
             return
         rate, done = self.done / self.seconds, f"{self.done:,}"
         share = left = None
@@ -71,7 +73,7 @@ class ImageProgress:
             share, left = min(1.0, self.done / max(1, self.total)), max(0, self.total - self.done) / rate
         details = (f"{done} images", f"{rate:,.0f} a second")
         self._line.show(self.label, details, share, left)
-        if not self._line.drawn and self._note.due():
+        if not self._line.drawn:
             left = self._line.total(left)
             rest = () if left is None else (f"{duration(left)} left",)
             self._line.note(f"{self.label}: {', '.join((*details, *rest))}")

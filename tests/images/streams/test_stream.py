@@ -164,17 +164,18 @@ def test_progress_lines(damaged: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().err == ""
 
 
-def test_bar_on_a_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_counted_on_a_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("firstlight.utils.progress.BAR_SECONDS", 0.0)
+    monkeypatch.setattr("firstlight.utils.progress.LOOK_SECONDS", 0.0)
     stream = image_stream(folder)
     for _ in stream:
         time.sleep(0.15)
     shown = sys.stderr.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
     assert "reading birds" in shown
-    assert "12/12" in shown
-    assert "/s, left:" in shown
+    assert "12 of 12 images" in shown
+    assert " a second" in shown
+    assert " s left" in shown
     assert re.search(r"firstlight: read 12 images from birds \(\d s\)\n$", shown)
 
 
