@@ -44,10 +44,10 @@ print(photos)
 # %% [markdown]
 # ## The patches
 #
-# All windows of 3 x 3 pixels, 18 million, summed up exactly. Their principal components go from flat and gray to fine
+# All windows of 3 x 3 pixels, 18 million, summed up exactly. Their principal components go from flat and grey to fine
 # and coloured, and their variance falls by four orders of magnitude.
 
-# %% alt="The 27 principal components of the patches as small pictures, from flat gray to fine stripes and colours"
+# %% alt="The 27 principal components of the patches as small pictures, from flat grey to fine stripes and colours"
 basis = fl.PatchMoments(kernel_size=3, channels=3).update(photos.images).basis(photos.mean, photos.std)
 fig, ax = fl.FilterBank(basis.images, source="components").plot()
 fig
