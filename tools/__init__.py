@@ -1,1 +1,1 @@
-"""What maintainers run: records of results, pictures of the pages, the drawing of the rooms. Not shipped."""
+"""What maintainers run: records, their pages and pictures, notebooks, the drawing of the rooms. Not shipped."""
