@@ -57,6 +57,14 @@ def trained(folder: Path) -> Inspection:
     return fl.inspect(name, initial=write_network(folder / "vgg11-initial.safetensors", run.initial))
 
 
+def faulty(folder: Path) -> Inspection:
+    """A bank with dead and duplicate filters."""
+    weight = random_filters(24, 3, 3, 3)
+    weight[[3, 17]] *= 1e-4
+    weight[9] = 2 * weight[5]
+    return fl.inspect(write_network(folder / "faulty.safetensors", weight))
+
+
 def several(folder: Path) -> list[Inspection | Failure]:
     """Networks of every kind of kernel, two that eq. 3 does not fit, and two files that cannot be read."""
     (folder / "truncated.safetensors").write_bytes(b"\x40\0\0\0\0\0\0\0{")
@@ -175,6 +183,7 @@ def recorded(*names: str) -> fl.Reproduction:
 # What each page shows; the folder is where its files of weights are written.
 SHOWN: dict[str, Callable[[Path], Any]] = {
     "inspection": trained,
+    "faulty": faulty,
     "several": several,
     "extremes": lambda folder: extremes(),
     "thirty": thirty,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator
-from tests.browser.conftest import opening
+from tests.browser.conftest import Open, opening
 from tests.browser.explorer import part, ready
 from tests.browser.pages import Pages
 
@@ -85,3 +85,25 @@ def test_a_filter_is_shown_large_with_its_own_profile(shown: Shown):
         assert len(heights) == found.basis.size
         assert np.corrcoef(heights, energy)[0, 1] > 0.999
         assert f"most to component {np.argmax(energy) + 1}." in detail.inner_text()
+
+
+def test_dead_and_duplicate_filters_are_outlined_and_said(open_page: Open):
+    explorer = ready(open_page("faulty"))
+    part(explorer, "filters").scroll_into_view_if_needed()
+    filters = part(explorer, "filter")
+    filters.first.wait_for()
+    assert explorer.locator("[data-mark]").count() == 4
+    expected = {
+        3: ("Filter 3, dead, trained", "solid"),
+        5: ("Filter 5, duplicate, as 9, trained", "dashed"),
+        9: ("Filter 9, duplicate, as 5, trained", "dashed"),
+        10: ("Filter 10, trained", "none"),
+    }
+    for index, (label, outline) in expected.items():
+        one = filters.nth(index)
+        assert one.get_attribute("aria-label") == label
+        assert one.evaluate("one => getComputedStyle(one).outlineStyle") == outline
+    legend = part(explorer, "filters-legend")
+    assert legend.inner_text() == "Outlined: dead; dashed outline: duplicate."
+    filters.nth(3).hover()
+    assert part(explorer, "filter-detail").locator("strong").inner_text() == "Filter 3, dead"

@@ -197,6 +197,63 @@ def test_a_page_opens_on_a_trained_network_if_there_is_one():
     assert "Energy profile and eq. 3 of learnt" in page  # where no script runs, too
 
 
+def test_the_findings_of_one_network_come_right_after_the_title():
+    weight = np.random.default_rng(0).normal(size=(8, 3, 3, 3))
+    weight[2] = 0
+    weight[6] = 3 * weight[4]
+    found = fl.inspect(FilterBank(weight, source="one"))
+    page = inspections_page([found], (), "about")
+    assert "<h1>What the first layer of 1 network has learnt</h1>" in page
+    main = page[page.index("<main") :]
+    places = [main.index(found.findings[0]), main.index("<figure"), main.index("<table"), main.index('id="explore"')]
+    assert places == sorted(places)
+    assert "<nav" not in page
+    (picture,) = [label for label in Read(page).all("aria-label") if label.startswith("Filters of one: ")]
+    words = "8 filters; filter 2: dead; filter 4: duplicate, as 6; filter 6: duplicate, as 4"
+    assert picture == f"Filters of one: {words}"
+    assert "Outlined: dead; dashed outline: duplicate." in page
+
+
+def test_several_networks_have_contents_with_a_finding_each():
+    found = [fl.inspect(bank(8, 3, 3, 3, source=name)) for name in ("first", "second")]
+    page = inspections_page(found, [Failure("third", "cannot be read")], "about")
+    assert "<h1>What the first layers of 2 networks have learnt</h1>" in page
+    contents = page[page.index("<nav") : page.index("</nav>")]
+    text = Read(contents).text
+    for one in found:
+        assert f"{one.source}: {one.findings[0].partition(':')[0]}" in text
+    assert "third: could not be inspected" in text
+    assert page.index("</nav>") < page.index('id="explore"') < page.index('id="source-1"')
+    assert Read(contents).all("href") == ["#source-1", "#source-2", "#failure-1", "#explore"]
+
+
+def test_a_comparison_begins_with_the_most_and_the_least_alike():
+    profiles = [fl.linear_cnn_profile(BASIS.variance, tau) for tau in (1.0, 1.2, 1e6)]
+    banks = [(np.diag(energy) @ BASIS.components).reshape(27, 3, 3, 3) for energy in profiles]
+    page = comparison_page(fl.compare(banks, BASIS, labels=["a", "b", "c"]))
+    assert "<h1>How alike the first layers of 3 networks are</h1>" in page
+    text = " ".join(Read(page[page.index("<h1") : page.index("</header>")]).text.split())
+    assert "Most alike: a and b, r = 0.99" in text
+    assert ", above chance Least alike: " in text
+    assert " and c, r = -0." in text
+    assert "not above chance" in text
+    assert "; of these 3 pairs, 2 do." in text
+
+
+@pytest.mark.parametrize(
+    ("other", "said"), [(1.2, "Alike beyond chance: a and b"), (1e6, "Not alike beyond chance: a and b")]
+)
+def test_of_two_networks_it_is_said_whether_they_are_alike(other, said):
+    profiles = [fl.linear_cnn_profile(BASIS.variance, tau) for tau in (1.0, other)]
+    banks = [(np.diag(energy) @ BASIS.components).reshape(27, 3, 3, 3) for energy in profiles]
+    page = comparison_page(fl.compare(banks, BASIS, labels=["a", "b"]))
+    assert "<h1>How alike the first layers of 2 networks are</h1>" in page
+    assert said in Read(page).text
+    assert "of these" not in page
+    nothing = comparison_page(fl.compare([banks[0], 0 * banks[0]], BASIS, labels=["a", "b"]))
+    assert "is not defined" in nothing
+
+
 def test_filters_that_never_changed_are_a_page():
     start = bank(8, 3, 3, 3)
     found = fl.inspect(start, initial=start)

@@ -30,7 +30,7 @@ def explain(found: "Inspection") -> list[str]:
     """The findings of an inspection, the most important first."""
     if found.profile.energy.max() == 0:
         return ["has not moved since its initialisation" if found.profile.change else "all weights are zero"]
-    untrained = looks_untrained(found)
+    untrained = found.null is not None and found.null.share_above(spread=found.spread) >= SIGNIFICANT
     return [
         *_training(found, untrained),
         *_fit(found, untrained),
@@ -38,11 +38,6 @@ def explain(found: "Inspection") -> list[str]:
         *_channels(found.bank),
         *_how(found),
     ]
-
-
-def looks_untrained(found: "Inspection") -> bool:
-    """Whether the profile is as even as that of random filters."""
-    return found.null is not None and found.null.share_above(spread=found.spread) >= SIGNIFICANT
 
 
 def _training(found: "Inspection", untrained: bool) -> Iterable[str]:

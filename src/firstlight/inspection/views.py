@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from firstlight.inspection.findings import looks_untrained
+from firstlight.inspection.findings import SIGNIFICANT
 from firstlight.inspection.measures import filter_faults
 from firstlight.inspection.network_view import NetworkView, Snapshot
-from firstlight.theory.null import percentile
+from firstlight.theory.null import RandomBanks, percentile, random_banks, spread
 from firstlight.utils.text import spaced
 
 if TYPE_CHECKING:
@@ -16,39 +16,44 @@ if TYPE_CHECKING:
 
 def inspection_view(found: "Inspection") -> NetworkView:
     """An inspected first layer."""
+    snapshot = Snapshot(found.profile, found.fit, found.unfitted)
     return NetworkView(
         name=found.source,
         basis=found.basis,
-        snapshots=[Snapshot(found.profile, found.fit, found.unfitted)],
+        snapshots=[snapshot],
         trained=found.bank.weight,
         initial=None if found.initial is None else found.initial.weight,
         units=_units(found.basis),
-        learnt=_learnt(found),
+        learnt=_learnt(snapshot, found.null),
         faults=found.faults,
     )
 
 
 def comparison_views(found: "Comparison") -> list[NetworkView]:
     """The compared first layers, all in the same components."""
-    return [
-        NetworkView(
+    views = []
+    for label, profile, bank in zip(found.labels, found.profiles, found.banks, strict=True):
+        snapshot = Snapshot.of(profile, found.basis)
+        view = NetworkView(
             name=label,
             basis=found.basis,
-            snapshots=[Snapshot.of(profile, found.basis)],
+            snapshots=[snapshot],
             trained=bank.weight,
             units=_units(found.basis),
-            faults=filter_faults(bank.weight, None),
+            learnt=_learnt(snapshot, random_banks(found.basis.variance, len(bank)) if snapshot.fit else None),
+            # Which filters are dead is asked of the change where the profile is that of the change: not known here.
+            faults=None if profile.change else filter_faults(bank.weight, None),
         )
-        for label, profile, bank in zip(found.labels, found.profiles, found.banks, strict=True)
-    ]
+        views.append(view)
+    return views
 
 
-def _learnt(found: "Inspection") -> bool | None:
-    """Whether a layer is uneven as random ones are not; unknown where eq. 3 fits it no better than them."""
-    if not found.profile.energy.any() or looks_untrained(found):
+def _learnt(snapshot: Snapshot, null: RandomBanks | None) -> bool | None:
+    """Whether a profile is uneven as random ones are not; unknown where eq. 3 fits it no better than them."""
+    energy, fit = snapshot.profile.energy, snapshot.fit
+    if not energy.any() or (null and null.share_above(spread=spread(energy)) >= SIGNIFICANT):
         return False
-    described = found.fit and found.null and found.fit.correlation > percentile(found.null.correlations)
-    return True if described else None
+    return True if fit and null and fit.correlation > percentile(null.correlations) else None
 
 
 def _units(basis: "PatchBasis") -> str:

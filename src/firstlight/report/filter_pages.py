@@ -8,13 +8,14 @@ import numpy as np
 
 from firstlight.figures.axes import new_figure
 from firstlight.figures.inline_svg import Figures
-from firstlight.figures.pictures import show_tiles
 from firstlight.figures.svg import svg
 from firstlight.inspection.network_view import NetworkView
 from firstlight.inspection.views import comparison_views, inspection_view
-from firstlight.report.filter_tables import inspection_rows
+from firstlight.report.filter_marks import filter_marks, marks_legend, marks_text, show_marked
 from firstlight.report.interactive import markup, render
 from firstlight.report.payload import numbers
+from firstlight.report.static_charts import profile_chart
+from firstlight.utils.text import counted, plural
 from firstlight.utils.version import __version__
 
 if TYPE_CHECKING:
@@ -33,22 +34,38 @@ def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]
     about : str, optional
         How it was made.
     """
-    figures, sections = Figures(), []
-    for number, one in enumerate(found):
-        figure, (left, right) = new_figure(columns=2, width=5.0)
-        one.plot(left)
-        show_tiles(right, one.bank.weight)
-        right.set_title("filters, each by its own scale; gray is zero", fontsize=9)
-        sections.append(
-            {
-                "source": one.source,
-                "rows": inspection_rows(one),
-                "findings": one.findings,
-                "svg": markup(figures, svg(figure), f"s{number}", f"Profile and filters of {one.source}"),
-            }
-        )
+    figures = Figures()
     views = [inspection_view(one) for one in found]
-    return render("inspection.html", views, figures, sections=sections, failures=failures, **_repeat(views, about))
+    return render(
+        "inspection.html",
+        views,
+        figures,
+        title=f"What the first {plural(len(found), 'layer')} of {counted(len(found), 'network')} "
+        f"{plural(len(found), 'has', 'have')} learnt",
+        sections=[
+            _section(one, view, figures, number) for number, (one, view) in enumerate(zip(found, views, strict=True))
+        ],
+        failures=failures,
+        **_repeat(views, about),
+    )
+
+
+def _section(one: "Inspection", view: NetworkView, figures: Figures, number: int) -> dict[str, Any]:
+    """One first layer: what was found, in full and in short, its profile, its filters and its numbers."""
+    picture, (ax,) = new_figure(width=5.0, height=3.4)
+    marks = filter_marks(one.faults, one.profile.change)
+    show_marked(ax, one.bank.weight, marks)
+    described = f"Filters of {one.source}: {marks_text(len(one.bank), marks)}"
+    return {
+        "source": one.source,
+        "finding": one.findings[0].partition(":")[0] if one.findings else "",
+        "findings": one.findings,
+        "profile": markup(figures, profile_chart(view, 5.0), f"s{number}", f"Energy profile of {one.source}"),
+        "filters": markup(figures, svg(picture), f"f{number}", described),
+        "legend": marks_legend(marks),
+        "about": one.about,
+        "measures": one.measures,
+    }
 
 
 def comparison_page(found: "Comparison", about: str = "") -> str:
@@ -72,11 +89,28 @@ def comparison_page(found: "Comparison", about: str = "") -> str:
         views,
         figures,
         more={"comparison": comparison},
+        title=f"How alike the first layers of {counted(len(found.labels), 'network')} are",
+        findings=_alike(found),
+        above=sum(r > found.chance for r, _, _ in found.pairs),
         found=found,
         heat_map=markup(figures, svg(found.plot()[0]), "heat-map", "Correlations, as in the table below"),
         overlay=markup(figures, svg(found.plot_profiles()[0]), "overlay", "Energy profiles of all networks"),
         **_repeat(views, about),
     )
+
+
+def _alike(found: "Comparison") -> list[tuple[str, str, str, str]]:
+    """Which two are most and which least alike: in a word, both names, and how alike, beside what chance gives."""
+    pairs, names = found.pairs, found.labels
+    if len(pairs) > 1:
+        ends = [("Most alike", *pairs[0]), ("Least alike", *pairs[-1])]
+        said = {True: ", above chance", False: ", not above chance"}
+    else:
+        ends = [
+            ("Alike beyond chance" if r > found.chance else "Not alike beyond chance", r, *two) for r, *two in pairs
+        ]
+        said = {True: "", False: ""}
+    return [(word, names[one], names[two], f"r = {r:.3f}{said[r > found.chance]}") for word, r, one, two in ends]
 
 
 def _repeat(views: Sequence[NetworkView], about: str) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.inspection.measures import FilterFaults
 from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches.basis import PatchBasis
+from firstlight.report.filter_marks import filter_marks, marks_legend
 
 # Bytes of filters that a page may hold, as base64; where networks have more, each shows its first ones only.
 FILTER_BYTES = 1_200_000
@@ -105,19 +105,20 @@ def _basis(basis: PatchBasis) -> dict[str, Any]:
 def _network(view: NetworkView, shown: int) -> dict[str, Any]:
     banks = {"initial": view.initial, "trained": view.trained}
     _, _, rows, columns = view.trained.shape
-    faults = view.faults or FilterFaults((), (), ())
+    change = view.final.profile.change
+    marks = filter_marks(view.faults, change)
     return {
         "name": view.name,
         "units": view.units,
-        "change": view.final.profile.change,
+        "change": change,
         "range": [math.log10(tau) for tau in view.tau_range],  # both ends of the slider
         "snapshots": [_snapshot(one) for one in view.snapshots],
         "filters": {
             "count": len(view.trained),
             "rows": rows,
             "columns": columns,
-            "dead": faults.dead,
-            "duplicates": faults.duplicates,
+            "marks": {str(number): [mark.kind, mark.text] for number, mark in marks.items()},
+            "legend": marks_legend(marks),
             **{name: packed(weight[:shown]) for name, weight in banks.items() if weight is not None},
         },
         "learning": {name: numbers(values, 5) for name, values in view.learning.items()},

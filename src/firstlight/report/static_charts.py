@@ -9,10 +9,11 @@ from firstlight.figures.svg import svg
 from firstlight.inspection.network_view import NetworkView
 
 _MOST_PICTURES = 75  # more components have no room for pictures under their axis
+_FEWEST_PICTURES = 8  # the pictures of fewer would be higher than the chart
 
 
 def profile_chart(view: NetworkView, width: float = 4.8, height: float = 3.4) -> str:
-    """The profile, and eq. 3 at the best tau where it can be fitted; its size in inches."""
+    """The profile, and eq. 3 at the best tau where it can be fitted, each by its own peak; its size in inches."""
     fig, (ax,) = new_figure(width=width, height=height)
     snapshot, size = view.final, view.basis.size
     energy = snapshot.profile.energy
@@ -24,10 +25,9 @@ def profile_chart(view: NetworkView, width: float = 4.8, height: float = 3.4) ->
     if snapshot.fit is not None:
         label = f"eq. 3, τ = {snapshot.fit.tau:.3g}, r = {snapshot.fit.correlation:.3f}"
         style = {"marker": "s" if mark else "", "ms": 5, "ls": "--", "color": PREDICTED}
-        # By its own peak, as the interactive chart shows it: towards whitening it rises to the last component.
         prediction = snapshot.fit.prediction
         ax.plot(places, prediction / (prediction.max() or 1.0), label=label, **style)
-    component_axis(ax, size, view.basis.images if size <= _MOST_PICTURES else None)
+    component_axis(ax, size, view.basis.images if _FEWEST_PICTURES <= size <= _MOST_PICTURES else None)
     ax.set_ylim(bottom=0)
     ax.set_ylabel("energy / its peak")
     ax.legend(frameon=False)

@@ -7,18 +7,19 @@ function startComparison(data) {
   const basis = data.bases[number];
   const part = (role) => document.querySelector(`[data-role="${role}"]`);
   const dtick = labels.length > 30 ? 5 : 1;
+  const width = () => part("heat-map").clientWidth || part("heat-map").parentElement.clientWidth;
   new Chart(part("heat-map"), () => ({
     traces: [
       {
         type: "heatmap", z: correlations, x: labels.map((_, i) => i + 1), y: labels.map((_, i) => i + 1),
         zmin: -1, zmax: 1, colorscale: CORRELATION_COLOURS, xgap: 1, ygap: 1,
         text: correlations.map((row, i) => row.map((r, j) => cellText(labels[i], labels[j], r))),
-        hovertemplate: "%{text}<extra></extra>", texttemplate: labels.length <= 12 ? "%{z:.2f}" : "",
+        hovertemplate: "%{text}<extra></extra>", texttemplate: width() / labels.length > 50 ? "%{z:.2f}" : "",
         colorbar: { title: { text: "correlation", side: "right" }, thickness: 14 },
       },
     ],
     layout: {
-      height: Math.min(640, 180 + 34 * labels.length), hovermode: "closest",
+      height: Math.min(640, 180 + 34 * labels.length, width()), hovermode: "closest",
       xaxis: { dtick, showgrid: false, constrain: "domain" },
       yaxis: { dtick, autorange: "reversed", showgrid: false, scaleanchor: "x", constrain: "domain" },
     },

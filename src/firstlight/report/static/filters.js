@@ -7,8 +7,9 @@ function showFilters(section, network, basis) {
   const detail = part("filter-detail");
   const banks = {};
   detail.textContent = "Point at a filter, or move to it with the arrow keys.";
-  const faults = filterFaults(network);
-  part("filters-legend").textContent = faultsLegend(network);
+  const { marks, legend } = network.filters; // kind and words, by number
+  part("filters-legend").textContent = legend;
+  const words = (index) => [`Filter ${index}`, ...(marks[index] ?? []).slice(1)].join(", ");
   for (const name of ["trained", "initial"]) {
     part(`${name}-filters`).replaceChildren();
     part(`${name}-bank`).hidden = !network.filters[name];
@@ -21,10 +22,13 @@ function showFilters(section, network, basis) {
       banks[name] = unpack(network.filters[name], size);
       pictureButtons(part(`${name}-filters`), banks[name], shape, {
         role: name === "trained" ? "filter" : "initial-filter",
-        label: (index) => [`Filter ${index}, ${name}`, ...(faults.get(index)?.words ?? [])].join(", "),
-        onChoose: (index) => showFilter(detail, banks, shape, basis, index, faults.get(index)?.words ?? []),
+        label: (index) => (name === "trained" ? words(index) : `Filter ${index}`) + `, ${name}`,
+        onChoose: (index) => showFilter(detail, banks, shape, basis, index, words(index)),
       });
-      if (name === "trained") markFaults(part("trained-filters"), faults);
+    }
+    for (const button of part("trained-filters").children) {
+      const [kind] = marks[button.dataset.index] ?? [];
+      if (kind) button.dataset.mark = kind;
     }
     const hidden = network.filters.count - banks.trained.length;
     part("filters-note").textContent =
@@ -32,49 +36,11 @@ function showFilters(section, network, basis) {
   });
 }
 
-// What is wrong with single filters, by number: its kind, and in words. Where only the change was looked at, of that.
-function filterFaults(network) {
-  const { dead, duplicates } = network.filters;
-  const faults = new Map(dead.map((index) => [index, { kind: "dead", words: [deadWord(network)] }]));
-  for (const group of duplicates) {
-    for (const index of group) {
-      const others = group.filter((other) => other !== index);
-      const more = others.length > 3 ? ` and ${others.length - 3} more` : "";
-      const words = `${duplicateWord(network)} of ${others.slice(0, 3).join(", ")}${more}`;
-      faults.set(index, { kind: "duplicate", words: [words] });
-    }
-  }
-  return faults;
-}
-
-function deadWord(network) {
-  return network.change ? "hardly changed" : "dead";
-}
-
-function duplicateWord(network) {
-  return network.change ? "its change a duplicate" : "duplicate";
-}
-
-function faultsLegend(network) {
-  const { dead, duplicates } = network.filters;
-  const parts = [];
-  if (dead.length) parts.push(`outlined: ${deadWord(network)}`);
-  if (duplicates.length) parts.push(`dashed outline: ${network.change ? "changes that are duplicates" : "duplicates"}`);
-  return parts.length ? `${parts.join("; ")}.`.replace(/^./, (letter) => letter.toUpperCase()) : "";
-}
-
-function markFaults(holder, faults) {
-  for (const button of holder.children) {
-    const fault = faults.get(Number(button.dataset.index));
-    if (fault) button.dataset.fault = fault.kind;
-  }
-}
-
-function showFilter(detail, banks, shape, basis, index, faults) {
+function showFilter(detail, banks, shape, basis, index, called) {
   const states = [["initial", "soft"], ["trained", "measured"]].filter(([name]) => banks[name]);
   const profiles = states.map(([name]) => filterProfile(banks[name][index], shape, basis));
   const title = document.createElement("strong");
-  title.textContent = [`Filter ${index}`, ...faults].join(", ");
+  title.textContent = called;
   const pictures = states.map(([name]) => {
     const figure = document.createElement("span");
     figure.className = "large";
