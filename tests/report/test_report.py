@@ -50,7 +50,7 @@ def test_what_it_shows(found, report):
     assert repr(Report(comparison)) == "Report(comparison of 2 first layers)"
     assert repr(Report(reproduction)) == f"Report({reproduction.summary})"
     assert "c.pt does not exist" in Report(many).html
-    assert "2 first layers compared" in Report(comparison).html
+    assert "How alike the first layers of 2 networks are" in Report(comparison).html
     page = Report(reproduction).html
     assert all(claim.title in html.unescape(page) for claim in reproduction.claims)
 

@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 _CELL = 8  # columns of a correlation, with the space after it
 
 
-def inspection_rows(found: "Inspection") -> list[tuple[str, str]]:
-    """What is said of a first layer, with its profile as bars."""
-    rows = found.rows
-    return [*rows[:2], (f"profile of the {found.shown}", bars(found.profile.energy)), *rows[2:]]
-
-
 def inspection_parts(found: "Inspection", width: int) -> Iterator[Table | Text]:
     """A first layer in so many columns: what was found, then the numbers, each with how to read it."""
     yield Text(printable(found.source), style="underline", overflow="fold")
