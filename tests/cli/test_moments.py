@@ -160,7 +160,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(
     assert cli.main([*command, "--stride", "2"]) == 2  # another question
     assert "this state is of stride 1" in capsys.readouterr().err
     assert cli.main(command) == 0
-    assert "1 of 20 shards are done, going on" in capsys.readouterr().err
+    assert "1 of 20 shards is done, going on" in capsys.readouterr().err
     assert PatchMoments.load(out) == by_hand(images, 3)
     assert [path.name for path in tmp_path.iterdir()] == ["m.npz"]
     about = header(out)["provenance"]

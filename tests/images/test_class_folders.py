@@ -84,7 +84,7 @@ def test_without_splits_the_pixels_draw_them(tmp_path: Path, capsys: pytest.Capt
     assert len(train_set) + len(test_set) == 600
     assert 70 < len(test_set) < 130  # one in six, give or take three standard deviations
     assert pixels(train_set) | pixels(test_set) == expected("train", 200)
-    counts = f"{len(train_set)} images are for training and {len(test_set)} for testing"
+    counts = f"{len(train_set)} images for training and {len(test_set)} for testing"
     assert capsys.readouterr().err.count(counts) == 1
     fill(tmp_path / "mine", "train", 250)  # more images change nothing about those that were there
     assert pixels(test_set) < pixels(load_splits(tmp_path / "mine")[1])

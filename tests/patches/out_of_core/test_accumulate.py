@@ -283,7 +283,7 @@ def test_broken_images_and_small_ones_are_counted_and_named(tmp_path):
 
 def test_no_image_at_all(tmp_path):
     (tmp_path / "0.png").write_bytes(b"no image")
-    with pytest.raises(SourceError, match=r"^no image could be read, 1 are broken: 0.png \("):
+    with pytest.raises(SourceError, match=r"^no image could be read, 1 is broken: 0.png \("):
         accumulate(shards_of(tmp_path), 3, progress=False)
     with pytest.raises(InputError, match=r"^there are no shards"):
         accumulate([], 3)
