@@ -15,6 +15,21 @@ _COLOURS = """() => {
   const clear = colour => colour === "rgba(0, 0, 0, 0)";
   return [style.color, clear(style.backgroundColor) ? root.backgroundColor : style.backgroundColor];
 }"""
+# Of every element that has text of its own its colour, and that of whatever is behind it.
+_TEXTS = """() => {
+  const behind = element => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return colour === "rgba(0, 0, 0, 0)" && element.parentElement ? behind(element.parentElement) : colour;
+  };
+  const seen = new Map();
+  for (const element of document.querySelectorAll("body *:not(svg *, script, style)")) {
+    const own = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility() || element.disabled) continue;
+    const colours = [getComputedStyle(element).color, behind(element)];
+    seen.set(colours.join(), [...colours, element.outerHTML.slice(0, 100)]);
+  }
+  return [...seen.values()];
+}"""
 
 
 def luminance(rgb: np.ndarray) -> np.ndarray:
@@ -31,11 +46,14 @@ def contrast(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def body(page: Page) -> tuple[float, float]:
     """Luminance of the page's text and of what is behind it."""
-    text, behind = (
-        np.array([float(part) for part in colour.partition("(")[2].rstrip(")").split(",")[:3]])
-        for colour in page.evaluate(_COLOURS)
-    )
-    return float(luminance(text)), float(luminance(behind))
+    text, behind = map(of_colour, page.evaluate(_COLOURS))
+    return text, behind
+
+
+def of_colour(colour: str) -> float:
+    """Luminance of a colour as CSS computes it."""
+    numbers = colour.partition("(")[2].rstrip(")").split(",")[:3]
+    return float(luminance(np.array([float(part) for part in numbers])))
 
 
 def inked(figure: Locator) -> float:
@@ -56,6 +74,17 @@ def test_the_page_follows_the_system_and_its_button_overrides_that(dark, open_pa
         assert (text > behind) == expected
         assert contrast(np.array(text), np.array(behind)) >= 7
         button.click()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_text_of_a_reproduction_is_legible(dark, open_page):
+    page: Page = open_page("reproduction", dark=dark)
+    page.evaluate("() => document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    ready(page)
+    texts = page.evaluate(_TEXTS)
+    assert len(texts) > 8
+    poor = [text for text in texts if contrast(np.array(of_colour(text[0])), np.array(of_colour(text[1]))) < LEGIBLE]
+    assert poor == []
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from firstlight.inspection.inspection import Failure
 from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import EnergyProfile
+from firstlight.report.claim_lines import headline
 from firstlight.report.filter_pages import comparison_page, inspections_page
 from firstlight.report.reproduction_page import reproduction_page
 
@@ -140,6 +141,17 @@ def test_a_claim_links_to_its_figure_where_there_is_one(made):
     assert [row and row.splitlines()[0] for row in rows] == ["F1", f"F1.{EVIL}".splitlines()[0]]
     links = [attributes["href"] for _, attributes in elements if attributes.get("data-role") == "claim-figure"]
     assert links == ["#figure-formula-one"]
+
+
+def test_each_row_of_the_first_table_leads_to_its_claims_or_to_its_experiment():
+    found = made_claims()
+    table = reproduction_page(found).split('<table class="headline"')[1].split("</table>")[0]
+    led = set(re.findall(r'href="#([^"]+)"', table))
+    rows = headline(found)
+    assert led == {f"claim-{claim.id}" for row in rows for claim in row.claims} | {
+        row.criterion.experiment for row in rows if not row.claims
+    }
+    assert table.count("<tbody>") == len(rows)
 
 
 def test_the_data_names_every_network_under_its_experiment(made):

@@ -77,22 +77,8 @@ function startLinks() {
   window.addEventListener("load", arrived);
 }
 
-// Figures scroll sideways in narrow windows only: elsewhere the Tab key need not stop at them.
-function startDrawings() {
-  const narrow = window.matchMedia("(max-width: 40rem)");
-  const changed = () => {
-    for (const drawing of document.querySelectorAll(".drawing")) {
-      if (narrow.matches) drawing.tabIndex = 0;
-      else drawing.removeAttribute("tabindex");
-    }
-  };
-  narrow.addEventListener("change", changed);
-  changed();
-}
-
 function start() {
   startTheme();
-  startDrawings();
   startLinks();
   startFinder();
   const data = readData();
