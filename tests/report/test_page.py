@@ -179,7 +179,7 @@ def test_every_verdict_is_a_word_with_a_colour_of_its_own_kind():
     style = (files("firstlight.report") / "templates" / "style.css").read_text()
     for verdict in VERDICTS:
         assert re.search(rf"\.{verdict.replace(' ', '-')}\b[^{{}}]*\{{ color: ", style), verdict
-    shown = set(re.findall(r'<span class="verdict ([\w-]+)">([\w ]+)<', page))
+    shown = set(re.findall(r'<span class="verdict ([\w-]+)">([\w ]+)</span></summary>', page))
     assert shown == {(verdict.replace(" ", "-"), verdict) for verdict in VERDICTS}
     assert "untrained: VGG11 is at 10.0% training accuracy" in page
     assert "0.967 (holds already)" in page
