@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.backend_bases import RendererBase
     from matplotlib.figure import Figure
     from matplotlib.transforms import Bbox
 
@@ -12,7 +13,7 @@ PLACE = "data-panel"  # of a group of an SVG: number of its panel, left, top, wi
 _MARGIN = 2.0  # points around a panel, for what anti-aliasing adds to it
 
 
-def name_panels(figure: "Figure") -> dict[str, str]:
+def name_panels(figure: "Figure", renderer: "RendererBase") -> dict[str, str]:
     """Give the panels of a figure that is laid out identifiers.
 
     A panel is an axis with its colour bar, or a legend or text of the whole figure. Headings, which lie above all
@@ -23,13 +24,11 @@ def name_panels(figure: "Figure") -> dict[str, str]:
     dict of str to str
         The value of `PLACE` by identifier; empty where there is only one panel.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
 
     panels = _panels(figure)
     if len(panels) < 2:
         return {}
-    renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [
         Bbox.union([box for artist in panel if (box := artist.get_tightbbox(renderer)) is not None]) for panel in panels
     ]

@@ -19,15 +19,18 @@ def svg(figure: "Figure") -> str:
     hold any.
     """
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     # Laid out once: savefig would do it twice, and again for the PNG, which is most of the time that a figure takes.
+    # Both the layout and the places of the panels come of one renderer, which remembers how large each text is.
+    renderer = FigureCanvasAgg(figure).get_renderer()
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "firstlight"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         if engine := figure.get_layout_engine():
             engine.execute(figure)
             figure.set_layout_engine(None)
-        places = name_panels(figure)
+        places = name_panels(figure, renderer)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return with_places(buffer.getvalue(), places)
 

@@ -78,7 +78,7 @@ def outputs(table: pd.DataFrame, spreads: pd.DataFrame) -> "Figure":
 
 def assumptions(components: pd.DataFrame, basis: PatchBasis) -> "Figure":
     """What A and b are relative to what is assumed of them, by component."""
-    fig, axes = new_figure(columns=2, width=5.0, height=3.2)
+    fig, axes = new_figure(columns=2, width=4.6, height=3.2)
     for ax, column, label in zip(
         axes,
         ("ratio", "labels_ratio"),
