@@ -5,21 +5,34 @@ from pathlib import Path
 
 import pytest
 
-import firstlight as fl
+from firstlight.cli import main
 
 ROOT = Path(__file__).parents[1]
+CHECKPOINT = ROOT.parent / "shared" / "data" / "checkpoints" / "resnet20-12fca82f.th"
 README = (ROOT / "README.md").read_text()
 
 
+def test_it_is_read_in_a_minute_or_three():
+    assert len(README.split()) <= 900
+
+
 @pytest.mark.recorded
-def test_the_example_runs(capsys):
-    try:
-        fl.load_images("cifar10")
-    except fl.SourceError as error:
-        pytest.skip(f"CIFAR-10 cannot be had: {error}")
+def test_the_example_prints_what_is_said(capsys):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(code, {})
-    assert re.fullmatch(r"peak at component \d+; eq. 3 at tau = \S+: r = \d\.\d\d\n", capsys.readouterr().out)
+    (said,) = re.findall(r"It prints `(.*?)`", README)
+    assert capsys.readouterr().out == f"{said}\n"
+
+
+def test_the_inspection_is_what_the_command_prints(capsys, monkeypatch):
+    if not CHECKPOINT.exists():
+        pytest.skip("the published checkpoint is not beside the repository")
+    monkeypatch.chdir(CHECKPOINT.parent)
+    monkeypatch.setenv("COLUMNS", "80")
+    (said,) = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+    command, _, printed = said.partition("\n")
+    assert main(command.removeprefix("$ firstlight ").split()) == 0
+    assert re.sub(r" +\n", "\n", capsys.readouterr().out).strip("\n") == printed.strip("\n")
 
 
 def test_pictures_and_links_exist():
