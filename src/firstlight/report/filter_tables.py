@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from firstlight.report.terminal import BARS, bars, grid
+from firstlight.report.terminal import BARS, bars, grid, heading
 from firstlight.utils.text import counted, printable
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _CELL = 8  # columns of a correlation, with the space after it
 
 def inspection_parts(found: "Inspection", width: int) -> Iterator[Table | Text]:
     """A first layer in so many columns: what was found, then the numbers, each with how to read it."""
-    yield Text(printable(found.source), style="underline", overflow="fold")
+    yield heading(found.source)
     yield Text(found.findings[0], style="bold")
     if more := found.findings[1:]:
         listed = grid()

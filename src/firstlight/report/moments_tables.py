@@ -20,9 +20,9 @@ _BARS = 50  # in a row, beside the names
 def spectrum_rows(basis: "PatchBasis") -> list[tuple[str, str]]:
     """The spectrum as a chart, and what its first components hold."""
     first = ", ".join(f"{value:.4g}" for value in basis.variance[:5])
-    rows = [("variances λ²", f"{bars(basis.variance**0.5, _BARS)} (λ)"), ("the first", first)]
+    rows = [("variances λ²", f"{bars(basis.variance**0.5, _BARS)} (λ)"), ("largest variances", first)]
     if most := basis.holding(0.99):
-        rows.append(("99% of the variance", f"in {most} of {basis.size} components"))
+        rows.append(("99% of variance", f"in {most} of {counted(basis.size, 'component')}"))
     return rows
 
 

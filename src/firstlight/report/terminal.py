@@ -5,8 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
     from firstlight.experiments.experiment import Experiment
@@ -35,9 +39,9 @@ def bars(values: np.ndarray, width: int = BARS) -> str:
     return "".join(_BARS[round(level * (len(_BARS) - 1))] for level in levels)
 
 
-def plain_table(title: str | None = None, **options: Any) -> Table:
-    """A table without frames, as it is read fastest; its title may hold any text."""
-    return Table(title=title and escape(title), title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), **options)
+def plain_table(**options: Any) -> Table:
+    """A table without frames, as it is read fastest."""
+    return Table(box=SIMPLE, padding=(0, 1, 0, 0), **options)
 
 
 def grid() -> Table:
@@ -48,14 +52,17 @@ def grid() -> Table:
     return table
 
 
-def two_columns(rows: Iterable[tuple[str, str]], title: str) -> Table:
-    """Names and their values, which may hold any text."""
-    table = plain_table(title, show_header=False)
-    table.add_column(style="dim", max_width=26)
-    table.add_column(overflow="fold")
+def two_columns(rows: Iterable[tuple[str, str]], title: str) -> Group:
+    """Names and their values, which may hold any text, under a title."""
+    table = grid()
     for name, value in rows:
-        table.add_row(name, escape(value))
-    return table
+        table.add_row(f"[dim]{name}[/dim]", escape(value))
+    return Group(heading(title), "", table)
+
+
+def heading(title: str) -> Text:
+    """What follows is about this, whatever it is called."""
+    return Text(printable(title), style="underline", overflow="fold")
 
 
 def coloured(verdict: "Verdict") -> str:
