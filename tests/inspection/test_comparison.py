@@ -9,6 +9,7 @@ from hypothesis import given, settings, strategies as st
 import firstlight as fl
 from firstlight.errors import InputError
 from firstlight.figures.axes import new_figure
+from firstlight.figures.colours import ON_DARK
 from firstlight.filters import FilterBank
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import correlation
@@ -131,3 +132,9 @@ def test_it_becomes_a_table_and_two_figures(tmp_path: Path):
     own = found.plot_profiles(ax)[1].get_legend()
     assert own is not None
     assert len(beside.get_texts()) == len(own.get_texts()) == 2
+
+
+def test_the_heat_map_says_where_nothing_is_defined_in_the_colour_of_the_page():
+    found = fl.compare([random(0, 4, 3, 3, 3), np.zeros((4, 3, 3, 3))], BASIS, labels=["random", "dead"])
+    cells = {(text.get_text(), text.get_color()) for text in found.plot()[1].texts}
+    assert cells == {("1.00", ON_DARK), ("-", "black")}

@@ -154,8 +154,9 @@ class Comparison:
         ax.set_yticks(places, names, fontsize=8)
         if count <= _NUMBERED:
             for (row, column), r in np.ndenumerate(self.correlations):
-                colour = ON_DARK if abs(r) > 0.6 else ON_LIGHT
-                ax.text(column, row, f"{r:.2f}", ha="center", va="center", fontsize=8, color=colour)
+                colour = ON_DARK if abs(r) > 0.6 else ON_LIGHT if np.isfinite(r) else None  # where no cell is drawn
+                number = f"{r:.2f}" if np.isfinite(r) else "-"
+                ax.text(column, row, number, ha="center", va="center", fontsize=8, color=colour)
         fig.colorbar(picture, ax=ax, label="correlation of energy profiles", location="top", aspect=40)
         return fig, ax
 
