@@ -131,7 +131,7 @@ class Explorer {
     const { variance } = this.basis;
     return (
       `Look at where each curve peaks: measured at ${at(this.snapshot.energy)}; eq. 3 at ${at(this.predicted())}, ` +
-      `which moves from ${at(variance)} to ${at(linearCnnProfile(variance, Infinity))} as τ grows.`
+      `a peak that moves from ${at(variance)} to ${at(linearCnnProfile(variance, Infinity))} as τ grows.`
     );
   }
 
