@@ -110,6 +110,7 @@ def test_an_interruption_leaves_the_terminal_clean_and_ends_with_130(tmp_path):
     assert "Traceback" not in shown
     assert re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown).splitlines()[-1].startswith("firstlight: interrupted")
     assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l") >= 0  # the cursor is seen again
+    assert shown.count("\x1b[1A") <= 1  # one line, which is written over; only at its end the cursor goes up to it
     assert not (tmp_path / "out" / "claims.json").exists()
 
 
