@@ -23,7 +23,10 @@ def test_it_opens_on_a_trained_network_at_its_best_fit(open_page: Open, pages: P
     np.testing.assert_allclose(reading.measured, network.energy / network.energy.max(), rtol=1e-6)
     peaks = [np.argmax(network.energy) + 1, np.argmax(network.curve(reading.tau)) + 1]
     look = part(explorer, "look").inner_text()
-    assert f"measured at component {peaks[0]}; eq. 3 at component {peaks[1]}, a peak that moves from component 1 to" in look
+    assert (
+        f"measured at component {peaks[0]}; eq. 3 at component {peaks[1]}, a peak that moves from component 1 to"
+        in look
+    )
 
 
 def test_one_step_and_the_end_of_training_show_what_was_measured_then(open_page: Open, pages: Pages):
