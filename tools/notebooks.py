@@ -49,6 +49,9 @@ def run(path: Path) -> Any:
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", extra_arguments=quiet, record_timing=False)
     client.execute()
     notebook.metadata = nbformat.from_dict(METADATA)  # not which Python ran it
+    for cell in notebook.cells:
+        if cell.cell_type == "code":  # without the progress that is displayed where something takes long
+            cell.outputs = [output for output in cell.outputs if output.output_type != "display_data"]
     return notebook
 
 
