@@ -60,7 +60,7 @@ def test_inspect_prints_a_table_a_model(nets: Path):
         "net1.safetensors",
         "conv1: 16 filters of 3 x 3 x 3",
         "eq. 3, tau  2 ",
-        "trained, partial",
+        "partial whitening up to",
     ):
         assert text in done.stdout
     assert done.stdout.count("eq. 3, r    1.000") == 2
@@ -178,7 +178,7 @@ def test_what_can_be_read_is_shown_beside_what_cannot(nets: Path):
     found = json.loads((nets / "a.json").read_text())
     jsonschema.validate(found, SCHEMA)
     assert [one["error"] is None for one in found] == [True, False, False]
-    assert "weights hold NaN" in found[2]["findings"][0]
+    assert "weights hold NaN" in found[2]["findings"][0]["text"]
 
 
 def test_compare_prints_the_matrix_and_writes_files(nets: Path):
@@ -225,3 +225,17 @@ def test_help_shows_both_commands(capsys: pytest.CaptureFixture[str]):
         assert cli.main([command, "--help"]) == 0
         out = " ".join(capsys.readouterr().out.split())
         assert all(option in out for option in ("--data", "--layer", "--mean", "--std", "--json", "--html", "--csv"))
+
+
+def test_what_fail_on_names_ends_with_exit_code_1(tmp_path: Path, capsys):
+    dead = weights()
+    dead[3] = 0
+    np.save(tmp_path / "dead.npy", dead)
+    np.save(tmp_path / "alive.npy", weights())
+    for given, code in (("dead-filters", 1), ("bgr,warning", 1), ("bgr", 0), ("error", 0)):
+        assert cli.main(["inspect", str(tmp_path / "dead.npy"), "--fail-on", given]) == code, given
+        assert ("--fail-on: found dead-filters" in capsys.readouterr().err) == bool(code)
+    assert cli.main(["inspect", str(tmp_path / "alive.npy"), "--fail-on", "warning"]) == 0
+    assert cli.main(["inspect", str(tmp_path / "lacks.npy"), str(tmp_path / "dead.npy"), "--fail-on", "warning"]) == 2
+    assert cli.main(["inspect", str(tmp_path / "dead.npy"), "--fail-on", "ded"]) == 2
+    assert "the code 'ded' is no finding's; expected some of error, warning, info, all-zero" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from firstlight.theory.null import (
     gaussians,
     orthonormal_bases,
     percentile,
+    profiles_of_norms,
     random_banks,
     spread,
 )
@@ -49,6 +50,20 @@ def test_profiles_drawn_without_filters_are_distributed_as_those_of_filters():
     filtered = np.sqrt(np.mean(gaussians(4000, 8) ** 2, axis=1))
     quantiles = [0.1, 0.5, 0.9]
     np.testing.assert_allclose(np.quantile(drawn, quantiles), np.quantile(filtered, quantiles), atol=0.03)
+
+
+@pytest.mark.parametrize("norms", [np.ones(40), np.r_[9.0, 3, np.full(60, 0.5)], np.geomspace(1, 1e-3, 30), [1.0, 0.0]])
+def test_profiles_of_given_norms_are_distributed_as_those_of_such_filters(norms):
+    """Some filters are drawn and others only as a sum: of both kinds against all filters, drawn one by one."""
+    norms, size, draws = np.asarray(norms), 12, 3000
+    filters = gaussians(draws, len(norms), size)
+    filters *= norms[:, None] / np.linalg.norm(filters, axis=2, keepdims=True)
+    filtered = np.sqrt(np.mean(filters**2, axis=1))
+    drawn = profiles_of_norms(norms, size, draws, np.random.default_rng(1)).T
+    spreads = [[spread(energy) for energy in profiles] for profiles in (filtered, drawn)]
+    quantiles = [0.05, 0.5, 0.95]
+    expected = np.quantile(spreads[0], quantiles)
+    np.testing.assert_allclose(np.quantile(spreads[1], quantiles), expected, rtol=0.06)
 
 
 def test_random_bases_are_orthonormal_and_differ():

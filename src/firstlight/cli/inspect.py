@@ -1,10 +1,14 @@
 """The command `inspect`: what the first layers of networks have learnt."""
 
+import sys
+
 from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, print_failures
 from firstlight.cli.output import Json, Output, give_json, print_parts, result_console, text_width, write_csv
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 from firstlight.utils.whole_files import write_text
+
+ASKED_FOR = 1  # exit code: what --fail-on names was found
 
 
 def inspect(
@@ -14,12 +18,14 @@ def inspect(
     json: Json = None,
     csv: Output = None,
     html: Output = None,
+    fail_on: str | None = None,
     verbosity: Verbosity = USUAL,
 ) -> int:
     """Say what the first layers of networks have learnt.
 
     Only the weights of the first layer are read, and nothing in a file is run. The exit code is 2 where a source could
-    not be inspected; the others are shown all the same.
+    not be inspected; the others are shown all the same. It is 1 where `--fail-on` is given and one of its findings is
+    there.
 
     Parameters
     ----------
@@ -32,14 +38,19 @@ def inspect(
         Write a row a source and component into this file.
     html
         Write a page with the profiles and the filters into this file.
+    fail_on
+        Codes of findings, or severities (error, warning, info), with commas between them, such as
+        dead-filters,bgr: for checks that run by themselves. `--json` shows the code of every finding.
     """
     from firstlight.filters import load_filters
+    from firstlight.inspection.finding import checked_codes, found_codes
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
     from firstlight.inspection.inspection import Failure, Inspection
     from firstlight.report.filter_tables import inspection_parts
 
     if not sources:
         raise InputError("inspect was given no source; expected a file of weights, or several")
+    codes = checked_codes(fail_on.split(",")) if fail_on is not None else []
     verbosity.apply()
     start = None if initial is None else load_filters(initial, options.layer)
     if start is not None and options.fold_batch_norm:
@@ -68,4 +79,7 @@ def inspect(
             from firstlight.report.filter_pages import inspections_page
 
             write_text(html, inspections_page(good, failures, command_line()))
-    return print_failures(failures)
+    there = found_codes([finding for one in found for finding in one.findings], codes)
+    if there:
+        print(f"firstlight: --fail-on: found {', '.join(there)}: exit code {ASKED_FOR}", file=sys.stderr)
+    return print_failures(failures) or (ASKED_FOR if there else 0)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstlight.inspection.channels import channel_order
+from firstlight.inspection.finding import Finding
+from firstlight.inspection.measures import DEAD
 from firstlight.theory.formula import PEAK
 from firstlight.theory.null import percentile
 from firstlight.utils.text import counted, plural
@@ -16,89 +18,142 @@ if TYPE_CHECKING:
 
 # A p-value below which random filters are ruled out.
 SIGNIFICANT = 0.05
-# The paper's lowest correlation of eq. 3 with its own networks (Table 3, ImageNet); its highest is 0.96.
-PAPER = (0.90, 0.96)
 # Training times that fit as well as the best, over so wide a range, say nothing about the time.
 _OPEN = 30.0
 # A channel with less than this share of the energy is hardly used; channels this alike are copies of each other.
 _UNUSED, _COPIES = 0.005, 0.999
 _SHOWN = 12
-_START = ", after subtracting the initial filters: --initial"
+_FEWEST_COMPONENTS = 3
+_LARGEST = 3  # differences from eq. 3 that are named
+_NO_THEORY = "nothing to do: eq. 3 knows no momentum, weight decay or augmentation"
 
 
-def explain(found: "Inspection") -> list[str]:
+def explain(found: "Inspection") -> list[Finding]:
     """The findings of an inspection, the most important first."""
     if found.profile.energy.max() == 0:
-        return ["has not moved since its initialisation" if found.profile.change else "all weights are zero"]
-    untrained = found.null is not None and found.null.share_above(spread=found.spread) >= SIGNIFICANT
+        return [_nothing_there(found)]
     return [
-        *_training(found, untrained),
-        *_fit(found, untrained),
-        *_filters(found, untrained),
+        *([_untrained(found)] if looks_untrained(found) else _learnt(found)),
+        *_filters(found),
         *_channels(found.bank),
         *_how(found),
     ]
 
 
-def _training(found: "Inspection", untrained: bool) -> Iterable[str]:
-    if found.null is None:
-        yield f"eq. 3 cannot be fitted: {found.unfitted}"
-        return
+def looks_untrained(found: "Inspection") -> bool:
+    """Whether its profile is as even as those of random banks whose filters have the same norms."""
+    return found.null is not None and found.null.share_above(spread=found.spread) >= SIGNIFICANT
+
+
+def _nothing_there(found: "Inspection") -> Finding:
+    if found.profile.change:
+        return Finding(
+            "not-moved", "has not moved since its initialisation", "see whether the optimiser was given this layer"
+        )
+    return Finding("all-zero", "all weights are zero", "see whether the file was written whole")
+
+
+def _untrained(found: "Inspection") -> Finding:
+    assert found.null is not None
     what = "change" if found.profile.change else "profile"
     share = found.null.share_above(spread=found.spread)
-    if untrained:
-        yield (
-            f"looks untrained: its {what} is as even as that of random filters "
-            f"(more uneven ones: {share:.0%} of random banks)"
-            + ("" if found.profile.change else "; what a short training adds to them shows with --initial")
+    return Finding(
+        "untrained",
+        f"looks untrained: its {what} is as even as that of random filters of the same norms (more uneven ones: "
+        f"{share:.0%} of random banks)",
+        "train longer"
+        if found.profile.change
+        else "where it was trained, give the filters at its start with --initial: a short training shows only there",
+    )
+
+
+def _learnt(found: "Inspection") -> Iterable[Finding]:
+    fit, null = found.fit, found.null
+    if fit is None or null is None:
+        # Without a null nothing tells a trained bank from a random one.
+        looks = "" if null is None else "looks trained, but "
+        few = found.basis.size < _FEWEST_COMPONENTS
+        yield Finding(
+            "no-eq-3",
+            f"{looks}eq. 3 cannot be fitted: {found.unfitted}",
+            "nothing to do: filters this small have too few components"
+            if few
+            else "look with images that vary (--data)",
         )
         return
-    fit = found.fit
-    if fit is None:
-        yield f"looks trained, but eq. 3 cannot be fitted: {found.unfitted}"
-    elif fit.correlation <= percentile(found.null.correlations):
-        yield (
-            f"looks trained, since its {what} is more uneven than random ones, but eq. 3 does not describe it: "
-            f"r = {fit.correlation:.2f}, which random filters reach too (95th percentile {_p95(found):.2f})"
+    beyond = percentile(null.correlations)
+    chance = f"random banks {null.correlations.mean():.2f}, 95% below {beyond:.2f}"
+    rest = _rest(found)
+    if fit.correlation <= beyond:
+        yield Finding(
+            "not-eq-3",
+            f"looks trained, more uneven than random filters, but eq. 3 does not describe it: r = "
+            f"{fit.correlation:.2f} ({chance}){rest}",
+            _NO_THEORY,
+        )
+        return
+    said = f"eq. 3 explains {fit.correlation**2:.0%} of its variation (r = {fit.correlation:.2f}; {chance}){rest}"
+    whitened = int(np.sum(fit.tau * found.basis.variance >= PEAK))
+    if fit.log_r2 < 0:
+        yield Finding(
+            "follows-eq-3",
+            f"looks trained: {said}; in the logarithm it does not follow (R² {fit.log_r2:.2f}), and so nothing is said "
+            "of whitening",
+            "nothing to do"
+            if found.profile.change
+            else "give the filters at its start with --initial, if you have them",
         )
     elif fit.bound == "late":
-        yield "trained, whitened in all components: energy is proportional to 1/λ"
-    elif whitened := int(np.sum(fit.tau * found.basis.variance >= PEAK)):
-        yield f"trained, partial whitening up to component {whitened}"
+        yield Finding("whitened", f"looks trained, and whitened in all components, with energy as 1/λ: {said}")
+    elif whitened:
+        yield Finding("partly-whitened", f"looks trained, with partial whitening up to component {whitened}: {said}")
     else:
-        yield "trained, but not whitened yet: energy is largest where the patches' variance is"
-
-
-def _fit(found: "Inspection", untrained: bool) -> Iterable[str]:
-    fit = found.fit
-    if fit is None or found.null is None or untrained:
-        return
-    if _p95(found) < fit.correlation < PAPER[0]:
-        yield (
-            f"fits eq. 3 worse than the paper's own networks: r = {fit.correlation:.2f} (random filters "
-            f"{found.null.correlations.mean():.2f}, 95th percentile {_p95(found):.2f}; the paper {PAPER[0]:.2f} to "
-            f"{PAPER[1]:.2f}{'' if found.profile.change else _START}), as do networks trained for long with momentum, "
-            "weight decay and augmentation: no training time explains such a profile"
+        yield Finding(
+            "not-whitened",
+            f"looks trained, but not whitened yet, with more energy where the patches vary more: {said}",
+            "nothing to do, or train longer",
         )
     low, high = fit.tau_range
     if high > _OPEN * max(low, np.finfo(float).tiny):
-        yield f"the training time is hardly determined: tau from {low:.3g} to {high:.3g} fits as well, within 0.01"
+        yield Finding(
+            "open-time",
+            f"the training time is hardly determined: tau from {low:.3g} to {high:.3g} fits as well, within 0.01",
+            "do not compare its tau with others'",
+        )
 
 
-def _filters(found: "Inspection", untrained: bool) -> Iterable[str]:
+def _rest(found: "Inspection") -> str:
+    """Where the profile lies furthest from eq. 3, in components; nothing where that is nowhere far."""
+    assert found.fit is not None
+    energy = found.profile.energy
+    difference = energy - found.fit.prediction
+    largest = np.argsort(-np.abs(difference), kind="stable")[:_LARGEST]
+    far = [int(at) for at in largest if abs(difference[at]) > 0.25 * energy.max()]
+    above = ", ".join(str(at + 1) for at in far if difference[at] > 0)
+    below = ", ".join(str(at + 1) for at in far if difference[at] < 0)
+    parts = [*([f"more energy in {above}"] if above else []), *([f"less in {below}"] if below else [])]
+    return f", with {' and '.join(parts)}" if parts else ""
+
+
+def _filters(found: "Inspection") -> Iterable[Finding]:
     count, faults = len(found.bank), found.faults
     if faults.dead:
-        yield f"{_of(faults.dead, count)} dead, with hardly any weight: {_numbers(faults.dead)}"
+        yield Finding(
+            "dead-filters",
+            f"{_of(faults.dead, count)} dead, of norms below {DEAD:.0%} of the upper quartile: {_numbers(faults.dead)}",
+            "they can go: where that was tried, it cost no accuracy",
+        )
     if faults.duplicates:
         groups = "; ".join(_numbers(group, " = ") for group in faults.duplicates[:_SHOWN])
-        rest = len(faults.duplicates) - _SHOWN
-        more = f"; and {counted(rest, 'more group')}" if rest > 0 else ""
-        yield f"duplicate filters, equal but for a factor: {groups}{more}"
-    if faults.noise and not untrained:
-        yield f"{_of(faults.noise, count)} like noise, without structure: {_numbers(faults.noise)}"
+        more = f"; and {len(faults.duplicates) - _SHOWN} more groups" if len(faults.duplicates) > _SHOWN else ""
+        yield Finding(
+            "duplicate-filters",
+            f"duplicate filters, equal but for a factor: {groups}{more}",
+            "see whether they were copied; one of each can do the work of all",
+        )
 
 
-def _channels(bank: "FilterBank") -> Iterable[str]:
+def _channels(bank: "FilterBank") -> Iterable[Finding]:
     """What the filters say about the channels of the input."""
     weight = bank.weight
     if weight.shape[1] != 3:
@@ -107,37 +162,47 @@ def _channels(bank: "FilterBank") -> Iterable[str]:
     power = np.sum(flat**2, axis=1)
     unit = flat / np.sqrt(np.maximum(power, np.finfo(float).tiny))[:, None]
     if (unit @ unit.T).min() >= _COPIES:
-        yield "all input channels have the same weights: it sees gray, as when gray images are repeated three times"
+        yield Finding(
+            "gray-input",
+            "all input channels have the same weights: it sees gray, as when gray images are repeated three times",
+            "look with gray images (--data), or add the channels up",
+        )
         return
     for channel in np.flatnonzero(power < _UNUSED * power.sum()):
-        yield f"input channel {channel} is hardly used: {power[channel] / power.sum():.2%} of the energy"
+        yield Finding(
+            "unused-channel",
+            f"input channel {channel} is hardly used: {power[channel] / power.sum():.2%} of the energy",
+            "see whether it was fed",
+        )
     order = channel_order(bank)
     if order.verdict == "bgr":
-        yield (
-            "input channels look swapped (BGR): the last takes more spatial detail than the first, as red does "
-            f"(contrast {order.statistic:+.2f}; beyond ±{order.threshold:.2f} tells; {order.validation}); check the "
-            "order that is fed"
+        yield Finding(
+            "bgr",
+            "input channels look swapped (BGR): the last takes more spatial detail than the first, as red does where "
+            f"networks learn from photographs (contrast {order.statistic:+.2f}; beyond ±{order.threshold:.2f} tells; "
+            f"{order.validation})",
+            "check the order that is fed",
         )
 
 
-def _how(found: "Inspection") -> Iterable[str]:
+def _how(found: "Inspection") -> Iterable[Finding]:
     """How the filters were found, and what is shown of them."""
     bank = found.bank
     if bank.batch_norm:
-        yield (
-            f"a batch normalisation follows, {bank.batch_norm}: shown is the profile of the filters alone; "
-            "--fold-batch-norm applies its scale"
+        yield Finding(
+            "batch-norm",
+            f"a batch normalisation follows, {bank.batch_norm}: shown is the profile of the filters alone",
+            "--fold-batch-norm applies its scale",
         )
     if bank.alternatives:
         shown = "; ".join(bank.alternatives[:_SHOWN])
         more = f"; and {len(bank.alternatives) - _SHOWN} more" if len(bank.alternatives) > _SHOWN else ""
-        yield f"{bank.layer} was taken for the first layer; these fit as well: {shown}{more}; choose with --layer"
-    yield from bank.notes
-
-
-def _p95(found: "Inspection") -> float:
-    assert found.null is not None
-    return percentile(found.null.correlations)
+        yield Finding(
+            "other-layers",
+            f"{bank.layer} was taken for the first layer; these fit as well: {shown}{more}",
+            "choose with --layer",
+        )
+    yield from (Finding("how-read", note) for note in bank.notes)
 
 
 def _of(numbers: tuple[int, ...], count: int) -> str:

@@ -10,7 +10,7 @@ from firstlight.filters import load_filters
 from firstlight.filters.bank import FilterBank
 from firstlight.inspection.findings import explain
 from firstlight.inspection.inspection import Failure, Inspection
-from firstlight.inspection.measures import effective_rank, filter_faults
+from firstlight.inspection.measures import effective_rank, filter_faults, filter_norms
 from firstlight.patches.bank_statistics import PatchStatistics
 from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import energy_profile
@@ -67,8 +67,8 @@ def inspect(
     --------
     >>> import firstlight as fl, numpy as np
     >>> found = fl.inspect(np.random.default_rng(0).normal(size=(64, 3, 3, 3)))
-    >>> found.findings[0].partition(":")[0]
-    'looks untrained'
+    >>> found.findings[0].code
+    'untrained'
     """
     bank = load_filters(source, layer)
     start = None if initial is None else load_filters(initial, layer)
@@ -93,7 +93,7 @@ def inspect_bank(
     weight = bank.weight if start is None else bank.weight - start.weight
     fit, unfitted, null = None, "", None
     try:
-        null = random_banks(basis.variance, len(bank))
+        null = random_banks(basis.variance, len(bank), norms=filter_norms(weight))
         fit = fit_formula(profile, basis)
     except InputError as error:
         unfitted = str(error)
@@ -105,7 +105,7 @@ def inspect_bank(
         fit=fit,
         unfitted=unfitted,
         null=null,
-        faults=filter_faults(weight, basis),
+        faults=filter_faults(bank.weight),
         rank=effective_rank(weight),
         whitening=whitening_distance(profile.energy, basis.variance),
         frequency=basis.frequency,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from firstlight.filters.bank import FilterBank
+from firstlight.inspection.finding import Finding
 from firstlight.inspection.measures import FilterFaults
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
@@ -39,7 +40,7 @@ class Inspection:
     null : RandomBanks or None
         What random banks of as many filters give; None where eq. 3 cannot be fitted to any bank.
     faults : FilterFaults
-        Dead, duplicate and noisy filters.
+        Dead and duplicate filters.
     rank : float
         Effective rank of the bank, of at most min(K, D).
     whitening : float
@@ -48,8 +49,8 @@ class Inspection:
         Mean spatial frequency of each component, cycles/pixel.
     initial : FilterBank or None
         The filters at initialisation, where they were given.
-    findings : list of str
-        What the numbers mean, in plain sentences, the most important first.
+    findings : list of Finding
+        What the numbers mean, the most important first.
 
     Examples
     --------
@@ -73,11 +74,11 @@ class Inspection:
     whitening: float
     frequency: np.ndarray = field(repr=False)
     initial: FilterBank | None = field(repr=False, default=None)
-    findings: list[str] = field(repr=False, default_factory=list)
+    findings: list[Finding] = field(repr=False, default_factory=list)
 
     def __repr__(self) -> str:
         fit = self.unfitted if self.fit is None else f"tau {self.fit.tau:.4g}, correlation {self.fit.correlation:.3f}"
-        said = self.findings[0].partition(":")[0] if self.findings else ""
+        said = self.findings[0].text.partition(":")[0] if self.findings else ""
         name = named(self.source, self.bank.layer) or "filters"
         filters = f"{counted(len(self.bank), 'filter')} of {size_text(self.bank.weight.shape[1:])}"
         return f"Inspection({name}: {filters}, patches of {printable(self.data)}; eq. 3: {fit}; {said})"
@@ -85,7 +86,7 @@ class Inspection:
     def _repr_html_(self) -> str:
         from firstlight.figures.notebook import card
 
-        rows = [("findings", "\n".join(self.findings)), *self.rows]
+        rows = [("findings", "\n".join(map(str, self.findings))), *self.rows]
         title = f"First layer of {self.source or 'filters'}"
         return card(title, rows, self.plot, f"Energy profile of the {self.shown}, and eq. 3")
 
@@ -121,7 +122,7 @@ class Inspection:
         """The numbers: name, value, and how to read it."""
         faults, peak, size = self.faults, self.profile.peak, self.basis.size
         copies = sum(len(group) - 1 for group in faults.duplicates)
-        found = f"{len(faults.dead)} dead, {copies} duplicate, {len(faults.noise)} like noise"
+        found = f"{len(faults.dead)} dead, {copies} duplicate"
         number, frequency = str(peak + 1), f", {self.frequency[peak]:.2f} cycles/pixel"
         if self.profile.energy[peak] == 0:
             number, frequency = "-", ""
@@ -186,9 +187,8 @@ class Inspection:
             "filters": {
                 "dead": list(self.faults.dead),
                 "duplicates": [list(group) for group in self.faults.duplicates],
-                "noise": list(self.faults.noise),
             },
-            "findings": self.findings,
+            "findings": [finding.to_dict() for finding in self.findings],
             "error": None,
         }
 
@@ -227,11 +227,16 @@ class Failure:
     source: str
     error: str
 
+    @property
+    def findings(self) -> list[Finding]:
+        """The error, as the one finding."""
+        return [Finding("unreadable", self.error)]
+
     def to_dict(self) -> dict[str, Any]:
         """The fields of `Inspection.to_dict`, empty but for the source and the error, which is the one finding."""
         empty: dict[str, Any] = dict.fromkeys(_FIELDS)
         lists = {name: [] for name in ("alternatives", "notes", "variance", "frequency", "energy")}
-        return {**empty, **lists, "source": self.source, "findings": [self.error], "error": self.error}
+        return {**empty, **lists, "source": self.source, "findings": [self.findings[0].to_dict()], "error": self.error}
 
 
 _FIELDS = (

@@ -1,22 +1,16 @@
-"""What a bank and its single filters look like: rank, dead, equal and noisy filters."""
+"""What a bank and its single filters look like: rank, dead and equal filters."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
-from firstlight.patches.basis import PatchBasis
-from firstlight.theory.null import gaussians
-
-# A filter is dead when its norm is at most this share of the bank's median norm.
-DEAD = 0.01
+# A filter is dead when its norm is at most this share of the upper quartile of the bank's norms, which even a bank of
+# mostly dead filters has from the others. Fixed by ablation on 2,000 test images of CIFAR-10: in ResNet20 and ResNet32,
+# trained by others (akamaster), the five filters below 0.013 of it cost 0.0 points of accuracy each; the others, from
+# 0.059 on, up to 2.7. The recorded networks have none below 0.5.
+DEAD = 0.03
 # Two filters are duplicates when the cosine of the angle between them is at least this.
 DUPLICATE = 0.99
-# A filter is noise when its power is spread over the components at least as evenly as that of this share of random
-# directions: 1 - NOISE of random filters are called so.
-NOISE = 0.05
-# With fewer components than this, structured and random directions cannot be told apart.
-_FEWEST_COMPONENTS = 12
 # Filters that are compared with each other at once.
 _BLOCK = 1024
 
@@ -31,37 +25,35 @@ class FilterFaults:
         With hardly any weight.
     duplicates : tuple of tuple of int
         Groups of filters that are equal but for a positive factor.
-    noise : tuple of int
-        That look like random directions.
     """
 
     dead: tuple[int, ...]
     duplicates: tuple[tuple[int, ...], ...]
-    noise: tuple[int, ...]
 
 
-def filter_faults(weight: np.ndarray, basis: PatchBasis | None) -> FilterFaults:
-    """Find dead, duplicate and noisy filters.
+def filter_faults(weight: np.ndarray) -> FilterFaults:
+    """Find dead and duplicate filters.
 
     Parameters
     ----------
     weight : ndarray, shape (K, C, kh, kw), float64
-    basis : PatchBasis or None
-        Of patches of that shape; without it no filter is called noise.
 
     Returns
     -------
     FilterFaults
-        Dead filters are neither duplicates nor noise.
+        Dead filters are no duplicates.
     """
-    flat = weight.reshape(len(weight), -1)
-    scale = np.abs(flat).max()
-    flat = flat / scale if scale > 0 else flat  # squares of tiny weights would vanish
-    norms = np.linalg.norm(flat, axis=1)
-    dead = norms <= DEAD * np.median(norms)
+    norms = filter_norms(weight)
+    dead = norms <= DEAD * np.percentile(norms, 75)
+    flat = weight.reshape(len(weight), -1) / (np.abs(weight).max() or 1.0)
     unit = np.divide(flat, norms[:, None], out=np.zeros_like(flat), where=norms[:, None] > 0)
-    noise = () if basis is None else _numbers(~dead & _noisy(unit, basis))
-    return FilterFaults(_numbers(dead), _groups(unit, ~dead), noise)
+    return FilterFaults(_numbers(dead), _groups(unit, ~dead))
+
+
+def filter_norms(weight: np.ndarray) -> np.ndarray:
+    """Norms of filters (K, C, kh, kw), relative to the largest weight, so that no square over- or underflows."""
+    flat = weight.reshape(len(weight), -1)
+    return np.linalg.norm(flat / (np.abs(flat).max() or 1.0), axis=1)
 
 
 def effective_rank(weight: np.ndarray) -> float:
@@ -96,22 +88,3 @@ def _groups(unit: np.ndarray, alive: np.ndarray) -> tuple[tuple[int, ...], ...]:
                 group[members] = start + row
     firsts = sorted(set(group[group >= 0].tolist()))
     return tuple(tuple(np.flatnonzero(group == first).tolist()) for first in firsts)
-
-
-def _noisy(unit: np.ndarray, basis: PatchBasis) -> np.ndarray:
-    if basis.size < _FEWEST_COMPONENTS:
-        return np.zeros(len(unit), dtype=bool)
-    return participation(unit @ basis.components.T) >= _random_participation(basis.size)
-
-
-def participation(coefficients: np.ndarray) -> np.ndarray:
-    """In how many components a filter's power lies, (sum a^2)^2 / sum a^4, shape (K,), of coefficients (K, D)."""
-    power = coefficients**2
-    fourth = np.sum(power**2, axis=1)
-    return np.divide(power.sum(axis=1) ** 2, fourth, out=np.zeros(len(power)), where=fourth > 0)
-
-
-@lru_cache(maxsize=16)
-def _random_participation(size: int) -> float:
-    """The participation that all but the share NOISE of random directions reach."""
-    return float(np.quantile(participation(gaussians(2000, size)), NOISE))

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from firstlight.inspection.findings import SIGNIFICANT
-from firstlight.inspection.measures import filter_faults
+from firstlight.inspection.measures import filter_faults, filter_norms
 from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.theory.null import RandomBanks, percentile, random_banks, spread
 from firstlight.utils.text import spaced
@@ -33,16 +33,18 @@ def comparison_views(found: "Comparison") -> list[NetworkView]:
     """The compared first layers, all in the same components."""
     views = []
     for label, profile, bank in zip(found.labels, found.profiles, found.banks, strict=True):
-        snapshot = Snapshot.of(profile, found.basis)
+        snapshot, null = Snapshot.of(profile, found.basis), None
+        if snapshot.fit:
+            norms = None if profile.change else filter_norms(bank.weight)
+            null = random_banks(found.basis.variance, len(bank), norms=norms)
         view = NetworkView(
             name=label,
             basis=found.basis,
             snapshots=[snapshot],
             trained=bank.weight,
             units=_units(found.basis),
-            learnt=_learnt(snapshot, random_banks(found.basis.variance, len(bank)) if snapshot.fit else None),
-            # Which filters are dead is asked of the change where the profile is that of the change: not known here.
-            faults=None if profile.change else filter_faults(bank.weight, None),
+            learnt=_learnt(snapshot, null),
+            faults=filter_faults(bank.weight),
         )
         views.append(view)
     return views

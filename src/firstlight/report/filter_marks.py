@@ -15,45 +15,38 @@ if TYPE_CHECKING:
 Kind = Literal["dead", "duplicate"]
 LINES: dict[Kind, str] = {"dead": "-", "duplicate": "--"}
 _OUTLINES: dict[Kind, str] = {"dead": "outlined", "duplicate": "dashed outline"}
-# Of filters, and of their change where that is what was looked at.
-_WORDS: dict[bool, dict[Kind, str]] = {
-    False: {"dead": "dead", "duplicate": "duplicate"},
-    True: {"dead": "hardly changed", "duplicate": "changed alike"},
-}
 _NAMED = 3  # other filters of a group
 _MOST = 12  # filters in a text
 
 
 class Mark(NamedTuple):
-    """What is wrong with a filter: its kind, in a word, and which others are like it."""
+    """What is wrong with a filter: its kind, and which others are like it."""
 
     kind: Kind
-    word: str
     others: str = ""
 
     @property
     def text(self) -> str:
         """In words: "duplicate, as 4 and 9"."""
-        return f"{self.word}, as {self.others}" if self.others else self.word
+        return f"{self.kind}, as {self.others}" if self.others else self.kind
 
 
-def filter_marks(faults: FilterFaults | None, change: bool) -> dict[int, Mark]:
-    """Marks by number of filter; `change` says that not the filters were looked at, but their change."""
+def filter_marks(faults: FilterFaults | None) -> dict[int, Mark]:
+    """Marks by number of filter."""
     if faults is None:
         return {}
-    words = _WORDS[change]
-    marks = {number: Mark("dead", words["dead"]) for number in faults.dead}
+    marks = {number: Mark("dead") for number in faults.dead}
     for group in faults.duplicates:
         for number in group:
             others = listed([other for other in group if other != number], _NAMED, ", ")
-            marks[number] = Mark("duplicate", words["duplicate"], others)
+            marks[number] = Mark("duplicate", others)
     return marks
 
 
 def marks_legend(marks: Mapping[int, Mark]) -> str:
     """What the outlines mean; empty where there are none."""
-    found = {mark.kind: mark.word for mark in marks.values()}
-    text = "; ".join(f"{_OUTLINES[kind]}: {found[kind]}" for kind in LINES if kind in found)
+    kinds = {mark.kind for mark in marks.values()}
+    text = "; ".join(f"{_OUTLINES[kind]}: {kind}" for kind in LINES if kind in kinds)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 

@@ -53,12 +53,12 @@ def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]
 def _section(one: "Inspection", view: NetworkView, figures: Figures, number: int) -> dict[str, Any]:
     """One first layer: what was found, in full and in short, its profile, its filters and its numbers."""
     picture, (ax,) = new_figure(width=5.0, height=3.4)
-    marks = filter_marks(one.faults, one.profile.change)
+    marks = filter_marks(one.faults)
     show_marked(ax, one.bank.weight, marks)
     described = f"Filters of {one.source}: {marks_text(len(one.bank), marks)}"
     return {
         "source": one.source,
-        "finding": one.findings[0].partition(":")[0] if one.findings else "",
+        "finding": one.findings[0].text.partition(":")[0] if one.findings else "",
         "findings": one.findings,
         "profile": markup(figures, profile_chart(view, 5.0), f"s{number}", f"Energy profile of {one.source}"),
         "filters": markup(figures, svg(picture), f"f{number}", described),

@@ -19,12 +19,12 @@ _CELL = 8  # columns of a correlation, with the space after it
 
 def inspection_parts(found: "Inspection", width: int) -> Iterator[Table | Text]:
     """A first layer in so many columns: what was found, then the numbers, each with how to read it."""
-    yield heading(found.source)
-    yield Text(found.findings[0], style="bold")
+    yield heading(f"{found.source}, seen with patches of {found.data}")
+    yield Text(str(found.findings[0]), style="bold")
     if more := found.findings[1:]:
         listed = grid()
         for finding in more:
-            listed.add_row("•", escape(finding))
+            listed.add_row("•", escape(str(finding)))
         yield listed
     profile = "change" if found.profile.change else "profile"
     numbers = [(name, value, how) for name, value, how in found.measures]

@@ -105,12 +105,11 @@ def _basis(basis: PatchBasis) -> dict[str, Any]:
 def _network(view: NetworkView, shown: int) -> dict[str, Any]:
     banks = {"initial": view.initial, "trained": view.trained}
     _, _, rows, columns = view.trained.shape
-    change = view.final.profile.change
-    marks = filter_marks(view.faults, change)
+    marks = filter_marks(view.faults)
     return {
         "name": view.name,
         "units": view.units,
-        "change": change,
+        "change": view.final.profile.change,
         "range": [math.log10(tau) for tau in view.tau_range],  # both ends of the slider
         "snapshots": [_snapshot(one) for one in view.snapshots],
         "filters": {

@@ -20,6 +20,8 @@ from firstlight.theory.scan import checked_range, scan, shape_scores
 
 # Random banks to draw: the 95th percentile is then known to about two hundredths of a correlation.
 DRAWS = 1000
+# Filters of a random bank that are drawn one by one, and numbers that this may take.
+_MOST_DRAWN, _MOST_NUMBERS = 16, 500_000
 
 
 def gaussians(*shape: int, seed: int = 0) -> np.ndarray:
@@ -33,6 +35,37 @@ def gaussian_profiles(filters: int, shape: tuple[int, ...], rng: np.random.Gener
     No filter is drawn: e_i^2 is a chi-squared variable with K degrees of freedom over K.
     """
     return np.sqrt(rng.chisquare(filters, shape) / filters)
+
+
+def profiles_of_norms(norms: ArrayLike, size: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Energies of random banks whose filters have given norms, and directions that are uniform.
+
+    Parameters
+    ----------
+    norms : array_like, shape (K,)
+        Not all of them 0.
+    size, draws : int
+        Number D of components, and of banks.
+    rng : Generator
+
+    Returns
+    -------
+    ndarray, shape (D, draws), float64
+        Up to one factor. The largest filters are drawn; of all the others, none of which matters much by itself, the
+        sum of squares, as the gamma variable of its mean and variance.
+    """
+    power = np.sort(np.square(np.asarray(norms, dtype=np.float64) / np.max(norms)))[::-1]
+    drawn = min(_MOST_DRAWN, _MOST_NUMBERS // (size * draws))
+    energy = np.zeros((size, draws))
+    for one in power[:drawn]:
+        squares = rng.standard_normal((size, draws)) ** 2
+        energy += one * squares / squares.mean(axis=0)
+    rest = power[drawn:]
+    if (total := rest.sum()) > 0:
+        # Of a direction's D squares, which have one sum, the variance is D / (D + 2) of that of Gaussian ones.
+        freedom = total**2 / np.sum(rest**2) * (1 + 2 / size)
+        energy += total / freedom * rng.chisquare(freedom, (size, draws))
+    return np.sqrt(energy)
 
 
 def orthonormal_bases(draws: int, size: int, seed: int = 0) -> Iterator[np.ndarray]:
@@ -53,7 +86,7 @@ def agreement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class RandomBanks:
-    """Random Gaussian banks, which no training has touched, measured like a trained one.
+    """Random banks, which no training has touched, measured like a trained one.
 
     Attributes
     ----------
@@ -103,6 +136,7 @@ def random_banks(
     draws: int = DRAWS,
     seed: int = 0,
     tau_range: tuple[float, float] | None = None,
+    norms: ArrayLike | None = None,
 ) -> RandomBanks:
     """Fit eq. 3 to random banks, for a null distribution of the correlation.
 
@@ -118,6 +152,9 @@ def random_banks(
         How many banks, and the seed of their random numbers.
     tau_range : tuple of two float, optional
         As for `fit_formula`.
+    norms : array_like, shape (K,), optional
+        Of the filters that a bank is compared with: unequal ones make random profiles more uneven. Default, and where
+        all are 0: those of Gaussian filters of one deviation.
 
     Returns
     -------
@@ -134,7 +171,12 @@ def random_banks(
     if len(set(variance[variance > 0].tolist())) < 3:
         raise InputError("the variances have fewer than 3 different positive values; expected some to fit eq. 3 to")
     rng = np.random.default_rng(seed)
-    energy = gaussian_profiles(filters, (len(variance), draws), rng)
+    shape = len(variance), draws
+    energy = (
+        gaussian_profiles(filters, shape, rng)
+        if norms is None or not np.any(norms)
+        else profiles_of_norms(norms, *shape, rng)
+    )
     mean = energy.mean(axis=0)
     centred = energy - mean
     length = np.linalg.norm(centred, axis=0)
