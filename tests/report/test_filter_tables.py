@@ -28,7 +28,7 @@ def printed(found: Inspection | Comparison, width: int = 80) -> list[str]:
 
 def test_the_finding_comes_first_then_the_numbers():
     lines = printed(fl.inspect(bank(16, 3, 3, 3)))
-    assert lines[0] == "net.pth"
+    assert lines[0] == "net.pth, seen with patches of cifar10"
     assert lines[1].startswith("looks untrained")
     names = [re.split(r"\s{2,}", line)[0] for line in lines[lines.index("") + 1 :]]
     assert names == [
