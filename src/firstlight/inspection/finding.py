@@ -23,7 +23,7 @@ CODES: dict[str, Severity] = {
     "open-time": "info",
     "dead-filters": "warning",
     "duplicate-filters": "warning",
-    "gray-input": "warning",
+    "grey-input": "warning",
     "unused-channel": "warning",
     "bgr": "warning",
     "batch-norm": "info",

@@ -163,9 +163,9 @@ def _channels(bank: "FilterBank") -> Iterable[Finding]:
     unit = flat / np.sqrt(np.maximum(power, np.finfo(float).tiny))[:, None]
     if (unit @ unit.T).min() >= _COPIES:
         yield Finding(
-            "gray-input",
-            "all input channels have the same weights: it sees gray, as when gray images are repeated three times",
-            "look with gray images (--data), or add the channels up",
+            "grey-input",
+            "all input channels have the same weights: it sees grey, as when grey images are repeated three times",
+            "look with grey images (--data), or add the channels up",
         )
         return
     for channel in np.flatnonzero(power < _UNUSED * power.sum()):
