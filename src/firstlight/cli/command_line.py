@@ -14,6 +14,7 @@ from firstlight.cli.compare import compare
 from firstlight.cli.data import data_app
 from firstlight.cli.figures import figures
 from firstlight.cli.inspect import inspect
+from firstlight.cli.lists import lists_last
 from firstlight.cli.moments import moments
 from firstlight.cli.overview import OVERVIEW
 from firstlight.cli.reproduce import reproduce
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(OVERVIEW, end="")
             return 0
         with log_on_stderr():
-            result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+            result = app(lists_last(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the rest of the buffer goes at exit
