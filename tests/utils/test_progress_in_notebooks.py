@@ -39,9 +39,20 @@ with ImageProgress("reading", 10, True) as images:
 """
 
 
+SILENT = """
+import time
+from firstlight.utils.progress_line import Line
+
+with Line() as line:
+    for _ in range(3):
+        time.sleep(0.6)
+        line.show("drawing")
+"""
+
+
 @pytest.fixture(scope="module")
 def notebook():
-    cells = [nbformat.v4.new_code_cell(source) for source in (TRAINING, NESTED, SHORT)]
+    cells = [nbformat.v4.new_code_cell(source) for source in (TRAINING, NESTED, SHORT, SILENT)]
     made = nbformat.v4.new_notebook(cells=cells)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the kernel's own libraries
@@ -64,3 +75,8 @@ def test_parts_of_a_whole_are_one_output(notebook):
 
 def test_what_takes_no_time_leaves_no_output(notebook):
     assert notebook.cells[2].outputs == []
+
+
+def test_where_nothing_was_said_the_time_stays(notebook):
+    (output,) = notebook.cells[3].outputs
+    assert output.data["text/plain"].startswith("firstlight took ")

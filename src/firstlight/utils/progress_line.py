@@ -108,7 +108,7 @@ class Line:
             _lines.remove(self)
         if self._surface:
             took = duration(time.monotonic() - self._began)
-            self._surface.stop(f"{self._said or self._now.title}  ({took})")
+            self._surface.stop(f"{self._said}  ({took})" if self._said else f"firstlight took {took}")
             self._surface = None
 
     @property
