@@ -395,13 +395,6 @@ def test_a_file_without_tensors_says_what_it_holds(tmp_path, in_zip, value, says
         read_torch(path, "ckpt.pt")
 
 
-@pytest.mark.parametrize("in_zip", [True, False])
-def test_a_whole_network_is_refused_by_its_class(tmp_path, in_zip):
-    path = saved(tmp_path / "ckpt.pt", nn.Sequential(nn.Conv2d(3, 2, 3)), _use_new_zipfile_serialization=in_zip)
-    with pytest.raises(SourceError, match=r"is a whole torch\.nn\.modules\.container\.Sequential object"):
-        read_torch(path, "ckpt.pt")
-
-
 def test_other_files_are_refused(tmp_path):
     path = tmp_path / "ckpt.pt"
     for data, says in (

@@ -149,7 +149,7 @@ def test_planted_code_is_refused_and_not_run(tmp_path, where):
     evil = attack(tmp_path / "appeared")
     path = tmp_path / "ckpt.pt"
     path.write_bytes(PLANTED[where](evil))
-    with pytest.raises(SourceError, match=r"^ckpt\.pt needs os\.mkdir to be unpickled"):
+    with pytest.raises(SourceError, match=r"^ckpt\.pt names os\.mkdir, which [^\n]+$"):
         read_torch(path, "ckpt.pt")
     assert not (tmp_path / "appeared").exists()
     pickle.loads(evil)

@@ -1,4 +1,6 @@
-"""The classes, functions and number formats that a PyTorch pickle may name: those of torch.load(weights_only=True)."""
+"""The classes, functions and number formats that a PyTorch pickle may name, and those that only an attack does."""
+
+import builtins
 
 from firstlight.filters.formats.torch.pickle_values import Global
 
@@ -52,15 +54,27 @@ _ALLOWED = frozenset(
     | _SPARSE
 )
 
+# Modules that reach out of the process, and names of what runs whatever it is given, wherever it lies.
+_REACHING = "os posix nt sys subprocess _posixsubprocess pty shutil socket _socket runpy importlib importlib.util imp "
+_REACHING += "pkgutil ctypes _ctypes webbrowser code codeop pdb bdb profile cProfile timeit doctest commands popen2 "
+_REACHING += "pip pip._internal urllib.request requests requests.api http.client ftplib smtplib telnetlib"
+_RUNNING = "eval exec execfile apply reload compile open system popen Popen spawn load loads import_module __import__ "
+_RUNNING += "run_module run_path runstring attrgetter methodcaller FunctionType CodeType LambdaType MethodType"
+_HOSTILE_MODULES, _HOSTILE_NAMES = frozenset(_REACHING.split()), frozenset(_RUNNING.split())
+
 
 def allowed(found: Global) -> bool:
     """Whether torch.load(weights_only=True) accepts this name in a checkpoint."""
     return found.path in _ALLOWED
 
 
-def allowed_in_script(found: Global) -> bool:
-    """Whether a TorchScript archive may hold it: its own module classes too, which become records like all others."""
-    return allowed(found) or is_script(found) or found.module == "torch.jit._pickle"
+def is_hostile(found: Global) -> bool:
+    """Whether only an attack has it in a file of weights. Nothing is run either way: a file that attacks is refused."""
+    *owner, last = found.name.split(".")
+    if found.module == "builtins":
+        return last in _HOSTILE_NAMES or (last != "getattr" and not isinstance(getattr(builtins, last, object), type))
+    method = bool(owner) and "a" <= last[:1] <= "z"
+    return method or last in _HOSTILE_NAMES or found.module in _HOSTILE_MODULES
 
 
 def is_script(found: Global) -> bool:

@@ -23,11 +23,16 @@ class Global:
 
 @dataclass(slots=True, eq=False, repr=False)
 class Call:
-    """A call or construction that the pickle asks for, not made, and the state that the result was to be given."""
+    """A call or construction that the pickle asks for, not made, and what the result was to be given.
+
+    That is a state, the keys and values in turn of a class that is a dict, and the items of one that is a list.
+    """
 
     function: Global
     args: tuple
     state: Any = None
+    flat: list = field(default_factory=list)
+    items: list = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

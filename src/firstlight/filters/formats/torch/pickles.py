@@ -186,12 +186,13 @@ class _Machine:
         return items
 
     def extend(self, items: list[Any]) -> None:
-        if type(self.stack[-1]) is not list:
+        top = self.stack[-1].items if isinstance(self.stack[-1], Call) else self.stack[-1]
+        if type(top) is not list:
             raise Malformed("items for what is no list")
-        self.stack[-1].extend(items)
+        top.extend(items)
 
     def fill(self, items: list[Any]) -> None:
-        if not isinstance(self.stack[-1], Mapping) or len(items) % 2:
+        if not isinstance(self.stack[-1], Mapping | Call) or len(items) % 2:
             raise Malformed("keys for what is no dict")
         self.stack[-1].flat.extend(items)
 
@@ -208,13 +209,19 @@ class _Machine:
             # Python 2 called this module otherwise, and protocols up to 2 keep its name.
             found = Global("builtins" if module == "__builtin__" else module, name)
             if found.path not in PLAIN and not self.allowed(found):
-                # The format of before PyTorch 1.6 introduces a network's class by the word "module".
-                introduced = bool(self.stack) and isinstance(self.stack[-1], str) and self.stack[-1] == "module"
-                raise SourceError(_refusal(self.source, found, introduced or not (self.stack or self.below)))
+                raise SourceError(
+                    f"{self.source} names {printable(found.path, 200)}, which weights do not need and which could run "
+                    "code; expected tensors and plain objects: load it nowhere unless you trust who made it"
+                )
             self.globals[module, name] = found
         self.stack.append(found)
 
     def call(self, function: Any, args: Any) -> None:
+        match function:
+            case Call(Global(path="builtins.getattr"), (Global() as owner, str(method))):
+                # So protocols up to 3 write a method of a class.
+                self.name(owner.module, f"{owner.name}.{method}")
+                function = self.stack.pop()
         if not isinstance(function, Global) or not isinstance(args, tuple):
             raise Malformed("a call of what is no function")
         self.stack.append(self.ordered(args) if function.path in _ORDERED else Call(function, args))
@@ -237,17 +244,3 @@ def _line(stream: BytesIO) -> str:
     if not line.endswith(b"\n"):
         raise Malformed("a name without an end")
     return line[:-1].decode()
-
-
-def _refusal(source: str, found: Global, whole: bool) -> str:
-    path = printable(found.path, 200)
-    if not found.name[:1].isupper():
-        problem = f"needs {path} to be unpickled, which could run code"
-    elif whole:
-        problem = f"is a whole {path} object, and unpickling it would run that class's code"
-    else:
-        problem = f"holds an instance of {path}, and unpickling it would run that class's code"
-    return (
-        f"{source} {problem}; only files that torch.load(weights_only=True) accepts are read: save the state dict "
-        "alone, torch.save(model.state_dict(), path), or pass weights as .safetensors"
-    )

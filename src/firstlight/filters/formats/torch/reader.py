@@ -12,8 +12,8 @@ from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST, TensorEntry, TensorFile
 from firstlight.filters.formats.dtypes import item_size, to_float64
 from firstlight.filters.formats.refusals import named, readable
-from firstlight.filters.formats.torch.globals import ELEMENT_SIZES, allowed, allowed_in_script, is_script
-from firstlight.filters.formats.torch.pickle_values import Call, Malformed, Mapping
+from firstlight.filters.formats.torch.globals import ELEMENT_SIZES, allowed, is_hostile, is_script
+from firstlight.filters.formats.torch.pickle_values import Call, Global, Malformed, Mapping
 from firstlight.filters.formats.torch.pickles import read_pickle
 from firstlight.filters.formats.torch.records import (
     LegacyStorages,
@@ -23,7 +23,7 @@ from firstlight.filters.formats.torch.records import (
     read_exactly,
 )
 from firstlight.filters.formats.torch.values import Storage, StoredTensor, named_tensors, storage_of, tensor_of
-from firstlight.utils.text import counted, printable
+from firstlight.utils.text import counted, listed, printable
 
 # Bytes of the longest pickle that is read; that of a ResNet-50 with its optimizer has 70,000.
 _MAX_PICKLE = 1 << 25
@@ -80,8 +80,7 @@ def _read_zip(path: Path, source: str) -> TensorFile:
     order = archive.read(f"{folder}byteorder", limit=10) if f"{folder}byteorder" in archive.records else b"little"
     if order not in (b"little", b"big"):
         raise Malformed("an unknown byte order")
-    is_script = f"{folder}constants.pkl" in archive.records
-    names = allowed_in_script if is_script else allowed
+    names = _Names()
 
     def root(name: str) -> Any:
         return read_pickle(
@@ -90,8 +89,8 @@ def _read_zip(path: Path, source: str) -> TensorFile:
 
     data = root("data")
     entries = _entries(data, source, ZipStorages(archive, f"{folder}data/", order == b"big"))
-    notes = []
-    if is_script:
+    notes = names.notes()
+    if f"{folder}constants.pkl" in archive.records:
         # Freezing a module turns its weights into constants of its code.
         constants = Mapping(["constants", root("constants")])
         found = _entries(constants, source, ZipStorages(archive, f"{folder}constants/", order == b"big"))
@@ -106,12 +105,16 @@ def _read_legacy(path: Path, source: str) -> TensorFile:
         stream = io.BytesIO(file.read(_MAX_PICKLE))
         _check_legacy(stream, source)
         storages: dict[str, Storage] = {}
+        names = _Names()
 
-        def persistent(identity: Any) -> Storage:
+        def persistent(identity: Any) -> Storage | Global:
+            match identity:
+                case ("module", Global() as network, *_):  # with the source code of its class
+                    return network
             storage = storage_of(identity)
             return storages.setdefault(storage.key, storage) and storage
 
-        data = read_pickle(stream, source, allowed, persistent)
+        data = read_pickle(stream, source, names, persistent)
         keys = read_pickle(stream, source)
         known = isinstance(keys, list) and all(isinstance(key, str) and key in storages for key in keys)
         if not known or len(set(keys)) < len(keys):
@@ -126,7 +129,7 @@ def _read_legacy(path: Path, source: str) -> TensorFile:
         if position > path.stat().st_size:
             raise SourceError(f"{source} is cut off: it ends before its tensors do")
     entries = _entries(data, source, LegacyStorages(path, source, positions))
-    return _listed(source, entries, data)
+    return _listed(source, entries, data, names.notes())
 
 
 def _check_legacy(stream: io.BytesIO, source: str) -> None:
@@ -140,6 +143,27 @@ def _check_legacy(stream: io.BytesIO, source: str) -> None:
     magic, protocol, _ = (read_pickle(stream, source, limit=_MAX_HEADER) for _ in range(3))
     if magic != _MAGIC or protocol != _PROTOCOL:
         raise Malformed("an unknown version of its format")
+
+
+class _Names:
+    """Lets a pickle name what torch.load(weights_only=True) lets it, and what else is no attack: that is noted."""
+
+    def __init__(self) -> None:
+        self.packages: dict[str, None] = {}
+
+    def __call__(self, found: Global) -> bool:
+        if not (allowed(found) or is_script(found) or found.module == "torch.jit._pickle"):
+            if is_hostile(found):
+                return False
+            self.packages[found.module.partition(".")[0]] = None
+        return True
+
+    def notes(self) -> list[str]:
+        packages = [printable(name, 40) for name in self.packages if name not in ("builtins", "collections")]
+        if not packages:
+            return []
+        shown = listed(packages, most=4, separator=", ")
+        return [f"the file holds objects of {shown}: only the tensors in them were read, and nothing of theirs was run"]
 
 
 def _entries(root: Any, source: str, storages: Storages) -> list[TensorEntry]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from firstlight.filters.formats.torch.globals import ELEMENT_SIZES, STORAGES, TENSOR_CLASSES, is_script
+from firstlight.filters.formats.torch.globals import ELEMENT_SIZES, STORAGES, TENSOR_CLASSES
 from firstlight.filters.formats.torch.pickle_values import Call, Global, Malformed, Mapping
 from firstlight.utils.text import printable
 
@@ -14,6 +15,8 @@ _MAX_DIMENSIONS = 64
 _MAX_NAME = 500
 # More arguments than any function that makes a tensor takes.
 _MAX_ARGS = 10
+# The attributes in which a torch.nn.Module keeps its state.
+_REGISTERED = ("_parameters", "_buffers", "_modules")
 _SUBCLASS = "torch._tensor._rebuild_from_type_v2"
 # Calls that pass on what they are given: a tensor, or how to make one.
 _PASSING = frozenset(
@@ -117,11 +120,23 @@ def named_tensors(root: Any) -> Iterator[tuple[str, StoredTensor]]:
 
 def _children(value: Any) -> Iterator[tuple[Any, Any]]:
     value = _unwrapped(value)
-    if isinstance(value, Call) and is_script(value.function):
-        value = value.state  # the attributes of a module, in the order of their registration
+    if isinstance(value, Call):
+        if value.function.module == "torch._utils":  # parts of a tensor that has no values here
+            return iter(())
+        # The attributes of a module come in the order of their registration.
+        value = (Mapping(value.flat) if value.flat else value.items) or value.state or value.args
     if isinstance(value, Mapping):
-        return value.items()
+        return _registered(value)
     return iter(enumerate(value) if isinstance(value, list | tuple) else ())
+
+
+def _registered(mapping: Mapping) -> Iterator[tuple[Any, Any]]:
+    """A mapping's items; of a network's attributes those that its state dict has, under their names there."""
+    items = list(mapping.items())
+    groups = [value for key, value in items if isinstance(key, str) and key in _REGISTERED]
+    if len(groups) < len(_REGISTERED) or not all(isinstance(group, Mapping) for group in groups):
+        return iter(items)
+    return chain.from_iterable(group.items() for group in groups)
 
 
 def _text(key: Any) -> str:
@@ -166,6 +181,8 @@ def tensor_of(value: Any) -> StoredTensor | None:
     if not isinstance(value, Call) or not isinstance(value := _unwrapped(value), Call):
         return None
     if len(value.args) > _MAX_ARGS:
+        if value.function.module != "torch._utils":
+            return None
         raise Malformed("a call with too many arguments")
     match value.function.path.removeprefix("torch._utils._rebuild_"), value.args:
         case "tensor" | "tensor_v2", (Storage() as storage, offset, size, strides, *rest):
