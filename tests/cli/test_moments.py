@@ -143,7 +143,7 @@ def test_a_named_set_and_gray(tmp_path: Path):
     expected = PatchMoments(2, 3).update(load_images("photos", "test").images)
     assert PatchMoments.load(out) == expected
     assert header(out)["provenance"]["data"] == "photos"
-    found = cli.main(["moments", "photos", "--kernel-size", "2", "--channels", "1", "--out", str(out)])
+    found = cli.main(["moments", "photos", "--kernel-size", "2", "--channels", "1", "--restart", "--out", str(out)])
     assert found == 0
     assert PatchMoments.load(out).channels == 1
 
@@ -187,7 +187,7 @@ def test_broken_images_are_told(folder: Path, images: np.ndarray, tmp_path: Path
     assert about["broken"] == "1"
     assert "000.png" in about["broken_files"]
     before = out.read_bytes()
-    assert cli.main([*command, "5", "--strict"]) == 2
+    assert cli.main([*command, "5", "--strict", "--restart"]) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert told.startswith("firstlight: error: ")
     assert "000.png" in told

@@ -2,13 +2,13 @@
 
 import contextlib
 import json as json_
-import os
 import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.cli.engine_options import LOCAL, EngineOptions
 from firstlight.cli.inspection_options import Sizes
+from firstlight.cli.moments_file import checked_target, known_by, refuse_to_replace
 from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
@@ -42,6 +42,7 @@ def moments(
     crop: Sizes = None,
     split: str | None = None,
     strict: Flag = False,
+    restart: Flag = False,
     engine_options: EngineOptions = LOCAL,
     images_per_shard: int | None = None,
     plan: Flag = False,
@@ -56,7 +57,7 @@ def moments(
 
     Exactly, into one small file: however the work is split, the result has the same bits. What is done so far is kept
     beside the output, in FILE.npz.part: a command that was interrupted or killed goes on where it was when it is given
-    again.
+    again. A file of other settings or data is never replaced, unless with --restart.
 
     Parameters
     ----------
@@ -84,6 +85,8 @@ def moments(
         Of a data set that has splits, such as train.
     strict
         Stop at the first image that cannot be read, instead of leaving it out.
+    restart
+        Begin anew, and replace the output, whatever they were of.
     images_per_shard
         Images in one task, where the data are image files or an array. Default: 2048; fewer of small data sets.
     plan
@@ -126,16 +129,21 @@ def moments(
         give_json(json, {"data": data, **patches, **found.to_dict()})
         return
 
-    target = _target(out)
+    target = checked_target(out)
     recognised = recognise(data, data_dir)
     shards = _cut(recognised, images_per_shard, blocks, options)
+    recorded = {
+        "data": recognised.name,
+        "files": known_by(recognised, shards),
+        "options": json_.dumps({**options, "strict": strict}),
+    }
+    refuse_to_replace(target, patches, recorded, restart)
     state = target.with_name(f"{target.name}.part")
     with engine_options.open() as running:
-        done = accumulate(shards, **patches, engine=running, state=state, blocks=blocks, strict=strict)
+        done = accumulate(shards, **patches, engine=running, state=state, restart=restart, blocks=blocks, strict=strict)
     about = _about(recognised, done)
-    recorded = {name: value if isinstance(value, str) else json_.dumps(value) for name, value in about.items()}
-    recorded["options"] = json_.dumps({**options, "strict": strict})
-    (done.lags or done.moments).save(target, **recorded, **_versions())
+    told = {name: value if isinstance(value, str) else json_.dumps(value) for name, value in about.items()}
+    (done.lags or done.moments).save(target, **recorded | told, **_versions())
     state.unlink(missing_ok=True)
     basis = done.moments.basis(about.get("mean"), about.get("std"))
     rows = [*_summary(about), *spectrum_rows(basis)]
@@ -194,21 +202,6 @@ def _bank(filters: str | None, stderr: bool, blocks: int, patches: dict[str, int
             f"{patches['dilation']}, as the patches: give --kernel-size, --channels and --dilation of that layer"
         )
     return bank
-
-
-def _target(out: Path | None) -> Path:
-    """The file to write; refuses what would only be noticed after everything is read."""
-    if out is None:
-        raise InputError("moments was given no --out; expected the file to write, such as --out moments.npz")
-    target = out.expanduser()
-    if target.suffix.lower() != ".npz":
-        raise InputError(f"--out is {out}; expected a name that ends in .npz, by which inspect knows it")
-    if target.is_dir():
-        raise InputError(f"--out is {out}, a folder; expected the name of a file")
-    place = next(parent for parent in target.absolute().parents if parent.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        raise InputError(f"--out is {out}, but {place} is no folder that can be written to: name another place")
-    return target
 
 
 def _cut(data: "Data", images_per_shard: int | None, blocks: int, options: dict[str, Any]) -> "list[Shard]":

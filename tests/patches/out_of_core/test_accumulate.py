@@ -231,7 +231,7 @@ def state(tmp_path) -> Path:
 def test_a_state_of_others_is_refused_by_name(state, per_shard, changes, message):
     with pytest.raises(InputError) as caught:
         accumulate(shards_of(noise(), images_per_shard=per_shard), **{"kernel_size": 3, **changes}, state=state)
-    assert str(caught.value).startswith(f"{state}: {message}: give another file")
+    assert str(caught.value).startswith(f"{state}: {message}: begin anew with --restart")
 
 
 def test_a_state_of_other_pixels_or_more_shards_is_refused_by_name(state):

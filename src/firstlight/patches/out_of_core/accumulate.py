@@ -8,7 +8,7 @@ import functools
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -71,6 +71,7 @@ def accumulate(
     max_distance: int | None = None,
     engine: Engine | None = None,
     state: Path | str | None = None,
+    restart: bool = False,
     blocks: int = 0,
     strict: bool = False,
     progress: bool = True,
@@ -90,7 +91,10 @@ def accumulate(
         Where shards are read. By default one thread a core.
     state : Path or str, optional
         A file that holds what is done: written every 30 s, when the work is interrupted and at the end, and gone on
-        from if it is there already.
+        from if it is there already. One without an image, or of other shards or options that an error ended, is begun
+        anew.
+    restart : bool
+        Begin any state anew.
     blocks : int
         In how many parts to keep the moments as well, for the error of sampling; 0 for none.
     strict : bool
@@ -129,14 +133,17 @@ def accumulate(
         raise InputError(f"engine is {engine!r}; expected an Engine: open one with `with open_engine(...) as engine`")
     state = None if state is None else Path(state).expanduser()
     total = Total.empty(kind, blocks, shards)
-    if state is not None and state.exists():
+    if state is not None and state.exists() and not restart:
         total = Total.load(state, kind, blocks, shards)
-        if progress:
-            done = int(total.done.sum())
+        done = int(total.done.sum())
+        if progress and done:
             note(f"{state}: {done:,} of {counted(len(shards), 'shard')} {plural(done, 'is', 'are')} done, going on")
     if strict and total.broken:
         name, reason = total.broken[0]
-        raise SourceError(f"{name} could not be read before ({reason}); without strict it stays left out")
+        raise SourceError(
+            f"{name} could not be read before ({reason}); without strict it stays left out: read it again "
+            "with --restart (restart=True)"
+        )
     if not total.done.all():
         with ExitStack() as stack:
             engine = engine or stack.enter_context(open_engine("local"))
@@ -182,11 +189,16 @@ def _work(
         done = int(total.done.sum())
         kept = (
             f"; {state} keeps the {counted(done, 'shard')} that {plural(done, 'is', 'are')} done"
-            if state is not None
+            if state is not None and total.images
             else ""
         )
         raise EngineError(f"{error}{kept}") from None
+    except Exception:
+        total = replace(total, failed=True)
+        raise
     finally:
-        if state is not None:
+        if state is not None and total.images:
             total.save(state)
+        elif state is not None:
+            state.unlink(missing_ok=True)  # it would be worth nothing
     return total

@@ -18,7 +18,7 @@ from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.text import counted
 
 FORMAT = 2
-_HINT = "give another file for the state, or delete this one to begin anew"
+_HINT = "begin anew with --restart (restart=True), or name another file"
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,8 @@ class Total:
         As of `Accumulated`.
     named : list of (int, str, str)
         Shard, name and reason of the first images that were left out.
+    failed : bool
+        Whether the run ended with an error, after which the command is likely to be given in another way.
     """
 
     kind: SumsKind
@@ -48,6 +50,7 @@ class Total:
     images: int = 0
     broken_count: int = 0
     named: list[tuple[int, str, str]] = field(default_factory=list)
+    failed: bool = False
 
     @classmethod
     def empty(cls, kind: SumsKind, blocks: int, shards: Sequence[Shard]) -> Self:
@@ -99,6 +102,7 @@ class Total:
             "images": self.images,
             "broken_count": self.broken_count,
             "broken": self.named,
+            "failed": self.failed,
             "counts": [np.asarray(part.count).tolist() for part in self.parts],
             "dtypes": [part.dtype for part in self.parts],
         }
@@ -111,6 +115,8 @@ class Total:
     def load(cls, path: Path, kind: SumsKind, blocks: int, shards: Sequence[Shard]) -> Self:
         """Read what `save` wrote, for the same shards and options.
 
+        Nothing is taken from a state without an image, nor from one of other shards or options that an error ended.
+
         Raises
         ------
         InputError
@@ -122,34 +128,36 @@ class Total:
                 header = header_of(arrays)
                 if header["format"] != FORMAT:
                     raise InputError(f"{path}: state of format {header['format']!r}; expected {FORMAT}: {_HINT}")
-                total._refuse_other(path, header)
+                other = total._other(header)
+                if not header["images"] or (other and header.get("failed")):
+                    return total
+                if other:
+                    raise InputError(f"{path}: {other}: {_HINT}")
                 return total._with(header, arrays)
         except InputError:
             raise
         except DAMAGE as error:
             raise InputError(f"{path}: no whole state of an accumulation ({type(error).__name__}): {_HINT}") from None
 
-    def _refuse_other(self, path: Path, header: dict[str, Any]) -> None:
-        """Name the first option or shard that is not that of the state."""
+    def _other(self, header: dict[str, Any]) -> str:
+        """The first option or shard that is not that of the state; nothing where all are."""
         now = {**self.kind.to_dict(), "blocks": len(self.blocks)}
         for name, value in {**header["window"], "blocks": header["blocks"]}.items():
             if now[name] != value:
-                raise InputError(f"{path}: this state is of {name} {value}; expected {now[name]}: {_HINT}")
+                return f"this state is of {name} {value}; expected {now[name]}"
         for index, ((old, old_identity), (new, identity)) in enumerate(
             zip(header["shards"], self.shards, strict=False)
         ):
             if old != new:
-                raise InputError(f"{path}: in this state shard {index} is {old}; expected {new}: {_HINT}")
+                return f"in this state shard {index} is {old}; expected {new}"
             if old_identity != identity:
-                raise InputError(
-                    f"{path}: shard {new} is not what it was when this state was begun: its files, or how they are "
-                    f"read, have changed: {_HINT}"
+                return (
+                    f"shard {new} is not what it was when this state was begun: its files, or how they are read, have "
+                    "changed"
                 )
         if len(header["shards"]) != len(self.shards):
-            raise InputError(
-                f"{path}: this state is of {counted(len(header['shards']), 'shard')}; expected "
-                f"{len(self.shards):,}: {_HINT}"
-            )
+            return f"this state is of {counted(len(header['shards']), 'shard')}; expected {len(self.shards):,}"
+        return ""
 
     def _with(self, header: dict[str, Any], arrays: Any) -> Self:
         """What a state holds, taken into the sums of an empty one; ValueError if it contradicts itself."""
