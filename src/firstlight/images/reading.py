@@ -101,7 +101,7 @@ def image_stream(
         - The folder that `save_to_disk` of a Hugging Face Dataset or DatasetDict has written; a Parquet or Arrow file,
           or a folder of Parquet files, with a column of encoded images.
         - A torch Dataset or DataLoader, or any iterable, of images, of tuples that begin with one, or of dictionaries
-          with an "image", "pixel_values" or "img". An `ImageStream`.
+          with an "image", "pixel_values" or "img"; or of lists of such. An `ImageStream`.
     resize : int or tuple of two int, optional
         The shorter side in pixels (the longer one in proportion, rounded down), or (height, width); bicubic with
         antialiasing, as Pillow does it. None: as they are.

@@ -11,11 +11,11 @@ from firstlight.errors import InputError
 from firstlight.images.arrays import check_images
 from firstlight.images.streams.decode import decoders, planes
 from firstlight.images.streams.encoded import Decoded
+from firstlight.images.streams.items import KEYS, Evidence, images_in, is_pil
 from firstlight.images.streams.resize import Geometry, Undecodable
 from firstlight.images.streams.stacks import pieces
 from firstlight.utils.text import counted, first_line
 
-_KEYS = ("image", "pixel_values", "img", "images")
 _RED, _GREEN, _BLUE, _HALF = 19595, 38470, 7471, 32768  # ITU-R 601 in 1/65536, as Pillow has it
 
 
@@ -70,7 +70,7 @@ class PythonImages:
 
     An item is an image, a batch, or a tuple or list that begins with one, or a dictionary with one under "image",
     "pixel_values", "img" or "images". An image is a PIL image, or an array or tensor (H, W), (C, H, W) or (H, W, C); a
-    batch has one axis more, or is a list of PIL images. Floats are passed on as they are.
+    batch has one axis more, or is a list of images, or of samples; see `images_in`. Floats are passed on as they are.
 
     Parameters
     ----------
@@ -107,12 +107,15 @@ class PythonImages:
         InputError
             An item is no image, or they are of different types; or an iterator that can be read once is read again.
         """
+        evidence = Evidence.of(self.source)
         for index, item in self._items():
             if isinstance(item, Exception):
                 yield Decoded(f"item {index}", None, first_line(item))
                 continue
-            for image in _images(item):
-                yield from self._decode(image, f"item {index}")
+            place = f"item {index}"
+            for image in images_in(item, place, evidence):
+                gray = evidence.collated and len(image.shape) == 3  # (N, H, W)
+                yield from self._decode(image[:, None] if gray else image, place)
 
     def _items(self) -> Iterator[tuple[int, Any]]:
         if hasattr(self.source, "__iter__"):
@@ -135,7 +138,7 @@ class PythonImages:
 
     def _decode(self, image: Any, place: str) -> Iterator[Decoded]:
         try:
-            if _is_pil(image):
+            if is_pil(image):
                 yield Decoded(place, planes(image, self.channels, self.geometry)[None])
                 return
             images = match_channels(as_array(image, place, self.layout), self.channels, place)
@@ -169,17 +172,6 @@ def match_channels(images: np.ndarray, channels: int, place: str) -> np.ndarray:
     )
 
 
-def _images(item: Any) -> list[Any]:
-    """The images or batches in an item."""
-    if isinstance(item, Mapping):
-        return [next((item[key] for key in _KEYS if key in item), item)]
-    if isinstance(item, list) and len(item) > 1 and all(map(_is_pil, item)):
-        return item
-    if isinstance(item, (tuple, list)) and item:
-        return _images(item[0]) if isinstance(item[0], (Mapping, tuple, list)) else [item[0]]
-    return [item]
-
-
 def as_array(image: Any, place: str, layout: str | None) -> np.ndarray:
     """An array or tensor as (N, C, H, W), or InputError."""
     image = as_numpy(image)
@@ -187,7 +179,7 @@ def as_array(image: Any, place: str, layout: str | None) -> np.ndarray:
         keys = f" with {', '.join(map(str, image))}"[:200] if isinstance(image, Mapping) else ""
         raise InputError(
             f"{place} is or begins with a {type(image).__name__}{keys}; expected an array, a tensor or a PIL image, "
-            f"a tuple that begins with one, or a dictionary with one under {', '.join(_KEYS)}"
+            f"a tuple that begins with one, or a dictionary with one under {', '.join(KEYS)}"
         )
     if image.ndim == 2:
         image = image[None]
@@ -201,8 +193,3 @@ def as_numpy(image: Any) -> Any:
         return image
     image = image.detach().cpu()  # it may want gradients, lie on a GPU, or be of a type of torch's
     return (image.float() if str(image.dtype) == "torch.bfloat16" else image).numpy()
-
-
-def _is_pil(image: Any) -> bool:
-    # Without importing PIL: nothing else has all of these.
-    return hasattr(image, "getbands") and hasattr(image, "mode") and hasattr(image, "tobytes")
