@@ -1,6 +1,10 @@
 """What a file is, told by its first bytes: every format under a wrong name, and everything that is no weights."""
 
+import json
 import os
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +90,7 @@ def test_what_is_no_weights_is_named(content: bytes, message: str, tmp_path: Pat
 
 def test_a_json_file_that_is_no_index_is_named(tmp_path: Path):
     (tmp_path / "config.json").write_text('{"a": 1}')
-    with pytest.raises(SourceError, match=r"only an index of .safetensors shards"):
+    with pytest.raises(SourceError, match=r"only an index of .safetensors or .bin shards"):
         fl.load_filters(tmp_path / "config.json")
 
 
@@ -134,3 +138,61 @@ def test_a_link_to_a_file_is_followed(tmp_path: Path):
     write("npy", tmp_path / "a.npy")
     (tmp_path / "b").symlink_to(tmp_path / "a.npy")
     np.testing.assert_array_equal(fl.load_filters(tmp_path / "b").weight, WEIGHT)
+
+
+def sharded(folder: Path, legacy: bool) -> Path:
+    parts = {"pytorch_model-00001-of-00002.bin": {"1.bias": torch.ones(4)}, "pytorch_model-00002-of-00002.bin": {}}
+    parts["pytorch_model-00002-of-00002.bin"] = {"0.weight": NET.state_dict()["0.weight"]}
+    for name, part in parts.items():
+        torch.save(part, folder / name, _use_new_zipfile_serialization=not legacy)
+    index = folder / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"weight_map": {key: name for name, part in parts.items() for key in part}}))
+    return index
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_shards_of_torch_are_one_network(legacy: bool, tmp_path: Path):
+    index = sharded(tmp_path, legacy)
+    for source in (index, tmp_path):
+        np.testing.assert_array_equal(fl.load_filters(source).weight, WEIGHT)
+    (tmp_path / "pytorch_model-00002-of-00002.bin").unlink()
+    with pytest.raises(SourceError, match=r"00002-of-00002\.bin: cannot be read \(No such file"):
+        fl.load_filters(index)
+    os.mkfifo(tmp_path / "pytorch_model-00002-of-00002.bin")
+    with pytest.raises(SourceError, match="not a regular file"):
+        fl.load_filters(index)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_distributed_checkpoint_is_named_with_the_command_that_converts_it(tmp_path: Path):
+    from torch.distributed.checkpoint.state_dict_saver import save
+
+    folder = tmp_path / "a folder"
+    save({"model": NET.state_dict()}, checkpoint_id=str(folder), no_dist=True)
+    (tmp_path / "renamed").write_bytes((folder / ".metadata").read_bytes())
+    for source in (folder, folder / "__0_0.distcp", folder / ".metadata", tmp_path / "renamed"):
+        with pytest.raises(SourceError, match=r"is part of a checkpoint of torch\.distributed\.checkpoint"):
+            fl.load_filters(source)
+    (folder / ".metadata").rename(tmp_path / "gone")
+    with pytest.raises(SourceError, match=r"torch\.distributed\.checkpoint") as caught:
+        fl.load_filters(folder)
+    (tmp_path / "gone").rename(folder / ".metadata")
+    command = str(caught.value).partition("`")[2].rpartition("`")[0]
+    python, *arguments = shlex.split(command)
+    assert python == "python"
+    subprocess.run([sys.executable, *arguments], cwd=tmp_path, check=True, capture_output=True)
+    np.testing.assert_array_equal(fl.load_filters(tmp_path / "model.pt").weight, WEIGHT)
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "npz", "npy"])
+def test_several_files_one_after_the_other_are_no_file(kind: str, tmp_path: Path):
+    write(kind, tmp_path / "one")
+    one = (tmp_path / "one").read_bytes()
+    (tmp_path / "several").write_bytes(one + one)
+    with pytest.raises(
+        SourceError, match=r"several \w[^\n]* one after the other[^\n]*; expected one: [^\n]+$"
+    ) as caught:
+        fl.load_filters(tmp_path / "several")
+    assert kind == "npy" or f"`tail -c +{len(one) + 1}`" in str(caught.value)
+    np.testing.assert_array_equal(fl.load_filters(tmp_path / "one").weight, WEIGHT)

@@ -1,6 +1,7 @@
 """Filters out of a file on disk, whatever it is: told apart by its first bytes, not by what it is called."""
 
 import logging
+import shlex
 import stat
 import zipfile
 from collections.abc import Callable
@@ -17,13 +18,15 @@ from firstlight.utils.text import listed
 
 logger = logging.getLogger(__name__)
 
+_DISTRIBUTED = b"torch.distributed.checkpoint"  # in the first lines of what is called .metadata
 _HDF5, _NPY, _ZIP = b"\x89HDF\r\n\x1a\n", b"\x93NUMPY", b"PK"
 _FORMATS = (
-    "PyTorch (.pt .pth .th .bin .ckpt, TorchScript, .pt2), .safetensors (or its .index.json), .onnx, Keras (.keras "
+    "PyTorch (.pt .pth .th .bin .ckpt, TorchScript, .pt2), .safetensors (or an .index.json), .onnx, Keras (.keras "
     ".h5), .npy and .npz"
 )
 # What a folder of weights may hold, in the order in which it is looked for.
-_IN_FOLDERS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "model.onnx", "model.keras")
+_IN_FOLDERS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+_IN_FOLDERS += ("model.onnx", "model.keras")
 
 
 def filters_from_file(path: Path, source: str, layer: str | None = None) -> FilterBank:
@@ -53,6 +56,8 @@ def filters_from_file(path: Path, source: str, layer: str | None = None) -> Filt
                 raise SourceError(f"{source} is neither a file nor a folder; expected {_FORMATS}")
             with path.open("rb") as file:
                 start = file.read(512)
+            if path.suffix == ".distcp" or (start[:1] == b"\x80" and _DISTRIBUTED in start):
+                raise _distributed(path.parent, source)
             logger.debug("reads %s, whose first bytes are %r", path, start[:8])
             return _reader(path, source, start)(layer)
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links, before Python 3.13
@@ -79,9 +84,9 @@ def _reader(path: Path, source: str, start: bytes) -> Callable[[str | None], Fil
 
         return lambda layer: bank_of(one_record(read_safetensors(path, source), layer), layer)
     if path.name.endswith(".index.json"):
-        from firstlight.filters.formats.safetensors.reader import read_safetensors_index
+        from firstlight.filters.formats.safetensors.reader import read_index
 
-        return _choosing(read_safetensors_index, path, source)
+        return _choosing(read_index, path, source)
     if start[:1] == b"\x80" or start[257:262] == b"ustar" or _is_tar(start):
         from firstlight.filters.formats.torch.reader import read_torch
 
@@ -97,8 +102,14 @@ def _zip_reader(path: Path, source: str) -> Callable[[str | None], FilterBank]:
     try:
         with open_archive(path) as archive:
             names = archive.namelist()
+            before = min((member.header_offset for member in archive.infolist()), default=0)
     except zipfile.BadZipFile as error:
         raise SourceError(f"{source} is a damaged or incomplete archive ({error}): copy or download it again") from None
+    if before:
+        raise SourceError(
+            f"{source} is several archives one after the other, of which any may have the first layer; expected one: "
+            f"`tail -c +{before + 1}` of it is the last, `head -c {before}` what lies before that"
+        )
     logger.debug("which is an archive of %s", listed(names, most=4, separator=", "))
     from firstlight.filters.formats.exported.reader import is_exported, read_exported
 
@@ -128,7 +139,17 @@ def _in_folder(folder: Path, source: str) -> Path:
     for name in (*_IN_FOLDERS, RECORDS):
         if (folder / name).is_file():
             return folder / name
+    if (folder / ".metadata").is_file() or any(folder.glob("*.distcp")):
+        raise _distributed(folder, source)
     raise SourceError(f"{source} is a folder without {', '.join(_IN_FOLDERS)}: name the file in it")
+
+
+def _distributed(folder: Path, source: str) -> SourceError:
+    return SourceError(
+        f"{source} is part of a checkpoint of torch.distributed.checkpoint; expected one file of weights: its "
+        "dcp_to_torch_save makes one, "
+        f"`python -m torch.distributed.checkpoint.format_utils dcp_to_torch {shlex.quote(str(folder))} model.pt`"
+    )
 
 
 def _is_tar(start: bytes) -> bool:
@@ -147,5 +168,5 @@ def _what(start: bytes, path: Path) -> str:
     if text.startswith((b"<!doctype html", b"<html", b"<?xml")):
         return "is a web page, not weights: a download that was redirected to a login or error page"
     if text.startswith(b"{") and path.suffix == ".json":
-        return "is a .json file; of these only an index of .safetensors shards, *.index.json, is read"
+        return "is a .json file; of these only an index of .safetensors or .bin shards, *.index.json, is read"
     return "is in no format that is known"

@@ -65,12 +65,15 @@ def read_numpy(path: Path, source: str) -> TensorFile:
                 return _archive(path, source)
             file.seek(0)
             array = _header(file)
-            held = path.stat().st_size - array.start
-        if array.dtype.kind != "O" and held < math.prod(array.shape) * array.dtype.itemsize:
+            held, needed = path.stat().st_size - array.start, math.prod(array.shape) * array.dtype.itemsize
+            file.seek(array.start + min(needed, held))
+            behind = file.read(len(npy.MAGIC_PREFIX))
+        if array.dtype.kind != "O" and held < needed:
             raise SourceError(
-                f"holds {held:,} bytes where {array.dtype.name} of shape {array.shape} needs "
-                f"{math.prod(array.shape) * array.dtype.itemsize:,}: it is cut off"
+                f"holds {held:,} bytes where {array.dtype.name} of shape {array.shape} needs {needed:,}: it is cut off"
             )
+        if behind == npy.MAGIC_PREFIX:
+            raise SourceError("holds several arrays one after the other; expected one: save them by numpy.savez")
         return TensorFile(source, (_entry(path.stem, array, partial(path.open, "rb"), source),), ordered=True)
 
 

@@ -116,8 +116,15 @@ def parse_header(header: bytes | bytearray, data_size: int) -> list[Stored]:
     return found
 
 
-def parse_index(raw: bytes | bytearray) -> dict[str, str]:
+def parse_index(raw: bytes | bytearray, kinds: tuple[str, ...] = (".safetensors",)) -> dict[str, str]:
     """The `weight_map` of an index, tensor name -> file name, once every file name is seen to stay in the folder.
+
+    Parameters
+    ----------
+    raw : bytes
+        The index.
+    kinds : tuple of str
+        How the names of its files may end.
 
     Raises
     ------
@@ -127,15 +134,15 @@ def parse_index(raw: bytes | bytearray) -> dict[str, str]:
     index = parse_json(raw, "index")
     weights = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(weights, dict) or not weights or not all(isinstance(file, str) for file in weights.values()):
-        raise SourceError("the index has no weight_map from tensors to files; expected a *.safetensors.index.json")
+        raise SourceError("the index has no weight_map from tensors to files; expected that of a sharded model")
     files = set(weights.values())
     if len(files) > _MOST_SHARDS:
         raise SourceError(f"the index names {len(files):,} files; expected at most {_MOST_SHARDS:,}")
     for file in files:
         parts = PurePosixPath(file).parts
-        if not file.endswith(".safetensors") or not _presentable(file) or {"..", "/"} & {*parts} or {*file} & {*"\\:"}:
+        if not file.endswith(kinds) or not _presentable(file) or {"..", "/"} & {*parts} or {*file} & {*"\\:"}:
             raise SourceError(
-                f"the index names '{printable(file, 100)}'; expected a .safetensors file in its own folder"
+                f"the index names '{printable(file, 100)}'; expected a {' or '.join(kinds)} file in its own folder"
             )
     return weights
 

@@ -25,6 +25,8 @@ from firstlight.filters.formats.safetensors.header import (
 from firstlight.utils.text import printable
 
 _LARGEST_HEADERS = 32_000_000  # bytes, of all shards together
+_MOST_TENSORS = 100_000
+_SHARDS = (".safetensors", ".bin", ".pt", ".pth")
 
 
 def read_safetensors(path: Path, source: str) -> TensorFile:
@@ -52,8 +54,8 @@ def read_safetensors(path: Path, source: str) -> TensorFile:
         return TensorFile(source, _local_entries(path, header, data_size, source), ordered=False)
 
 
-def read_safetensors_index(path: Path, source: str) -> TensorFile:
-    """List the tensors of a model in several safetensors files, from its `*.safetensors.index.json`.
+def read_index(path: Path, source: str) -> TensorFile:
+    """List the tensors of a model in several files, from its `*.safetensors.index.json` or `*.bin.index.json`.
 
     Parameters
     ----------
@@ -74,13 +76,18 @@ def read_safetensors_index(path: Path, source: str) -> TensorFile:
     """
     with named(source):
         with _open(path) as file:
-            weights = parse_index(file.read(LARGEST_HEADER + 1))
+            weights = parse_index(file.read(LARGEST_HEADER + 1), _SHARDS)
         shards: dict[str, Sequence[TensorEntry]] = {}
         total = 0
         for name in dict.fromkeys(weights.values()):
             shard = path.parent / name
             with named(name):
                 _check_inside(path.parent, shard)
+                if not name.endswith(".safetensors"):
+                    shards[name] = _torch_entries(shard, f"{source}: {name}")
+                    if sum(map(len, shards.values())) > _MOST_TENSORS:
+                        raise SourceError(f"the shards hold over {_MOST_TENSORS:,} tensors: no network has so many")
+                    continue
                 header, data_size = _read_header(shard)
                 total += len(header)
                 if total > _LARGEST_HEADERS:
@@ -125,6 +132,13 @@ def _local_entries(path: Path, header: bytes, data_size: int, source: str) -> tu
 
     start = 8 + len(header)
     return tensor_entries(header, data_size, fetch, source)
+
+
+def _torch_entries(path: Path, source: str) -> Sequence[TensorEntry]:
+    from firstlight.filters.formats.torch.reader import read_torch
+
+    with _open(path):  # a pipe would be waited for
+        return read_torch(path, source).entries
 
 
 def _read_header(path: Path) -> tuple[bytes, int]:

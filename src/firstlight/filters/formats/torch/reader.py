@@ -128,6 +128,11 @@ def _read_legacy(path: Path, source: str) -> TensorFile:
             position += 8 + size
         if position > path.stat().st_size:
             raise SourceError(f"{source} is cut off: it ends before its tensors do")
+        if _MAGIC.to_bytes(10, "little") in (read_exactly(file, position, 16) or b""):
+            raise SourceError(
+                f"{source} is several files of torch.save one after the other, of which any may have the first layer; "
+                f"expected one: `head -c {position}` of it is the first, `tail -c +{position + 1}` what lies behind"
+            )
     entries = _entries(data, source, LegacyStorages(path, source, positions))
     return _listed(source, entries, data, names.notes())
 
