@@ -33,7 +33,8 @@ class InspectionOptions:
     layer
         Name of the layer to take instead of the first.
     mean
-        Mean of each channel that the networks were trained with, in 0..1. Default: that of the data.
+        Mean of each channel that the networks were trained with, of pixels in 0..1 or in 0..255. Default: that of the
+        data.
     std
         Standard deviation of each channel, likewise.
     fold_batch_norm

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.utils.text import counted, plural
+from firstlight.utils.text import counted, plural, spaced
 
 SPLITS = ("train", "test")
 
@@ -70,6 +70,8 @@ class ImageSet:
                 f"mean and std have {len(self.mean)} and {len(self.std)} values; "
                 f"expected one for each of {counted(self.channels, 'channel')}"
             )
+        if self.unit == 255 and max(map(abs, self.mean)) > 1:
+            raise InputError(f"mean is {spaced(self.mean)} of uint8 images; expected 0..1: divide mean and std by 255")
         if self.labels is not None and self.labels.shape != (len(self),):
             raise InputError(f"labels have shape {self.labels.shape}; expected ({len(self)},): one for each image")
 

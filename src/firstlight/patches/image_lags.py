@@ -242,7 +242,7 @@ class ImageLags(PatchSums):
         """
         if self.dtype is None:
             raise InputError("these lags hold no patches; expected at least one: call update(images) first")
-        mean_per_channel, std_per_channel = checked_normalisation(mean, std, self.channels)
+        mean_per_channel, std_per_channel = checked_normalisation(mean, std, self.channels, self.pixels.white)
         taps = self.geometry.taps_inside(window or (self.kernel_size, self.kernel_size))
         of_channel = len(taps) // self.channels
         scale = np.repeat(self.unit * std_per_channel, of_channel)

@@ -9,7 +9,7 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.geometry import PatchGeometry
-from firstlight.patches.normalise import checked_normalisation, scaled_covariance
+from firstlight.patches.normalise import checked_normalisation, scaled_covariance, white_level
 from firstlight.patches.storage import MOMENTS
 from firstlight.patches.sums import MOST_PATCHES, PatchSums
 from firstlight.patches.validation import lies_on_cuda, validate_tensor
@@ -119,6 +119,14 @@ class PatchMoments(PatchSums):
         """These moments."""
         return self
 
+    @property
+    def white(self) -> int:
+        """What pixels are in before mean and std apply: 0..1 (1), as uint8 ones become; 0..255; or neither (0)."""
+        if self.dtype != "float64":
+            return 1
+        sums = (self.first, np.diag(self.second))
+        return white_level(*(values.reshape(self.channels, -1).mean(axis=1) / self.count for values in sums))
+
     def _validated(self, images: Any) -> Any:
         return validate_tensor(images, self.geometry) if lies_on_cuda(images) else super()._validated(images)
 
@@ -153,7 +161,8 @@ class PatchMoments(PatchSums):
         Parameters
         ----------
         mean, std : float or sequence of C floats, optional
-            Per channel, in 0..1 units for uint8 images, else in the images' own. None: 0 and 1.
+            Per channel, in 0..1 units for uint8 images, else in the images' own. None: 0 and 1. Those of pixels in
+            0..255 are recognised, and converted with a note.
         center : bool
             Subtract the mean patch. False, as in eq. 2, which assumes that it is zero.
         window : tuple of two int, optional
@@ -176,7 +185,7 @@ class PatchMoments(PatchSums):
         """
         if self.count == 0:
             raise InputError("these moments hold no patches; expected at least one: call update(images) first")
-        mean_per_channel, std_per_channel = checked_normalisation(mean, std, self.channels)
+        mean_per_channel, std_per_channel = checked_normalisation(mean, std, self.channels, self.white)
         unit = self.unit
         taps = slice(None) if window is None else self.geometry.taps_inside(window)
         first, second = self.first[taps], self.second[taps][:, taps]

@@ -8,6 +8,7 @@ from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
 from firstlight.images import ImageSet, ImageStream, recognise
 from firstlight.patches.image_lags import ImageLags
+from firstlight.patches.moments import PatchMoments
 from firstlight.patches.normalise import checked_normalisation
 from firstlight.patches.pixel_statistics import pixel_statistics
 from firstlight.patches.statistics import sums_file
@@ -97,7 +98,10 @@ def autocorrelation(
         lags = _summed(images, ImageLags(max(window), images.channels, max_distance))
         return _of_lags(lags, mean, std, window).curve(bank)
     given = checked_normalisation(
-        images.mean if mean is None else mean, images.std if std is None else std, images.channels
+        images.mean if mean is None else mean,
+        images.std if std is None else std,
+        images.channels,
+        1 if images.unit == 255 else PatchMoments(1, images.channels).update(images.images).white,
     )
     images = replace(images, mean=tuple(given[0].tolist()), std=tuple(given[1].tolist()))
     return LagMoments.of(images, max(window), max_distance, window).curve(bank)
