@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from firstlight.patches import PatchBasis, PatchMoments
+from firstlight.utils.console import note_once
 
 ATTRIBUTES = {
     "count": 10,
@@ -147,3 +148,15 @@ def test_plot_draws_on_given_axes_and_on_new_ones():
 def test_plot_without_any_variance_does_not_warn():
     fig, _ = from_matrix(np.zeros((4, 4))).plot()
     fig.savefig(io.BytesIO(), format="svg")
+
+
+@pytest.mark.parametrize(("side", "patches"), [(4, 4), (3, 1), (7, 25), (8, 36)])
+def test_fewer_patches_than_components_are_told(side: int, patches: int, capsys: pytest.CaptureFixture[str]):
+    note_once.cache_clear()
+    images = np.random.default_rng(0).integers(0, 256, (1, 3, side, side), dtype=np.uint8)
+    basis = PatchMoments(3, 3).update(images).basis()
+    assert basis.count == patches
+    few = f" too few for 27 components: {27 - patches} of them have no variance, and directions that nothing determines"
+    assert basis.shortage.partition(" are" if patches > 1 else " is")[2] == (few if patches < 27 else "")
+    told = f"firstlight: {basis.shortage}: give more images, or larger ones\n"
+    assert capsys.readouterr().err == (told if patches < 27 else "")

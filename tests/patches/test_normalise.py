@@ -8,7 +8,8 @@ from hypothesis import given, strategies as st
 
 from firstlight import ImageLags, ImageSet, PatchMoments
 from firstlight.errors import InputError
-from firstlight.patches.normalise import _note_once, checked_normalisation, scaled_covariance
+from firstlight.patches.normalise import checked_normalisation, scaled_covariance
+from firstlight.utils.console import note_once
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1, max_size=30))
@@ -42,7 +43,7 @@ def test_a_normalisation_is_one_number_for_all_channels_or_one_for_each():
 
 @pytest.fixture(autouse=True)
 def _nothing_told_before():
-    _note_once.cache_clear()
+    note_once.cache_clear()
 
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

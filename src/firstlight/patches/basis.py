@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.patches.spectra import frequencies
-from firstlight.utils.text import counted, size_text, spaced
+from firstlight.utils.text import counted, plural, size_text, spaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,6 +93,17 @@ class PatchBasis:
     def size(self) -> int:
         """Number D of components."""
         return len(self.variance)
+
+    @property
+    def shortage(self) -> str:
+        """What is wrong where there are fewer patches than components; nothing otherwise."""
+        if self.count >= self.size:
+            return ""
+        flat = int((self.variance == 0).sum())
+        return (
+            f"{counted(self.count, 'patch', 'patches')} {plural(self.count, 'is', 'are')} too few for {counted(self.size, 'component')}: "
+            f"{flat} of them have no variance, and directions that nothing determines"
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ from firstlight.patches.normalise import checked_normalisation, scaled_covarianc
 from firstlight.patches.storage import MOMENTS
 from firstlight.patches.sums import MOST_PATCHES, PatchSums
 from firstlight.patches.validation import lies_on_cuda, validate_tensor
+from firstlight.utils.console import note_once
 from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class PatchMoments(PatchSums):
         offset = patch_mean.astype(np.float64) - np.repeat(mean_per_channel, per_channel)
         offset /= np.repeat(std_per_channel, per_channel)
         matrix = covariance if center else covariance + np.outer(offset, offset)
-        return PatchBasis.from_matrix(
+        basis = PatchBasis.from_matrix(
             matrix,
             count=self.count,
             **asdict(self.geometry),
@@ -205,6 +206,9 @@ class PatchMoments(PatchSums):
             center=center,
             window=None if window == (self.kernel_size, self.kernel_size) else window,
         )
+        if basis.shortage:
+            note_once(f"{basis.shortage}: give more images, or larger ones")
+        return basis
 
     def gray(self) -> "PatchMoments":
         """Moments of the same patches in gray, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), not rounded to whole levels.

@@ -1,12 +1,11 @@
 """Normalisation: what is given for it, and what moments are once pixels are shifted and scaled, channel by channel."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.utils.console import note
+from firstlight.utils.console import note_once
 from firstlight.utils.text import counted, spaced
 
 # Mean and standard deviation per channel, in 0..1 for uint8 images.
@@ -54,7 +53,7 @@ def checked_normalisation(
         )
     if bytes_ == (white == 255):
         return found, scale
-    _note_once(
+    note_once(
         f"mean {spaced(found)} and std {spaced(scale)} are taken for those of pixels in 0..{255 if bytes_ else 1}, and "
         f"{'divided' if bytes_ else 'multiplied'} by 255 for these images"
     )
@@ -79,12 +78,6 @@ def white_level(mean: np.ndarray, square: np.ndarray) -> int:
     bright, varied = mean.max() > 1, (square - mean**2).max() > 1
     level = np.sqrt(square.max())
     return 255 if bright and varied and 3 < level <= 255 and mean.min() >= 0 and mean.max() > level / 10 else 0
-
-
-@lru_cache(maxsize=1)
-def _note_once(message: str) -> None:
-    """Tell it, but not again for each of the networks that a command looks at."""
-    note(message)
 
 
 def scaled_covariance(second: np.ndarray, first: np.ndarray, count: int, scale: np.ndarray) -> np.ndarray:

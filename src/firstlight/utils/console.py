@@ -1,6 +1,7 @@
 """What is told on the way, on standard error, which `silence` stops."""
 
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ def note(message: str) -> None:
     """Tell the user, on standard error, what is being done on their behalf."""
     if not _silent:
         print(f"firstlight: {message}", file=sys.stderr, flush=True)
+
+
+@lru_cache(maxsize=1)
+def note_once(message: str) -> None:
+    """Tell the user, but not again for each of the networks that a command looks at."""
+    note(message)
 
 
 def in_notebook() -> bool:
