@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from cyclopts import App, CycloptsError
 
 from firstlight.cli import completion
+from firstlight.cli.atlas import atlas_app
 from firstlight.cli.compare import compare
 from firstlight.cli.data import data_app
 from firstlight.cli.figures import figures
@@ -35,7 +36,7 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,  # main says how to go on
 )
-for command in (inspect, compare, moments, figures, data_app, runs_app, reproduce, theory):
+for command in (inspect, compare, moments, figures, data_app, runs_app, reproduce, theory, atlas_app):
     app.command(command)
 
 

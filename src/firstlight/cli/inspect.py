@@ -1,6 +1,7 @@
 """The command `inspect`: what the first layers of networks have learnt."""
 
 import sys
+from pathlib import Path
 
 from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, print_failures
 from firstlight.cli.output import Json, Output, give_json, print_parts, result_console, text_width, write_csv
@@ -19,6 +20,7 @@ def inspect(
     csv: Output = None,
     html: Output = None,
     fail_on: str | None = None,
+    atlas: Path | None = None,
     verbosity: Verbosity = USUAL,
 ) -> int:
     """Say what the first layers of networks have learnt.
@@ -38,11 +40,14 @@ def inspect(
         Write a row a source and component into this file.
     html
         Write a page with the profiles and the filters into this file.
+    atlas
+        A collection of your own (firstlight atlas build), among which the layer is placed. Default: the package's.
     fail_on
         Codes of findings, or severities (error, warning, info), with commas between them, such as
         dead-filters,bgr: for checks that run by themselves. `--json` shows the code of every finding.
     """
     from firstlight.filters import load_filters
+    from firstlight.inspection.atlas import read_atlas
     from firstlight.inspection.finding import checked_codes, found_codes
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
     from firstlight.inspection.inspection import Failure, Inspection
@@ -62,6 +67,7 @@ def inspect(
         std=options.std,
         initial=start,
         data_dir=options.data_dir,
+        atlas=None if atlas is None else read_atlas(atlas.expanduser()),
         **options.image_options(),
     )
     good = [one for one in found if isinstance(one, Inspection)]

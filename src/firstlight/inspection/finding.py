@@ -21,6 +21,7 @@ CODES: dict[str, Severity] = {
     "not-eq-3": "info",
     "no-eq-3": "info",
     "open-time": "info",
+    "standing": "info",
     "dead-filters": "warning",
     "duplicate-filters": "warning",
     "grey-input": "warning",

@@ -10,7 +10,7 @@ from firstlight.inspection.finding import Finding
 from firstlight.inspection.measures import DEAD
 from firstlight.theory.formula import PEAK
 from firstlight.theory.null import percentile
-from firstlight.utils.text import counted, plural
+from firstlight.utils.text import counted, plural, printable
 
 if TYPE_CHECKING:
     from firstlight.filters.bank import FilterBank
@@ -33,7 +33,7 @@ def explain(found: "Inspection") -> list[Finding]:
     if found.profile.energy.max() == 0:
         return [_nothing_there(found)]
     return [
-        *([_untrained(found)] if looks_untrained(found) else _learnt(found)),
+        *([_untrained(found)] if looks_untrained(found) else [*_learnt(found), *_among_others(found)]),
         *_filters(found),
         *_channels(found.bank),
         *_how(found),
@@ -133,6 +133,22 @@ def _rest(found: "Inspection") -> str:
     below = ", ".join(str(at + 1) for at in far if difference[at] < 0)
     parts = [*([f"more energy in {above}"] if above else []), *([f"less in {below}"] if below else [])]
     return f", with {' and '.join(parts)}" if parts else ""
+
+
+def _among_others(found: "Inspection") -> Iterable[Finding]:
+    """Where it stands among known networks."""
+    place = found.standing
+    if place is None:
+        return
+    name = printable(place.nearest.name)
+    shown = f"r = {place.correlation:.2f}; 95% of random banks below {place.chance:.2f}"
+    known = counted(place.networks, "known network")
+    like = f"most like {name} ({shown}) of {known}"
+    if place.correlation <= place.chance:
+        like = f"like none of {known}, {name} being the nearest ({shown})"
+    measures = {"fit": "r with eq. 3", "rank": "effective rank", "whitening": "distance from whitening"}
+    above = ", ".join(f"{measures[measure]} {share:.0%}" for measure, share in place.shares.items())
+    yield Finding("standing", f"{like}; above so many of them: {above}" if above else like)
 
 
 def _filters(found: "Inspection") -> Iterable[Finding]:

@@ -8,10 +8,12 @@ from typing import Any
 from firstlight.errors import FirstlightError, InputError
 from firstlight.filters import load_filters
 from firstlight.filters.bank import FilterBank
+from firstlight.inspection.atlas import Known, shipped_atlas, standing
 from firstlight.inspection.findings import explain
 from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.inspection.measures import effective_rank, filter_faults, filter_norms
 from firstlight.patches.bank_statistics import PatchStatistics
+from firstlight.patches.given_statistics import ShippedStatistics
 from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import energy_profile
 from firstlight.theory.fit import fit_formula
@@ -30,6 +32,7 @@ def inspect(
     std: float | Sequence[float] | None = None,
     fold_batch_norm: bool = False,
     data_dir: str | Path | None = None,
+    atlas: Sequence[Known] | None = None,
     **options: Any,
 ) -> Inspection:
     """Measure what a network's first layer has learnt.
@@ -51,6 +54,9 @@ def inspect(
         Multiply the filters by the scale of the batch normalisation that follows.
     data_dir : str or Path, optional
         Folder of the cache.
+    atlas : sequence of Known, optional
+        Known networks among which the layer is placed, of `firstlight.inspection.atlas`; those of the package by
+        default.
     **options
         Of `image_stream`, where images are read: resize, crop, strict, workers, progress.
 
@@ -75,7 +81,7 @@ def inspect(
     if fold_batch_norm:
         bank, start = bank.folded(), start and start.folded()
     statistics = patch_statistics(data, data_dir, channels=1 if bank.weight.shape[1] == 1 else 3, **options)
-    return inspect_bank(bank, statistics, mean, std, start)
+    return inspect_bank(bank, statistics, mean, std, start, atlas)
 
 
 def inspect_bank(
@@ -84,6 +90,7 @@ def inspect_bank(
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     initial: FilterBank | None = None,
+    atlas: Sequence[Known] | None = None,
 ) -> Inspection:
     """Measure a bank that is loaded already, in the patches of a data set; as `inspect` otherwise."""
     bank = replace(bank.ungrouped(), source=bank.source or "filters")
@@ -111,6 +118,8 @@ def inspect_bank(
         frequency=basis.frequency,
         initial=start,
     )
+    if isinstance(statistics, ShippedStatistics) and mean is None and std is None:  # as the known networks were seen
+        found = replace(found, standing=standing(found, shipped_atlas() if atlas is None else atlas))
     return replace(found, findings=explain(found))
 
 
@@ -136,6 +145,7 @@ def inspect_all(
     std: float | Sequence[float] | None = None,
     initial: FilterBank | None = None,
     data_dir: str | Path | None = None,
+    atlas: Sequence[Known] | None = None,
     **options: Any,
 ) -> list[Inspection | Failure]:
     """Inspect several banks in the patches of the same data, which are read once; parameters as of `inspect`."""
@@ -151,7 +161,7 @@ def inspect_all(
             found.append(bank)
             continue
         try:
-            found.append(inspect_bank(bank, statistics, mean, std, initial))
+            found.append(inspect_bank(bank, statistics, mean, std, initial, atlas))
         except FirstlightError as error:
             found.append(Failure(bank.source, f"{bank.source}: {one_line(error)}"))
     return found

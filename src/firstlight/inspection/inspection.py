@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from firstlight.inspection.atlas import Standing
+
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
@@ -49,6 +51,9 @@ class Inspection:
         Mean spatial frequency of each component, cycles/pixel.
     initial : FilterBank or None
         The filters at initialisation, where they were given.
+    standing : Standing or None
+        Where the layer stands among known networks; None where it was looked at with other patches than they, or too
+        few of its kernel size are known.
     findings : list of Finding
         What the numbers mean, the most important first.
 
@@ -74,6 +79,7 @@ class Inspection:
     whitening: float
     frequency: np.ndarray = field(repr=False)
     initial: FilterBank | None = field(repr=False, default=None)
+    standing: "Standing | None" = field(repr=False, default=None)
     findings: list[Finding] = field(repr=False, default_factory=list)
 
     def __repr__(self) -> str:
@@ -188,6 +194,7 @@ class Inspection:
                 "dead": list(self.faults.dead),
                 "duplicates": [list(group) for group in self.faults.duplicates],
             },
+            "standing": self.standing and self.standing.to_dict(),
             "findings": [finding.to_dict() for finding in self.findings],
             "error": None,
         }
@@ -242,7 +249,7 @@ class Failure:
 _FIELDS = (
     *("source", "layer", "shape", "kernel_size", "stride", "dtype", "batch_norm", "alternatives", "notes", "data"),
     *("mean", "std", "change", "variance", "frequency", "energy", "peak", "fit", "random_banks", "spread"),
-    *("whitening_distance", "effective_rank", "filters", "findings", "error"),
+    *("whitening_distance", "effective_rank", "filters", "standing", "findings", "error"),
 )
 
 
