@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from firstlight.images.streams.image_metadata import without_metadata
 from firstlight.images.streams.resize import Geometry, Undecodable
 from firstlight.utils.text import first_line
 
@@ -42,6 +43,9 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")
 _TIFF_STARTS = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _PHOTOMETRIC, _BITS, _PLANAR, _SAMPLE_FORMAT = 262, 258, 284, 339  # TIFF tags
 _SIGNED = 2
+_ORIENTATION = 274  # the EXIF tag, and how to undo each of its values
+_TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270"}
+_TURNS |= {7: "TRANSVERSE", 8: "ROTATE_90"}
 
 _GRAY = ("1", "L", "LA", "La")
 _NO_MEANING = {
@@ -76,6 +80,18 @@ def decode(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
     Undecodable
         With the reason in a few words.
     """
+    try:
+        return _decoded(file, channels, geometry)
+    except Undecodable:
+        # Perhaps it is not the pixels that are damaged.
+        plain = without_metadata(file)
+        if plain is not None:
+            with contextlib.suppress(Undecodable):
+                return _decoded(plain, channels, geometry)
+        raise
+
+
+def _decoded(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
     from PIL import UnidentifiedImageError
 
     try:
@@ -151,11 +167,11 @@ def _eight_bits(file: BinaryIO) -> "Image":
     top = 4095 if tags.get(_BITS) == (12,) else 65535
     inverted = tags.get(_PHOTOMETRIC) == 0
     wide = image.mode == "I" or image.mode.startswith("I;16")
-    _load(image, None)
+    upright = _load(image, None)
     if not wide:
-        return image
+        return upright
     levels = _levels(top)
-    return _from_array((levels[::-1] if inverted else levels)[np.asarray(image)])
+    return _from_array((levels[::-1] if inverted else levels)[np.asarray(upright)])
 
 
 def _open(file: BinaryIO) -> "ImageFile":
@@ -187,17 +203,26 @@ def _area(tile: Any) -> int:
     return (right - left) * (bottom - top)
 
 
-def _load(image: "ImageFile", raw_modes: list[str] | None) -> "ImageFile":
+def _load(image: "ImageFile", raw_modes: list[str] | None) -> "Image":
     """Decode, with other raw modes than Pillow has chosen for its tiles if given, and turn upright."""
-    from PIL import ImageOps
+    from PIL.Image import Exif, Transpose
 
     if raw_modes is not None:
         image.tile = [
             tile._replace(args=(mode, *tile.args[1:]) if isinstance(tile.args, tuple) else mode)
             for tile, mode in zip(image.tile, raw_modes, strict=True)
         ]
-    ImageOps.exif_transpose(image, in_place=True)
-    return image
+    if image.format == "TIFF":  # Pillow turns it by itself, and would read all directories in the file for that
+        only = Exif()
+        only[_ORIENTATION] = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
+        image.getexif = lambda: only
+    image.load()
+    # ImageOps.exif_transpose would write all of the EXIF anew, which fails where anything in it is odd.
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # whatever Pillow's parsers raise on a damaged one
+        turn = None
+    return image.transpose(Transpose[turn]) if turn else image
 
 
 def _raw_mode(args: Any) -> Any:
