@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from firstlight.experiments.claims import Claim
 from firstlight.experiments.criteria import CRITERIA, Criterion
 from firstlight.experiments.verdicts import VERDICTS, Verdict
+from firstlight.utils.text import counted
 
 # Of the parts of a row the worst one decides.
 _ORDER: tuple[Verdict, ...] = ("not reproduced", "violated", "inconclusive", "not tested", "reproduced", "holds")
@@ -77,6 +78,8 @@ def summary(found: Iterable[Row]) -> str:
     """The counts in words."""
     numbers = counts(found)
     total = sum(numbers.values())
+    if not total:
+        return "no published claim is tested"
     parts = [f"{number} {verdict}" for verdict, number in numbers.items() if verdict != "reproduced" and number]
     rest = f"; {', '.join(parts)}" if parts else ""
-    return f"{numbers['reproduced']} of {total} published claims reproduced{rest}"
+    return f"{numbers['reproduced']} of {counted(total, 'published claim')} reproduced{rest}"

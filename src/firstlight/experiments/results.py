@@ -81,7 +81,7 @@ class Reproduction:
     >>> import firstlight as fl
     >>> found = fl.recorded("label-correlation")
     >>> found.summary, found.all_reproduced
-    ('1 of 1 published claims reproduced on cifar10', True)
+    ('1 of 1 published claim reproduced on cifar10', True)
     >>> found.results[0].experiment, found.rows[0].criterion.id
     ('label-correlation', 'T1')
     """

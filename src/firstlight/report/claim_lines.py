@@ -11,7 +11,7 @@ from firstlight.experiments.paper_tables import EXPERIMENTS, cells
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.schedule import FIRST_VERSION
 from firstlight.experiments.verdicts import VERDICTS, Verdict
-from firstlight.utils.text import counted
+from firstlight.utils.text import counted, plural
 
 ALREADY = "*"  # of a value after one step that meets the criterion
 SHORT_LEGEND = (
@@ -143,11 +143,11 @@ def _left_out(found: Reproduction) -> list[str]:
 
 def _by_kind(claims: Sequence[Claim]) -> list[str]:
     texts = []
-    for kind, plural in _KINDS.items():
+    for kind, kinds in _KINDS.items():
         verdicts = [claim.verdict for claim in claims if claim.kind == kind]
-        counted = ", ".join(_so_many(verdicts.count(one), one) for one in VERDICTS if one in verdicts)
-        if counted:
-            texts.append(f"{plural} {counted}")
+        numbers = ", ".join(_so_many(verdicts.count(one), one) for one in VERDICTS if one in verdicts)
+        if numbers:
+            texts.append(f"{kinds} {numbers}")
     return texts
 
 
@@ -162,8 +162,10 @@ def cells_line(found: Reproduction) -> str:
     if not untested:
         return ""
     where = ", ".join(f"{untested.count(data)} on {data}" for data in dict.fromkeys(untested))
-    tables = ", ".join(str(number) for number in sorted({cell["table"] for cell in everything}))
-    return f"Of the {len(everything)} cells of the paper's tables {tables}, {len(untested)} have no run: {where}."
+    numbers = sorted({cell["table"] for cell in everything})
+    tables = f"{plural(len(numbers), 'table')} {', '.join(map(str, numbers))}"
+    have = plural(len(untested), "has", "have")
+    return f"Of the {counted(len(everything), 'cell')} of the paper's {tables}, {len(untested)} {have} no run: {where}."
 
 
 def entry_of(about: Mapping[str, Any], experiment: str) -> Mapping[str, Any]:
