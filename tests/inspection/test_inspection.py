@@ -156,6 +156,13 @@ def test_faults_are_said_by_number():
     assert said(found, "duplicate filters, equal but for a factor: 5 = 7")
 
 
+def test_too_few_patches_are_said_first():
+    images = np.random.default_rng(0).integers(0, 256, (1, 3, 4, 4), dtype=np.uint8)
+    found = fl.inspect(np.random.default_rng(1).normal(size=(16, 3, 3, 3)), images, layout="NCHW", progress=False)
+    assert codes(found)[0] == "few-patches"
+    assert said(found, "4 patches are too few for 27 components: 23 of them have no variance")
+
+
 def test_channels_that_are_alike_or_unused_are_named():
     weight = np.repeat(np.random.default_rng(0).normal(size=(16, 1, 3, 3)), 3, axis=1)
     assert said(fl.inspect(weight), "all input channels have the same weights")

@@ -13,6 +13,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 CODES: dict[str, Severity] = {
     "all-zero": "error",
     "not-moved": "error",
+    "few-patches": "warning",
     "untrained": "warning",
     "whitened": "info",
     "partly-whitened": "info",

@@ -33,6 +33,7 @@ def explain(found: "Inspection") -> list[Finding]:
     if found.profile.energy.max() == 0:
         return [_nothing_there(found)]
     return [
+        *_few_patches(found),
         *([_untrained(found)] if looks_untrained(found) else [*_learnt(found), *_among_others(found)]),
         *_filters(found),
         *_channels(found.bank),
@@ -43,6 +44,11 @@ def explain(found: "Inspection") -> list[Finding]:
 def looks_untrained(found: "Inspection") -> bool:
     """Whether its profile is as even as those of random banks whose filters have the same norms."""
     return found.null is not None and found.null.share_above(spread=found.spread) >= SIGNIFICANT
+
+
+def _few_patches(found: "Inspection") -> Iterable[Finding]:
+    if shortage := found.basis.shortage:
+        yield Finding("few-patches", shortage, "give more images, or larger ones")
 
 
 def _nothing_there(found: "Inspection") -> Finding:

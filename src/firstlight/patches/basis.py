@@ -101,7 +101,8 @@ class PatchBasis:
             return ""
         flat = int((self.variance == 0).sum())
         return (
-            f"{counted(self.count, 'patch', 'patches')} {plural(self.count, 'is', 'are')} too few for {counted(self.size, 'component')}: "
+            f"{counted(self.count, 'patch', 'patches')} {plural(self.count, 'is', 'are')} too few for "
+            f"{counted(self.size, 'component')}: "
             f"{flat} of them have no variance, and directions that nothing determines"
         )
 
