@@ -185,6 +185,10 @@ def test_a_constant_channel_needs_a_given_deviation():
 def test_other_channels_than_the_images_have_are_named():
     with pytest.raises(InputError, match=r"see 2 channels; the images of array have 3"):
         patch_statistics(IMAGES).basis(bank(4, 2, 3, 3))
+    with pytest.raises(InputError, match=r"see 13 channels; the shipped statistics"):
+        patch_statistics().basis(bank(4, 13, 3, 3))
+    with pytest.raises(InputError, match=r"see 12 channels, which may be blocks of pixels \(space to depth\)"):
+        patch_statistics().basis(bank(4, 12, 3, 3))
 
 
 def test_unknown_data_are_refused():

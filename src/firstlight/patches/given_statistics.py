@@ -36,8 +36,11 @@ class ShippedStatistics(PatchStatistics):
                 f"{KERNEL_SIZES[-1]} x {KERNEL_SIZES[-1]}: give --data (data=) with larger images"
             )
         if channels not in (1, 3):
+            cut = ", which may be blocks of pixels (space to depth) in an order that is not known" * (
+                channels in (12, 48)
+            )
             raise InputError(
-                f"the filters see {counted(channels, 'channel')}; the shipped statistics of {self.data} have 3 "
+                f"the filters see {counted(channels, 'channel')}{cut}; the shipped statistics of {self.data} have 3 "
                 "(or 1, as gray): "
                 "give --data (data=) with such images"
             )

@@ -157,10 +157,20 @@ def test_a_weight_computed_in_the_forward_pass_is_taken_as_it_acts():
         def forward(self, input: torch.Tensor) -> torch.Tensor:
             return F.conv2d(input, self.weight - self.weight.mean(dim=(1, 2, 3), keepdim=True))
 
-    conv = Standardised(3, 4, 3)
-    bank = load_filters(nn.Sequential(conv))
-    np.testing.assert_allclose(bank.weight.mean(axis=(1, 2, 3)), 0, atol=1e-6)
-    assert np.abs(bank.weight - weight_of(conv)).max() > 1e-4
+    conv = Standardised(3, 4, 3, padding=2, padding_mode="reflect")
+    for layer in (None, "0"):
+        bank = load_filters(nn.Sequential(conv), layer=layer)
+        np.testing.assert_allclose(bank.weight.mean(axis=(1, 2, 3)), 0, atol=1e-6)
+        assert np.abs(bank.weight - weight_of(conv)).max() > 1e-4
+
+
+def test_of_a_named_layer_that_does_not_run_alone_the_stored_weight_is_taken():
+    class Other(nn.Conv2d):
+        def forward(self, input: torch.Tensor, scale: float) -> torch.Tensor:
+            return super().forward(input) * scale
+
+    net = nn.Sequential(Other(3, 4, 3))
+    np.testing.assert_array_equal(load_filters(net, layer="0").weight, weight_of(net[0]))
 
 
 @pytest.mark.parametrize("norm", [parametrizations.weight_norm, parametrizations.spectral_norm])

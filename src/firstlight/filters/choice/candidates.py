@@ -23,6 +23,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from firstlight.filters.choice.space_to_depth import is_cut
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 
 # Leaves of TensorFlow's and JAX's names, whose layout is (rows, columns, channels, filters).
@@ -182,9 +183,10 @@ def also_fit(chosen: Candidate, likely: list[Candidate]) -> list[Candidate]:
 def _is_possible(one: Candidate) -> bool:
     """Whether the shape is one that a first layer may have."""
     filters, channels, *kernel = one.shape
-    if one.transposed or filters == 1 or channels > _MOST_CHANNELS or max(kernel) > _LARGEST_KERNEL:
+    pixels = is_cut(one.layer, channels)
+    if one.transposed or filters == 1 or max(kernel) > _LARGEST_KERNEL or (channels > _MOST_CHANNELS and not pixels):
         return False
-    return max(kernel) > 1 or channels == 3
+    return max(kernel) > 1 or channels == 3 or pixels
 
 
 def _unnumbered(name: str) -> str:

@@ -25,6 +25,8 @@ from firstlight.filters.choice.candidates import (
 )
 from firstlight.filters.choice.reparametrised import effective_entries
 from firstlight.filters.choice.scales import scaled_entries
+from firstlight.filters.choice.space_to_depth import over_pixels
+from firstlight.filters.choice.standardised import standardised
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 from firstlight.utils.text import counted, listed
 
@@ -44,7 +46,8 @@ def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
     Parameters
     ----------
     file : TensorFile
-        As a reader lists it; weights in parts and quantised ones are put together here.
+        As a reader lists it; weights in parts and quantised ones are put together here, standardised ones
+        standardised, and those over pixels that were cut into channels folded.
     layer : str, optional
         Name of the layer, or of its weight, to take instead of judging. The containers around the network, and any
         part of the name that is not needed to tell the layer from others, may be left out.
@@ -77,17 +80,18 @@ def bank_of(file: TensorFile, layer: str | None = None) -> FilterBank:
         if not likely or len(likely[0].shape) != 4 or (likely[0].shape[1] != 3 and _linear_embedding(file)):
             raise SourceError(_refusal(file, candidates, likely))
         chosen, others = likely[0], also_fit(likely[0], likely)
+    weight, said = standardised(file, chosen.layer, _arranged(chosen, chosen.entry.read()))
     bank = FilterBank(
-        _arranged(chosen, chosen.entry.read()),
+        weight,
         layer=chosen.layer,
         source=file.source,
         stride=(chosen.shape[2], chosen.shape[3]) if chosen.layout == "linear" else None,
         padding=(0, 0) if chosen.layout == "linear" else None,
         dtype=chosen.entry.dtype,
         alternatives=tuple(map(str, others[:_MOST_ALTERNATIVES])),
-        notes=(*file.notes, *_notes(chosen)),
+        notes=(*file.notes, *_notes(chosen), *said),
     )
-    return with_batch_norm(bank, file)
+    return over_pixels(with_batch_norm(bank, file), {entry.name: entry.shape for entry in file.entries})
 
 
 def with_batch_norm(

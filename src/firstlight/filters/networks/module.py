@@ -90,7 +90,7 @@ def filters_from_module(module: nn.Module, layer: str | None = None, example: to
         conv = modules[layer]
         assert isinstance(conv, nn.Conv2d)
         with _undisturbed(module):
-            return _bank(module, layer, conv.weight, _settings(conv))
+            return _bank(module, layer, _used_weight(conv), _settings(conv))
     failure = ""
     for tensor in [example] if example is not None else _examples(module):
         try:
@@ -127,6 +127,21 @@ def _of_found(module: nn.Module, modules: dict[str, nn.Module], found: _Found) -
     conv = modules.get(found.layer)
     # A layer may pad its input before it convolves: its own settings say more than those of the operation.
     return _bank(module, found.layer, found.weight, _settings(conv) if isinstance(conv, nn.Conv2d) else found.settings)
+
+
+def _used_weight(conv: nn.Conv2d) -> torch.Tensor:
+    """The weight that a layer convolves with, which it may compute when it runs; the stored one if that fails."""
+    stored, padding = conv.weight, _settings(conv)["padding"]
+    sizes = [d * (k - 1) + 1 + p for d, k, p in zip(conv.dilation, conv.kernel_size, padding, strict=True)]
+    try:
+        with _FirstConvolution([]):
+            conv(stored.new_zeros((1, conv.in_channels, *sizes)))
+    except _Found as found:
+        same = found.weight.shape == stored.shape and found.weight.dtype == stored.dtype
+        return found.weight if same else stored  # it may convolve with something else first, or with real parts
+    except Exception as error:
+        logger.debug("the layer does not run alone: %s", first_line(error, kind=True))
+    return stored
 
 
 def _settings(conv: nn.Conv2d) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.choice.batch_norm import EPSILON, multiplier
+from firstlight.filters.choice.space_to_depth import over_pixels
 from firstlight.filters.formats.onnx.constants import Constants, dequantized
 from firstlight.filters.formats.onnx.graph import CONVOLUTIONS, FirstLayers, Graph, Node, first_layers
 from firstlight.filters.formats.onnx.parts import OnnxParts, decoded, open_onnx, shown
@@ -84,7 +85,7 @@ def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> Fil
     batch_norm, scale = _batch_norm(graph, constants, node, len(weight), notes)
     if node in first.convolutions:
         notes = [*preparation(graph, constants, first.image, node, weight.shape[1] * groups), *notes]
-    return FilterBank(
+    bank = FilterBank(
         weight,
         layer=name,
         source=source,
@@ -98,6 +99,7 @@ def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> Fil
         alternatives=_alternatives(constants, node, rest),
         notes=tuple(notes),
     )
+    return over_pixels(bank, dict.fromkeys(parts.spans, ()))
 
 
 # Which convolution
