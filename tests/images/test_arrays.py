@@ -27,10 +27,39 @@ def test_layout_is_recognised(count: int, channels: int, height: int, width: int
 def test_ambiguous_layout_asks_and_takes_the_answer(shape: list[int]) -> None:
     assume((shape[1] <= 4) == (shape[3] <= 4))
     array = image(*shape)
-    with pytest.raises(InputError, match="say which with layout='NCHW' or layout='NHWC'"):
+    with pytest.raises(InputError, match=r"does not tell .*: give --layout NCHW or --layout NHWC"):
         check_images(array)
     assert np.array_equal(check_images(array, "NCHW"), array)
     assert np.array_equal(check_images(array, "NHWC"), array.transpose(0, 3, 1, 2))
+
+
+@given(st.integers(5, 16), st.integers(17, 40), st.integers(17, 40))
+def test_layout_of_up_to_16_channels_is_recognised(channels: int, height: int, width: int) -> None:
+    first = image(2, channels, height, width)
+    assert np.array_equal(check_images(first), first)
+    assert np.array_equal(check_images(np.ascontiguousarray(first.transpose(0, 2, 3, 1))), first)
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels", "found"),
+    [
+        ((2, 13, 16, 16), 13, (2, 13, 16, 16)),
+        ((2, 16, 16, 13), 13, (2, 13, 16, 16)),
+        ((2, 20, 32, 32), 20, (2, 20, 32, 32)),
+        ((2, 4, 9, 3), 3, (2, 3, 4, 9)),
+        # Pictures have more than three rows: these are of three channels, not of sixteen.
+        ((2, 3, 16, 16), 16, (2, 3, 16, 16)),
+    ],
+)
+def test_the_expected_channels_decide_where_the_shape_does_not(
+    shape: tuple[int, ...], channels: int, found: tuple[int, ...]
+) -> None:
+    assert check_images(image(*shape), channels=channels).shape == found
+
+
+def test_expected_channels_that_both_axes_have_decide_nothing() -> None:
+    with pytest.raises(InputError, match="give --layout"):
+        check_images(image(2, 13, 16, 13), channels=13)
 
 
 def test_unknown_layout() -> None:

@@ -33,6 +33,7 @@ def compare(
     from firstlight.inspection.compare_banks import compare as run
     from firstlight.inspection.inspect_banks import load_banks
     from firstlight.inspection.inspection import Failure
+    from firstlight.patches.bank_statistics import channels_of
     from firstlight.patches.statistics import patch_statistics
     from firstlight.report.filter_tables import comparison_parts
 
@@ -44,8 +45,8 @@ def compare(
     banks = [one for one in loaded if isinstance(one, FilterBank)]
     if len(banks) < 2:
         return print_failures(failures)
-    channels = 1 if banks[0].ungrouped().weight.shape[1] == 1 else 3
-    statistics = patch_statistics(options.data, options.data_dir, channels=channels, **options.image_options())
+    read = {"channels": channels_of(banks), **options.image_options()}
+    statistics = patch_statistics(options.data, options.data_dir, **read)
     found = run(banks, statistics, mean=options.mean, std=options.std)
     console = result_console(json)
     print_parts(console, comparison_parts(found, text_width(console)))

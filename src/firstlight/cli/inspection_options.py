@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Numbers = Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())]
 Sizes = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
+Layout = Literal["NCHW", "NHWC"] | None
 FAILED = 2
 
 
@@ -39,6 +40,10 @@ class InspectionOptions:
         Standard deviation of each channel, likewise.
     fold_batch_norm
         Multiply the filters by the scale of the batch normalisation that follows.
+    channels
+        Channels to read the images with. Default: those of the filters.
+    layout
+        NCHW or NHWC, of images in an array whose shape does not tell.
     resize
         Resize the images of a folder: one number for the shorter side, two for height and width.
     crop
@@ -54,6 +59,8 @@ class InspectionOptions:
     mean: Numbers = None
     std: Numbers = None
     fold_batch_norm: Flag = False
+    channels: int | None = None
+    layout: Layout = None
     resize: Sizes = None
     crop: Sizes = None
     strict: Flag = False
@@ -61,7 +68,9 @@ class InspectionOptions:
 
     def image_options(self) -> dict[str, Any]:
         """Options for images that are read from files."""
-        options: dict[str, Any] = {"strict": self.strict}
+        options: dict[str, Any] = {"strict": self.strict, "layout": self.layout}
+        if self.channels is not None:
+            options["channels"] = self.channels
         for name, sizes in (("resize", self.resize), ("crop", self.crop)):
             if sizes is not None:
                 if len(sizes) not in (1, 2):

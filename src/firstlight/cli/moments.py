@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.cli.engine_options import LOCAL, EngineOptions
-from firstlight.cli.inspection_options import Sizes
+from firstlight.cli.inspection_options import Layout, Sizes
 from firstlight.cli.moments_file import checked_target, known_by, refuse_to_replace
 from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
@@ -37,7 +37,8 @@ def moments(
     stride: int = 1,
     dilation: int = 1,
     max_distance: int | None = None,
-    channels: int = 3,
+    channels: int | None = None,
+    layout: Layout = None,
     resize: Sizes = None,
     crop: Sizes = None,
     split: str | None = None,
@@ -76,7 +77,9 @@ def moments(
         Sum up pairs of patches, too, that lie so many pixels apart and less, such as 10: the file then also gives the
         auto-correlation of any filters (fl.autocorrelation).
     channels
-        3, or 1 for gray.
+        3, or 1 for gray; of images in an array, as many as these have, which is the default.
+    layout
+        NCHW or NHWC, of images in an array whose shape does not tell.
     resize
         Resize the images: one number for the shorter side, two for height and width.
     crop
@@ -111,18 +114,28 @@ def moments(
     from firstlight.theory.sampling_error import sampling_errors
 
     verbosity.apply()
-    patches: dict[str, Any] = {"kernel_size": kernel_size, "channels": channels, "stride": stride, "dilation": dilation}
+    patches: dict[str, Any] = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
     if max_distance is not None:
         patches["max_distance"] = max_distance
     # Which refuses what cannot be, before anything is read.
-    SumsKind(PatchGeometry(kernel_size, channels, stride, dilation), max_distance).empty()
+    least = 1 if channels is None else channels
+    SumsKind(PatchGeometry(kernel_size, least, stride, dilation), max_distance).empty()
     engine_options.check()
-    bank = _bank(filters, stderr, blocks, patches)
+    bank = _bank(filters, stderr, blocks)
+    if bank is not None:
+        channels = channels or bank.weight.shape[1]
     blocks = blocks if stderr else 0
-    options = {"channels": channels, "split": split, "resize": _size("resize", resize), "crop": _size("crop", crop)}
+    options = {
+        "channels": channels,
+        "layout": layout,
+        "split": split,
+        "resize": _size("resize", resize),
+        "crop": _size("crop", crop),
+    }
     console = result_console(json)
     if plan:
         shards = _cut(recognise(data, data_dir), _SAMPLED_SHARD, 0, options)
+        patches["channels"] = shards[0].channels
         width, place = _workers(engine_options)
         found = make_plan(shards, **patches, workers=width, blocks=blocks)
         console.print(two_columns(plan_rows(found, place), f"plan for {data}"))
@@ -132,6 +145,8 @@ def moments(
     target = checked_target(out)
     recognised = recognise(data, data_dir)
     shards = _cut(recognised, images_per_shard, blocks, options)
+    patches["channels"] = options["channels"] = shards[0].channels
+    _refuse_other_filters(bank, patches)
     recorded = {
         "data": recognised.name,
         "files": known_by(recognised, shards),
@@ -183,7 +198,7 @@ def _size(name: str, sizes: list[int] | None) -> int | tuple[int, ...] | None:
     return sizes[0] if len(sizes) == 1 else tuple(sizes)
 
 
-def _bank(filters: str | None, stderr: bool, blocks: int, patches: dict[str, int]) -> "FilterBank | None":
+def _bank(filters: str | None, stderr: bool, blocks: int) -> "FilterBank | None":
     """The filters for the error of tau; refuses what would only be noticed after everything is read."""
     from firstlight.filters import load_filters
     from firstlight.theory.sampling_error import LEAST_BLOCKS
@@ -194,14 +209,19 @@ def _bank(filters: str | None, stderr: bool, blocks: int, patches: dict[str, int
         return None
     if not stderr:
         raise InputError(f"--filters is {filters!r}, for the error of its tau; expected --stderr with it")
-    bank = load_filters(filters).ungrouped()
+    return load_filters(filters).ungrouped()
+
+
+def _refuse_other_filters(bank: "FilterBank | None", patches: dict[str, Any]) -> None:
+    """Refuse filters that do not look at these patches."""
+    if bank is None:
+        return
     expected = (patches["channels"], patches["kernel_size"], patches["kernel_size"])
     if bank.weight.shape[1:] != expected or bank.dilation != (patches["dilation"],) * 2:
         raise InputError(
-            f"--filters {filters}: {bank!r}; expected filters of {' x '.join(map(str, expected))} with dilation "
+            f"--filters {bank.source}: {bank!r}; expected filters of {' x '.join(map(str, expected))} with dilation "
             f"{patches['dilation']}, as the patches: give --kernel-size, --channels and --dilation of that layer"
         )
-    return bank
 
 
 def _cut(data: "Data", images_per_shard: int | None, blocks: int, options: dict[str, Any]) -> "list[Shard]":

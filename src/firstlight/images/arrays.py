@@ -11,6 +11,8 @@ from firstlight.utils.text import counted
 LAYOUTS = ("NCHW", "NHWC")
 _MAX_CLASSES = 65_536
 _BLOCK_IMAGES = 1024
+# Of colour images, and of all others: an axis is of channels that is so short, and the other one longer.
+_MOST_CHANNELS = (4, 16)
 
 
 class Part(NamedTuple):
@@ -74,16 +76,21 @@ def build_image_set(name: str, parts: dict[str, Part], split: str, layout: str |
     )
 
 
-def check_images(images: Any, layout: str | None = None, place: str = "images") -> np.ndarray:
+def check_images(
+    images: Any, layout: str | None = None, place: str = "images", channels: int | None = None
+) -> np.ndarray:
     """Return `images` as a view of shape (N, C, H, W), or refuse them.
 
     Parameters
     ----------
     images : ndarray of shape (N, C, H, W) or (N, H, W, C), uint8, float16, float32 or float64
     layout : str, optional
-        Which of the two it is; None recognises it where exactly one of axes 1 and 3 is in 1..4.
+        Which of the two it is; None recognises it where exactly one of axes 1 and 3 is in 1..4, or else in 1..16, or
+        is `channels`.
     place : str, optional
         What messages call the array.
+    channels : int, optional
+        How many are expected, which decides where the shape alone does not; not checked.
 
     Raises
     ------
@@ -105,7 +112,7 @@ def check_images(images: Any, layout: str | None = None, place: str = "images") 
     _check_dtype(images.dtype, place)
     if not images.dtype.isnative:
         images = images.astype(images.dtype.newbyteorder("="))
-    if _recognise(images.shape, layout, place) == "NHWC":
+    if _recognise(images.shape, layout, channels, place) == "NHWC":
         images = images.transpose(0, 3, 1, 2)
     if images.dtype.kind == "f":
         _check_finite(images, place)
@@ -162,17 +169,20 @@ def _check_dtype(dtype: np.dtype, place: str) -> None:
     raise InputError(f"{place}: dtype {dtype} is not accepted; expected uint8, float16, float32 or float64: {advice}")
 
 
-def _recognise(shape: tuple[int, ...], layout: str | None, place: str) -> str:
+def _recognise(shape: tuple[int, ...], layout: str | None, channels: int | None, place: str) -> str:
     if layout is not None:
         return layout
-    first, last = 1 <= shape[1] <= 4, 1 <= shape[3] <= 4
-    if first == last:
-        which = "both of axes 1 and 3 could be" if first else "neither of axes 1 and 3 is"
+    sides = {"NCHW": shape[1], "NHWC": shape[3]}
+    colour, others = ([name for name, side in sides.items() if side <= most] for most in _MOST_CHANNELS)
+    found = colour or others
+    if len(found) != 1 and channels is not None:
+        found = [name for name, side in sides.items() if side == channels]
+    if len(found) != 1:
         raise InputError(
-            f"{place}: in shape {shape} {which} the channels (1 to 4 of them): "
-            f"say which with layout='NCHW' or layout='NHWC' in Python, or leave at most 4 of them"
+            f"{place}: shape {shape} does not tell which of axes 1 and 3 is the channels; expected one of them in "
+            "1..16: give --layout NCHW or --layout NHWC (layout=, as of load_images)"
         )
-    return "NCHW" if first else "NHWC"
+    return found[0]
 
 
 def _check_finite(images: np.ndarray, place: str) -> None:

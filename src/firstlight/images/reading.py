@@ -81,7 +81,7 @@ def image_stream(
     *,
     resize: int | tuple[int, int] | None = None,
     crop: int | tuple[int, int] | None = None,
-    channels: int = 3,
+    channels: int | None = None,
     split: str | None = None,
     layout: str | None = None,
     strict: bool = False,
@@ -107,9 +107,9 @@ def image_stream(
         antialiasing, as Pillow does it. None: as they are.
     crop : int or tuple of two int, optional
         Side, or (height, width), of the window at the centre that is kept; smaller images are left out.
-    channels : int
-        3 for RGB, 1 for gray. Image files are converted to it (gray by ITU-R 601, alpha dropped). Arrays must have as
-        many, but RGB bytes can become gray.
+    channels : int, optional
+        3 for RGB, 1 for gray: image files are converted to it (gray by ITU-R 601, alpha dropped), by default to RGB.
+        Arrays must have as many, whatever the number, by default their own; but RGB bytes can become gray.
     split : str, optional
         Of a data set that has splits: by default "train", or else the first (DatasetDict), or all (Parquet, tar).
     layout : {"NCHW", "NHWC"}, optional
@@ -162,7 +162,7 @@ def shards_of(
     at_least: int = 1,
     resize: int | tuple[int, int] | None = None,
     crop: int | tuple[int, int] | None = None,
-    channels: int = 3,
+    channels: int | None = None,
     split: str | None = None,
     layout: str | None = None,
 ) -> list[Shard]:

@@ -12,7 +12,7 @@ from firstlight.inspection.atlas import Known, shipped_atlas, standing
 from firstlight.inspection.findings import explain
 from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.inspection.measures import effective_rank, filter_faults, filter_norms
-from firstlight.patches.bank_statistics import PatchStatistics
+from firstlight.patches.bank_statistics import PatchStatistics, channels_of
 from firstlight.patches.given_statistics import ShippedStatistics
 from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import energy_profile
@@ -58,7 +58,7 @@ def inspect(
         Known networks among which the layer is placed, of `firstlight.inspection.atlas`; those of the package by
         default.
     **options
-        Of `image_stream`, where images are read: resize, crop, strict, workers, progress.
+        Of `image_stream`, where images are read: channels, layout, resize, crop, strict, workers, progress.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def inspect(
     start = None if initial is None else load_filters(initial, layer)
     if fold_batch_norm:
         bank, start = bank.folded(), start and start.folded()
-    statistics = patch_statistics(data, data_dir, channels=1 if bank.weight.shape[1] == 1 else 3, **options)
+    statistics = patch_statistics(data, data_dir, **{"channels": channels_of([bank]), **options})
     return inspect_bank(bank, statistics, mean, std, start, atlas)
 
 
@@ -152,8 +152,7 @@ def inspect_all(
     loaded = [bank for bank in banks if isinstance(bank, FilterBank)]
     if not loaded:
         return [bank for bank in banks if isinstance(bank, Failure)]
-    gray = all(bank.ungrouped().weight.shape[1] == 1 for bank in loaded)
-    statistics = patch_statistics(data, data_dir, channels=1 if gray else 3, **options)
+    statistics = patch_statistics(data, data_dir, **{"channels": channels_of(loaded), **options})
     statistics.prepare(loaded)
     found: list[Inspection | Failure] = []
     for bank in banks:

@@ -133,6 +133,12 @@ def zeros(channels: int, kernel_size: int, dilation: int = 1) -> FilterBank:
     return FilterBank(np.zeros((1, channels, kernel_size, kernel_size)), dilation=(dilation, dilation))
 
 
+def channels_of(banks: Iterable[FilterBank]) -> int | None:
+    """The channels that images are read with for these filters; None, which takes their own, where filters differ."""
+    found = {bank.ungrouped().weight.shape[1] for bank in banks}
+    return found.pop() if len(found) == 1 else 3 if found == {1, 3} else None
+
+
 def dilation_of(bank: FilterBank) -> int:
     """Pixels between the neighbouring taps of the filters, in both directions; 1 where there is one tap only.
 

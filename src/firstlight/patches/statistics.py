@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.filters.bank import FilterBank
-from firstlight.images import ImageSet, recognise
-from firstlight.patches.bank_statistics import PatchStatistics
+from firstlight.images import recognise
+from firstlight.patches.bank_statistics import PatchStatistics, channels_of
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.computed_statistics import ComputedStatistics
 from firstlight.patches.given_statistics import BasisStatistics, GivenStatistics, ShippedStatistics
@@ -18,7 +18,7 @@ from firstlight.utils.checks import whole_number
 
 
 def patch_statistics(
-    data: Any = None, data_dir: str | Path | None = None, *, channels: int = 3, **options: Any
+    data: Any = None, data_dir: str | Path | None = None, *, channels: int | None = None, **options: Any
 ) -> PatchStatistics:
     """The patch statistics of a data set.
 
@@ -30,10 +30,10 @@ def patch_statistics(
         takes them: a name, a folder, a file, an array, an ImageSet, a torch Dataset.
     data_dir : str or Path, optional
         Folder of the cache.
-    channels : int
-        Channels to decode images in files to, 3 or 1.
+    channels : int, optional
+        Of the images, as of `image_stream`.
     **options
-        Passed to `image_stream`: resize, crop, strict, workers, progress.
+        Passed to `image_stream`: layout, resize, crop, strict, workers, progress.
 
     Returns
     -------
@@ -82,8 +82,8 @@ def basis_for(
     """The components in which filters are looked at, out of whatever is given for data; a basis stays as it is."""
     if isinstance(data, PatchBasis) and mean is None and std is None:
         return data
-    channels = 1 if bank.ungrouped().weight.shape[1] == 1 else 3
-    return patch_statistics(data, data_dir, channels=channels, **options).basis(bank, mean, std)
+    options = {"channels": channels_of([bank]), **options}
+    return patch_statistics(data, data_dir, **options).basis(bank, mean, std)
 
 
 def basis_of_size(
@@ -97,16 +97,8 @@ def basis_of_size(
     """The components of whatever is given for data where no filters say of what size; by default its own, else 3."""
     if kernel_size is not None:
         kernel_size = whole_number("kernel_size", kernel_size, 1)
-    statistics = patch_statistics(data, data_dir, channels=_channels(data), **options)
+    statistics = patch_statistics(data, data_dir, **options)
     return statistics.basis(statistics.example(kernel_size), mean, std)
-
-
-def _channels(data: Any) -> int:
-    """Of images that are given as they are; of those in files, the 3 that they are decoded to."""
-    if isinstance(data, ImageSet):
-        return data.channels
-    shape = getattr(data, "shape", ())
-    return 1 if len(shape) == 3 or (len(shape) == 4 and 1 in (shape[1], shape[3])) else 3
 
 
 def sums_file(data: Any) -> Path | None:

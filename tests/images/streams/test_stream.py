@@ -263,7 +263,7 @@ def test_interrupt_stops_promptly(tmp_path: Path) -> None:
         ("notes.txt", {}, "is not a file that images are read from; expected a folder of images"),
         ("empty", {}, r"empty holds no images; expected files that end in \.apng, \.bmp"),
         (np.zeros(8, np.uint8), {}, r"array: shape \(1, 8\) has 2 axes|array: shape"),
-        (np.zeros((2, 1, 8, 8), np.uint8), {}, "array: images of uint8 with 1 channel; expected 3: pass channels=1"),
+        (np.zeros((2, 1, 8, 8), np.uint8), {"channels": 3}, "array: images of uint8 with 1 channel; expected 3: give"),
     ],
 )
 def test_refusals_come_before_any_reading(

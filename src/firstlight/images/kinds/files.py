@@ -9,7 +9,7 @@ from firstlight.errors import InputError
 from firstlight.images.arrays import build_image_set
 from firstlight.images.class_folders import Labelled, read_class_folders
 from firstlight.images.imageset import ImageSet
-from firstlight.images.kinds.kind import Data, decoding_threads, refuse_changes
+from firstlight.images.kinds.kind import USUAL_CHANNELS, Data, decoding_threads, refuse_changes
 from firstlight.images.named_sets import NAMES
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
@@ -40,7 +40,10 @@ class EncodedFiles(Data):
     has_splits: bool = False
     passed_over: str = ""
 
-    def opened(self, split: str | None, layout: str | None, channels: int, geometry: Geometry, workers: int) -> Images:
+    def opened(
+        self, split: str | None, layout: str | None, channels: int | None, geometry: Geometry, workers: int
+    ) -> Images:
+        channels = channels or USUAL_CHANNELS
         source = self._source(split, channels)
         if isinstance(source, ImageTable):
             self._refuse_empty(source.total())
@@ -52,13 +55,16 @@ class EncodedFiles(Data):
                 f"{self.called}, but {printable(self.passed_over)} lies there as well; expected one kind: name the "
                 "folder below"
             )
+        cut = cut.of(USUAL_CHANNELS)
         shards = list(self.cut_by(cut, self._source(split, cut.channels)))
         self._refuse_empty(any(shard.count != 0 for shard in shards))
         return iter(shards)
 
-    def _source(self, split: str | None, channels: int) -> Any:
+    def _source(self, split: str | None, channels: int | None) -> Any:
         if channels not in (1, 3):
-            raise InputError(f"channels is {channels}; expected 1 (gray) or 3 (RGB) for encoded images")
+            raise InputError(
+                f"channels is {channels}; expected 1 (gray) or 3 (RGB) for encoded images: others are read from arrays"
+            )
         if self.has_splits:
             return self.source(split)
         self.refuse_split(split)

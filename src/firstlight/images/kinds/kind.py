@@ -16,6 +16,8 @@ from firstlight.utils.cores import cores
 
 # Past so many, threads wait for the interpreter's lock more than they decode.
 _MOST_WORKERS = 16
+# Of images that can be had with several numbers of channels, where none is asked for.
+USUAL_CHANNELS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,7 @@ class Data:
         *,
         resize: int | tuple[int, int] | None = None,
         crop: int | tuple[int, int] | None = None,
-        channels: int = 3,
+        channels: int | None = None,
         split: str | None = None,
         layout: str | None = None,
         strict: bool = False,
@@ -62,7 +64,7 @@ class Data:
         """The images in stacks, read in this process; see `image_stream`."""
         geometry = Geometry.of(resize, crop)
         threads = decoding_threads() if workers is None else whole_number("workers", workers, 1)
-        images = self.opened(split, layout, whole_number("channels", channels, 1), geometry, threads)
+        images = self.opened(split, layout, _checked(channels), geometry, threads)
         return ImageStream(images, strict=strict, progress=progress)
 
     def shards(
@@ -72,16 +74,18 @@ class Data:
         at_least: int = 1,
         resize: int | tuple[int, int] | None = None,
         crop: int | tuple[int, int] | None = None,
-        channels: int = 3,
+        channels: int | None = None,
         split: str | None = None,
         layout: str | None = None,
     ) -> list[Shard]:
         """The images in parts that can be read anywhere; see `shards_of`."""
         per_shard = whole_number("images_per_shard", images_per_shard, 1)
-        cut = Cut(per_shard, at_least, whole_number("channels", channels, 1), Geometry.of(resize, crop))
+        cut = Cut(per_shard, at_least, _checked(channels) or 0, Geometry.of(resize, crop))
         return list(self.cut(cut, split, layout))
 
-    def opened(self, split: str | None, layout: str | None, channels: int, geometry: Geometry, workers: int) -> Images:
+    def opened(
+        self, split: str | None, layout: str | None, channels: int | None, geometry: Geometry, workers: int
+    ) -> Images:
         """What a stream reads."""
         raise NotImplementedError
 
@@ -101,6 +105,10 @@ class Data:
         """Refuse a split of what has none."""
         if split is not None:
             raise InputError(f"split is {split!r}, but {self.called}, which has no splits: name the data of that split")
+
+
+def _checked(channels: int | None) -> int | None:
+    return None if channels is None else whole_number("channels", channels, 1)
 
 
 def decoding_threads() -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from firstlight.errors import InputError
-from firstlight.images.kinds.kind import Data
+from firstlight.images.kinds.kind import USUAL_CHANNELS, Data
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.memory import PythonImages
@@ -20,9 +20,11 @@ class Objects(Data):
 
     items: Any = field(repr=False)
 
-    def opened(self, split: str | None, layout: str | None, channels: int, geometry: Geometry, workers: int) -> Images:
+    def opened(
+        self, split: str | None, layout: str | None, channels: int | None, geometry: Geometry, workers: int
+    ) -> Images:
         self.refuse_split(split)
-        return PythonImages(self.items, channels, geometry, layout)
+        return PythonImages(self.items, channels or USUAL_CHANNELS, geometry, layout)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -33,7 +35,7 @@ class GivenStream(Objects):
 
     def stream(self, **options: Any) -> ImageStream:
         changes = any(options.get(name) is not None for name in ("resize", "crop", "split"))
-        same = options.get("channels", self.items.channels) == self.items.channels
+        same = options.get("channels") in (None, self.items.channels)
         return self.items if same and not changes else super().stream(**options)
 
 
@@ -43,12 +45,14 @@ class GivenShards(Data):
 
     items: Sequence[Shard] = field(repr=False)
 
-    def opened(self, split: str | None, layout: str | None, channels: int, geometry: Geometry, workers: int) -> Images:
+    def opened(
+        self, split: str | None, layout: str | None, channels: int | None, geometry: Geometry, workers: int
+    ) -> Images:
         raise InputError(f"{self.called}, which tasks read; expected the data that they were cut from")
 
     def cut(self, cut: Cut, split: str | None, layout: str | None) -> Iterator[Shard]:
         self.refuse_split(split)
-        if cut.geometry or any(shard.channels != cut.channels for shard in self.items):
+        if cut.geometry or any(shard.channels != (cut.channels or shard.channels) for shard in self.items):
             raise InputError(
                 f"{self.called} of {counted(self.items[0].channels, 'channel')}, whose images cannot be changed "
                 "any more: give "

@@ -29,15 +29,19 @@ class OneArray(Data):
 
     whole: ClassVar[bool] = True
 
-    def array(self, split: str | None, layout: str | None) -> np.ndarray:
-        """The images, (N, C, H, W)."""
+    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray:
+        """The images, (N, C, H, W); `channels` are those expected, where the shape does not tell the layout."""
         raise NotImplementedError
 
-    def opened(self, split: str | None, layout: str | None, channels: int, geometry: Geometry, workers: int) -> Images:
-        return ArrayImages(self.name, self.array(split, layout), channels, geometry)
+    def opened(
+        self, split: str | None, layout: str | None, channels: int | None, geometry: Geometry, workers: int
+    ) -> Images:
+        images = self.array(split, layout, channels)
+        return ArrayImages(self.name, images, channels or images.shape[1], geometry)
 
     def cut(self, cut: Cut, split: str | None, layout: str | None) -> Iterator[Shard]:
-        return cut.array(self.name, self.array(split, layout))
+        images = self.array(split, layout, cut.channels)
+        return cut.of(images.shape[1]).array(self.name, images)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -50,7 +54,7 @@ class NamedSet(OneArray):
         refuse_changes(self.name, labels, layout)
         return load_named(self.name, split, self.data_dir)
 
-    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray:
         return load_named(self.name, split or "train", self.data_dir).images
 
 
@@ -64,7 +68,7 @@ class OriginalFiles(OneArray):
         refuse_changes(self.kind, labels, layout)
         return cifar_set(self.definition, split, self._read(split))
 
-    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray:
         return self.image_set(split or "train").images
 
     def _read(self, split: str) -> Pixels:
@@ -91,7 +95,7 @@ class GivenSet(OneArray):
         refuse_changes("an ImageSet", labels, layout)
         return self.images
 
-    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray:
         self.refuse_split(split)
         return self.images.images
 
@@ -105,9 +109,9 @@ class GivenArray(OneArray):
     def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
         return build_image_set(self.name, {"train": Part(as_numpy(self.images), None)}, split, layout, labels)
 
-    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray:
         self.refuse_split(split)
-        return as_array(self.images, self.name, layout)
+        return as_array(self.images, self.name, layout, channels)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -123,13 +127,14 @@ class ArrayFile(OneArray):
     def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
         return build_image_set(self.name, read_array_file(self.path), split, layout, labels)
 
-    def array(self, split: str | None, layout: str | None) -> np.ndarray:
+    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray:
         parts = read_array_file(self.path)
         if (split or "train") not in parts:
             raise InputError(f"split is {split!r}, but {self.path} holds {', '.join(parts)}")
-        return check_images(parts[split or "train"].images, layout, self.name)
+        return check_images(parts[split or "train"].images, layout, self.name, channels)
 
     def cut(self, cut: Cut, split: str | None, layout: str | None) -> Iterator[Shard]:
-        images = self.array(split, layout)
+        images = self.array(split, layout, cut.channels)
+        cut = cut.of(images.shape[1])
         mapped = self.path.suffix.lower() == ".npy"
         return cut.mapped(self.path, images, layout) if mapped else cut.array(self.name, images)

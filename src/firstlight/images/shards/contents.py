@@ -92,7 +92,7 @@ class MappedSlice:
 
     def open(self, channels: int, geometry: Geometry) -> Images:
         name = f"{printable(self.path.name)}[{self.start}:{self.stop}]"
-        images = check_images(read_npy(self.path)[self.start : self.stop], self.layout, name)
+        images = check_images(read_npy(self.path)[self.start : self.stop], self.layout, name, channels)
         return ArrayImages(name, images, channels, geometry)
 
 

@@ -4,9 +4,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class Cut:
     at_least : int
         ... and so few that there are as many shards, if there are as many images. Other files are a shard each.
     channels : int
+        0: those that the images have, or are usually decoded to.
     geometry : Geometry
     """
 
@@ -52,6 +53,10 @@ class Cut:
     at_least: int
     channels: int
     geometry: Geometry
+
+    def of(self, channels: int) -> Self:
+        """With so many channels, where none were asked for."""
+        return replace(self, channels=self.channels or channels)
 
     def array(self, name: str, images: np.ndarray) -> Iterator[Shard]:
         """Slices of an array in memory, known by their pixels."""

@@ -141,7 +141,7 @@ class PythonImages:
             if is_pil(image):
                 yield Decoded(place, planes(image, self.channels, self.geometry)[None])
                 return
-            images = match_channels(as_array(image, place, self.layout), self.channels, place)
+            images = match_channels(as_array(image, place, self.layout, self.channels), self.channels, place)
             if self._kind not in (None, images.dtype):
                 raise InputError(
                     f"{place}: {images.dtype} after images of {self._kind}; expected the same type throughout"
@@ -168,12 +168,12 @@ def match_channels(images: np.ndarray, channels: int, place: str) -> np.ndarray:
         return ((red * _RED + green * _GREEN + blue * _BLUE + _HALF) >> 16).astype(np.uint8)
     raise InputError(
         f"{place}: images of {images.dtype} with {counted(images.shape[1], 'channel')}; expected {channels}: "
-        f"pass channels={images.shape[1]}"
+        f"give images with as many, or --channels {images.shape[1]} (channels={images.shape[1]})"
     )
 
 
-def as_array(image: Any, place: str, layout: str | None) -> np.ndarray:
-    """An array or tensor as (N, C, H, W), or InputError."""
+def as_array(image: Any, place: str, layout: str | None, channels: int | None = None) -> np.ndarray:
+    """An array or tensor as (N, C, H, W), or InputError; see `check_images`."""
     image = as_numpy(image)
     if not isinstance(image, np.ndarray):
         keys = f" with {', '.join(map(str, image))}"[:200] if isinstance(image, Mapping) else ""
@@ -184,7 +184,7 @@ def as_array(image: Any, place: str, layout: str | None) -> np.ndarray:
     if image.ndim == 2:
         image = image[None]
         layout = "NCHW"
-    return check_images(image[None] if image.ndim == 3 else image, layout, place)
+    return check_images(image[None] if image.ndim == 3 else image, layout, place, channels)
 
 
 def as_numpy(image: Any) -> Any:

@@ -64,7 +64,7 @@ class Accumulated:
 def accumulate(
     shards: Any,
     kernel_size: int,
-    channels: int = 3,
+    channels: int | None = None,
     stride: int = 1,
     dilation: int = 1,
     *,
@@ -83,7 +83,7 @@ def accumulate(
     shards : sequence of Shard, or whatever else `shards_of` takes
         With as many channels.
     kernel_size, channels, stride, dilation : int
-        As of `PatchMoments`.
+        As of `PatchMoments`; channels by default those of the shards.
     max_distance : int, optional
         Sum `ImageLags` up to that distance, with stride and dilation 1. Images must then be that much larger than a
         patch.
@@ -122,13 +122,14 @@ def accumulate(
     >>> fl.accumulate(shards, kernel_size=3, progress=False).moments.count
     180
     """
-    kind = SumsKind(PatchGeometry(kernel_size, channels, stride, dilation), max_distance)
-    kind.empty()  # which refuses wrong options
+    geometry = PatchGeometry(kernel_size, 1 if channels is None else channels, stride, dilation)
+    SumsKind(geometry, max_distance).empty()  # which refuses wrong options
     blocks = whole_number("blocks", blocks, 0)
     if not (isinstance(shards, list | tuple) and all(isinstance(one, Shard) for one in shards)):
         shards = shards_of(shards, channels=channels)
     if not shards:
         raise InputError("there are no shards; expected at least one")
+    kind = SumsKind(replace(geometry, channels=shards[0].channels if channels is None else channels), max_distance)
     if engine is not None and not isinstance(engine, Engine):
         raise InputError(f"engine is {engine!r}; expected an Engine: open one with `with open_engine(...) as engine`")
     state = None if state is None else Path(state).expanduser()
