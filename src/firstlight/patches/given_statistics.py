@@ -36,8 +36,10 @@ class ShippedStatistics(PatchStatistics):
                 f"{KERNEL_SIZES[-1]} x {KERNEL_SIZES[-1]}: give --data (data=) with larger images"
             )
         if channels not in (1, 3):
-            cut = ", which may be blocks of pixels (space to depth) in an order that is not known" * (
-                channels in (12, 48)
+            cut = (
+                ", which may be blocks of pixels (space to depth), in an order not known"
+                if channels in (12, 48)
+                else ""
             )
             raise InputError(
                 f"the filters see {counted(channels, 'channel')}{cut}; the shipped statistics of {self.data} have 3 "

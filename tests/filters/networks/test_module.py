@@ -166,10 +166,11 @@ def test_a_weight_computed_in_the_forward_pass_is_taken_as_it_acts():
 
 def test_of_a_named_layer_that_does_not_run_alone_the_stored_weight_is_taken():
     class Other(nn.Conv2d):
-        def forward(self, input: torch.Tensor, scale: float) -> torch.Tensor:
-            return super().forward(input) * scale
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            first, _ = input
+            return super().forward(first)
 
-    net = nn.Sequential(Other(3, 4, 3))
+    net = nn.Sequential(Other(3, 4, 3))  # takes pairs
     np.testing.assert_array_equal(load_filters(net, layer="0").weight, weight_of(net[0]))
 
 
