@@ -104,6 +104,7 @@ def _load_named(source: str | Path, layer: str | None, example: Any) -> FilterBa
 
         return bank_of(read_remote(text), layer)
     from firstlight.filters.formats.detect import filters_from_file
+    from firstlight.utils.nearest import nearest_path
 
     path = Path(source).expanduser()
     try:
@@ -112,7 +113,7 @@ def _load_named(source: str | Path, layer: str | None, example: Any) -> FilterBa
         raise SourceError(f"{text!r} cannot be a file ({error}); expected the path of one") from None
     if missing:
         raise SourceError(
-            f"{text} does not exist; expected a file of weights, or hf:OWNER/NAME, https://..., timm:NAME, "
-            "torchvision:NAME, module:PACKAGE.MODULE:FACTORY"
+            f"{text} does not exist{nearest_path(path)}; expected a file of weights, or hf:OWNER/NAME, https://..., "
+            "timm:NAME, torchvision:NAME, module:PACKAGE.MODULE:FACTORY"
         )
     return filters_from_file(path, text, layer)

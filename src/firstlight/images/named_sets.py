@@ -1,6 +1,5 @@
 """The data sets that are known by name: what there is, whether it is on disk, and how it is had."""
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from firstlight.images.cifar import CIFAR, CifarDefinition, Pixels
 from firstlight.images.cifar.obtain import fetch_cifar, is_stored, load_cifar
 from firstlight.images.imageset import SPLITS, ImageSet
 from firstlight.images.photos import PER_CLASS, PHOTOGRAPHS, load_photos, photos_folder, require_photos
+from firstlight.utils.nearest import entries, nearest
 
 NAMES = (*CIFAR, "photos")
 
@@ -103,11 +103,11 @@ def cifar_set(cifar: CifarDefinition, split: str, pixels: Pixels) -> ImageSet:
 
 def unknown_name(name: str) -> InputError:
     """What to say of a name that is none, nor a path of anything."""
-    close = difflib.get_close_matches(name.lower(), NAMES, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    close = nearest(name, [*entries(Path()), *NAMES])
+    hint = f"did you mean {close!r}? " if close else ""
     return InputError(
         f"no data set is called {name!r}; {hint}known are {', '.join(NAMES)}, "
-        f"and a path to a .npy or .npz file, or to a folder of images, is accepted too"
+        f"and a path to a .npy or .npz file, or to a folder of images, is accepted too; nothing lies at {name}"
     )
 
 

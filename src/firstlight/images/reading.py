@@ -10,6 +10,7 @@ from firstlight.images.imageset import SPLITS, ImageSet
 from firstlight.images.recognise import recognise
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.stream import ImageStream
+from firstlight.utils.nearest import nearest_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -218,5 +219,5 @@ def shards_of(
 def _existing(path: Path) -> Path:
     path = path.expanduser()
     if not path.is_file():
-        raise InputError(f"labels file {path} does not exist; expected a .npy file")
+        raise InputError(f"labels file {path} does not exist{nearest_path(path)}; expected a .npy file")
     return path

@@ -32,6 +32,7 @@ from firstlight.images.streams.image_tables import (
 )
 from firstlight.images.streams.stream import ImageStream
 from firstlight.images.streams.tars import TAR_ENDS, TarFiles, is_tar, tar_folder
+from firstlight.utils.nearest import nearest_path
 from firstlight.utils.text import printable
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ def _at(path: Path) -> Data:
     if path.is_dir():
         return _in_folder(path, name)
     if not path.exists() and not path.is_symlink():
-        raise InputError(f"{path} does not exist; expected {_EXPECTED}")
+        raise InputError(f"{path} does not exist{nearest_path(path)}; expected {_EXPECTED}")
     if suffix in (".npy", ".npz"):
         return ArrayFile(path.name, f"a {suffix} file", path)
     for cifar in CIFAR.values():

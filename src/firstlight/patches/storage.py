@@ -12,6 +12,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.utils.damage import DAMAGE
+from firstlight.utils.nearest import nearest_path
 from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.text import first_line
 from firstlight.utils.version import __version__
@@ -61,7 +62,9 @@ def read_sums(path: str | Path, kind: FileKind) -> tuple[dict[str, Any], dict[st
             arrays = {name: stored[name] for name in ("second", "first", *kind.beside) if name not in lacking}
         version, lags_version = header["format"], header.get("lags_format")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; expected {kind.what} written by {kind.writer}") from None
+        raise InputError(
+            f"{path}: no such file{nearest_path(Path(path))}; expected {kind.what} written by {kind.writer}"
+        ) from None
     except DAMAGE as error:
         cause = first_line(error, kind=True)
         raise InputError(
