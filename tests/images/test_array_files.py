@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import firstlight as fl
 from firstlight.errors import InputError
+from firstlight.images import image_stream, load_images, shards_of
 from firstlight.images.array_files import read_array_file
 
 IMAGES = np.arange(2 * 3 * 8 * 8, dtype=np.uint8).reshape(2, 3, 8, 8)
@@ -63,6 +65,63 @@ def test_npz_namings(tmp_path: Path, names: tuple[str, ...], splits: list[str], 
     if "test" in splits:
         assert np.array_equal(parts["test"].images, IMAGES + 2)
         assert np.array_equal(parts["test"].labels, LABELS)
+
+
+RGB, GRAY = (np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8) for shape in ((9, 8, 8, 3), (9, 28, 6)))
+COLUMN, SEVERAL = np.arange(9)[:, None] % 4, np.ones((9, 14), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("names", "images"),
+    [
+        (("x_train", "y_train", "x_test", "y_test"), RGB),
+        (("X_train", "Y_train", "X_test", "Y_test"), RGB),
+        (("x_train", "y_train", "x_test", "y_test"), GRAY),
+        (("train_images", "train_labels", "test_images", "test_labels"), GRAY),
+        (("images", "labels"), GRAY[:2]),
+    ],
+)
+def test_files_of_keras_and_medmnist(tmp_path: Path, names: tuple[str, ...], images: np.ndarray) -> None:
+    labels = COLUMN[: len(images)]
+    save_npz(
+        tmp_path / "a.npz", {name: labels if "l" in name[1:] or "y_" in name.lower() else images for name in names}
+    )
+    found = load_images(tmp_path / "a.npz")
+    assert found.labels is not None
+    assert found.labels.tolist() == labels[:, 0].tolist()
+    wanted = images.transpose(0, 3, 1, 2) if images.ndim == 4 else images[:, None]
+    np.testing.assert_array_equal(found.images, wanted)
+    np.testing.assert_array_equal(load_images(tmp_path / "a.npz", layout="NHWC").images, wanted)
+    stream = image_stream(tmp_path / "a.npz", channels=wanted.shape[1], progress=False)
+    np.testing.assert_array_equal(np.concatenate(list(stream)), wanted)
+
+
+@pytest.mark.parametrize("layout", [None, "NCHW", "NHWC"])
+def test_gray_images_of_a_npy_file_in_one_array_a_stream_and_shards(tmp_path: Path, layout: str | None) -> None:
+    np.save(tmp_path / "a.npy", GRAY)
+    options: dict = {"channels": 1, "layout": layout}
+    shards = shards_of(tmp_path / "a.npy", images_per_shard=4, **options)
+    for found in (
+        load_images(tmp_path / "a.npy", layout=layout).images,
+        np.concatenate(list(image_stream(tmp_path / "a.npy", progress=False, **options))),
+        np.concatenate([stack for shard in shards for stack in shard.stacks()]),
+    ):
+        np.testing.assert_array_equal(found, GRAY[:, None])
+
+
+@pytest.mark.parametrize("shape", [(3, 28, 28), (28, 28, 3)])
+def test_what_may_be_a_single_image_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    np.save(tmp_path / "a.npy", np.ones(shape, np.uint8))
+    with pytest.raises(InputError, match="has 3 axes"):
+        load_images(tmp_path / "a.npy")
+
+
+def test_labels_that_are_no_class_numbers_cost_nothing_where_none_are_needed(tmp_path: Path) -> None:
+    save_npz(tmp_path / "a.npz", {"train_images": RGB, "train_labels": SEVERAL})
+    with pytest.raises(InputError, match=r"labels have shape \(9, 14\)"):
+        load_images(tmp_path / "a.npz")
+    assert load_images(tmp_path / "a.npz", labels=False).labels is None
+    assert fl.autocorrelation(np.ones((2, 3, 3, 3)), tmp_path / "a.npz", max_distance=1) is not None
 
 
 def test_npz_without_labels(tmp_path: Path) -> None:

@@ -113,11 +113,16 @@ def test_labels_become_int64(dtype: str) -> None:
     assert found.tolist() == [2, 0, 1]
 
 
+def test_labels_may_have_an_axis_of_one() -> None:
+    assert check_labels(np.array([[2], [0], [1]], dtype=np.uint8), 3).tolist() == [2, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
         ([0, 1], r"shape \(2,\); expected \(3,\)"),
-        ([[0], [1], [2]], r"shape \(3, 1\); expected \(3,\)"),
+        ([[0, 1], [1, 0], [1, 1]], r"shape \(3, 2\); expected \(3,\)"),
+        ([[0], [1]], r"shape \(2, 1\); expected \(3,\)"),
         ([0, -1, -2], "label 1 is -1"),
         ([0, 1, 2**40], "label 2 is 1099511627776; expected a class number from 0 to 65535"),
         ([0.0, 1.0, 2.0], "labels are float64; expected integers"),

@@ -46,7 +46,7 @@ def theory(
 
     verbosity.apply()
     console = result_console(json)
-    images = load_images(data, data_dir=data_dir)
+    images = load_images(data, data_dir=data_dir, labels=False)
     found = formula_over_time(patch_basis(images, kernel_size), lr, steps)
     for line in theory_lines(found, images.name):
         console.print(line, markup=False)

@@ -20,15 +20,17 @@ _NAMINGS = (
 _PICKLE_START = b"\x80"  # the first byte of a pickle of protocol 2 and later
 
 
-def read_array_file(path: Path) -> dict[str, Part]:
-    """Read the splits that a .npy or .npz file holds.
+def read_array_file(path: Path, layout: str | None = None) -> dict[str, Part]:
+    """Read the splits that a .npy or .npz file holds; gray images, (N, H, W), get their axis of one channel.
 
     Parameters
     ----------
     path : Path
         A .npy file with one array (memory-mapped), or a .npz file with the arrays ``images`` and ``labels``;
         ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``; ``x_train``, ``y_train``,
-        ``x_test`` and ``y_test``; or one 4-D array of any name. Labels may be left out.
+        ``x_test`` and ``y_test``, in capitals or not; or one 4-D array of any name. Labels may be left out.
+    layout : str, optional
+        "NHWC" where that axis is to be the last.
 
     Raises
     ------
@@ -43,7 +45,23 @@ def read_array_file(path: Path) -> dict[str, Part]:
     if not path.is_file():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {problem}; expected a .npy or .npz file")
-    return {"train": Part(read_npy(path), None)} if path.suffix.lower() == ".npy" else _read_npz(path)
+    if path.suffix.lower() == ".npy":
+        return {"train": Part(read_npy_images(path, layout), None)}
+    return {
+        split: part._replace(images=_with_channels(part.images, layout, 1)) for split, part in _read_npz(path).items()
+    }
+
+
+def read_npy_images(path: Path, layout: str | None) -> np.ndarray:
+    """Memory-map a .npy file of images, as `read_npy`."""
+    return _with_channels(read_npy(path), layout, 5)
+
+
+def _with_channels(images: np.ndarray, layout: str | None, fewest: int) -> np.ndarray:
+    """Gray images with an axis for their channel; what may be a single image of a few channels as it is."""
+    if images.ndim != 3 or images.shape[0] < fewest or images.shape[2] <= 4:
+        return images
+    return images[..., None] if layout == "NHWC" else images[:, None]
 
 
 def read_npy(path: Path) -> np.ndarray:
@@ -73,12 +91,13 @@ def _read_npz(path: Path) -> dict[str, Part]:
 
 
 def _find_splits(path: Path, archive: np.lib.npyio.NpzFile) -> dict[str, Part]:
+    names = {name.lower(): name for name in archive.files}
     for train_images, train_labels, test_images, test_labels in _NAMINGS:
         pairs = {"train": (train_images, train_labels), "test": (test_images, test_labels)}
         parts = {
-            split: Part(archive[images], archive.get(labels))
+            split: Part(archive[names[images]], archive.get(names.get(labels or "", "")))
             for split, (images, labels) in pairs.items()
-            if images in archive
+            if images in names
         }
         if parts:
             return parts

@@ -36,7 +36,7 @@ def build_image_set(name: str, parts: dict[str, Part], split: str, layout: str |
     layout : str or None
         ``"NCHW"``, ``"NHWC"``, or None to recognise it.
     wanted : object, optional
-        Labels that replace those of the returned split.
+        Labels that replace those of the returned split; False for none at all.
 
     Raises
     ------
@@ -50,7 +50,9 @@ def build_image_set(name: str, parts: dict[str, Part], split: str, layout: str |
                 f"{' and a test split' if split == 'test' else ''}: "
                 f"a .npz file holds both as train_images, train_labels, test_images and test_labels"
             )
-    if wanted is not None:
+    if wanted is False:
+        parts = {key: part._replace(labels=None) for key, part in parts.items()}
+    elif wanted is not None:
         parts = {**parts, split: parts[split]._replace(labels=wanted)}
     images = {key: check_images(parts[key].images, layout, _place(name, key, parts)) for key in {"train", split}}
     if images["train"].shape[1:] != images[split].shape[1:] or images["train"].dtype != images[split].dtype:
@@ -120,7 +122,7 @@ def check_images(
 
 
 def check_labels(labels: Any, count: int, place: str = "images") -> np.ndarray:
-    """Return `labels` as int64 of shape (count,), or refuse them.
+    """Return `labels`, of shape (count,) or (count, 1), as int64 of shape (count,), or refuse them.
 
     Raises
     ------
@@ -130,6 +132,8 @@ def check_labels(labels: Any, count: int, place: str = "images") -> np.ndarray:
     labels = np.asarray(labels)
     if labels.dtype.kind not in "iu":
         raise InputError(f"{place}: labels are {labels.dtype}; expected integers (class numbers from 0)")
+    if labels.shape == (count, 1):  # as Keras and MedMNIST have them
+        labels = labels[:, 0]
     if labels.shape != (count,):
         raise InputError(f"{place}: labels have shape {labels.shape}; expected ({count},), one for each image")
     wrong = np.flatnonzero((labels < 0) | (labels >= _MAX_CLASSES))

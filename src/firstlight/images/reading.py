@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from firstlight.errors import InputError
 from firstlight.images.array_files import read_npy
@@ -21,7 +21,7 @@ def load_images(
     split: str = "train",
     *,
     data_dir: str | Path | None = None,
-    labels: "np.ndarray | Sequence[int] | str | Path | None" = None,
+    labels: "np.ndarray | Sequence[int] | str | Path | Literal[False] | None" = None,
     layout: str | None = None,
 ) -> ImageSet:
     """Load one split of a data set.
@@ -40,8 +40,8 @@ def load_images(
     data_dir : str or Path, optional
         For CIFAR by name: the folder to cache in, or one in which the original batches or archives already lie, or
         such an archive; by default the environment variable FIRSTLIGHT_CACHE, else the platform's cache folder.
-    labels : int array of shape (N,), or the path of a .npy file with one
-        Class numbers for an array or a file; they replace those that the file has.
+    labels : int array of shape (N,) or (N, 1), or the path of a .npy file with one; or False
+        Class numbers for an array or a file; they replace those that the file has. False: those of a file are not read.
     layout : {"NCHW", "NHWC"}, optional
         ``"NCHW"`` or ``"NHWC"`` for an array or a file, where its shape does not tell.
 

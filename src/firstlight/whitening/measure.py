@@ -111,7 +111,7 @@ def _read(images: Any, bank: FilterBank | None) -> ImageSet | ImageStream:
     """The images as a set where they are one array, else as a stream of what the filters see."""
     data = recognise(images)
     if data.whole:
-        return data.image_set()
+        return data.image_set(labels=False)
     return data.stream() if bank is None else data.stream(channels=bank.weight.shape[1])
 
 

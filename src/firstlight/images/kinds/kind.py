@@ -118,5 +118,5 @@ def decoding_threads() -> int:
 
 def refuse_changes(given: str, labels: Any, layout: str | None) -> None:
     """Refuse labels and a layout for what has its own."""
-    if labels is not None or layout is not None:
+    if (labels is not None and labels is not False) or layout is not None:
         raise InputError(f"labels= and layout= are for arrays and files, but the source is {given}: leave them out")

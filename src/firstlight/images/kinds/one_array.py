@@ -125,10 +125,10 @@ class ArrayFile(OneArray):
         return self.where
 
     def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
-        return build_image_set(self.name, read_array_file(self.path), split, layout, labels)
+        return build_image_set(self.name, read_array_file(self.path, layout), split, layout, labels)
 
     def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray:
-        parts = read_array_file(self.path)
+        parts = read_array_file(self.path, layout)
         if (split or "train") not in parts:
             raise InputError(f"split is {split!r}, but {self.path} holds {', '.join(parts)}")
         return check_images(parts[split or "train"].images, layout, self.name, channels)

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from firstlight.images.array_files import read_npy
+from firstlight.images.array_files import read_npy_images
 from firstlight.images.arrays import check_images
 from firstlight.images.streams.encoded import Encoded, EncodedImages, SourceInFile
 from firstlight.images.streams.image_tables import ImageTable
@@ -92,7 +92,8 @@ class MappedSlice:
 
     def open(self, channels: int, geometry: Geometry) -> Images:
         name = f"{printable(self.path.name)}[{self.start}:{self.stop}]"
-        images = check_images(read_npy(self.path)[self.start : self.stop], self.layout, name, channels)
+        images = read_npy_images(self.path, self.layout)[self.start : self.stop]
+        images = check_images(images, self.layout, name, channels)
         return ArrayImages(name, images, channels, geometry)
 
 
