@@ -124,3 +124,17 @@ def test_lags_are_not_replaced_by_moments(moments, folder: Path):
     assert moments("--max-distance", 2)[0] == 0
     assert "max_distance 2; expected None" in moments()[1]
     assert ImageLags.load(folder.parent / "m.npz").max_distance == 2
+
+
+def test_very_large_images_are_read_as_the_message_advises(moments, folder: Path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30 * 30)
+    write_image(folder / "large.png", 100)
+    assert moments()[0] == 0
+    assert PatchMoments.load(folder.parent / "m.npz").provenance["broken"] == "1"
+    assert "max_pixels None; expected 10000" in moments("--max-pixels", 100 * 100)[1]
+    assert moments("--max-pixels", 100 * 100, "--restart")[0] == 0
+    assert PatchMoments.load(folder.parent / "m.npz").provenance["images"] == "6"
+    np.save(folder.parent / "net.npy", RNG.normal(size=(4, 3, 3, 3)))
+    given = ["inspect", str(folder.parent / "net.npy"), "--data", str(folder), "--strict"]
+    assert cli.main(given) == 2
+    assert cli.main([*given, "--max-pixels", "10000"]) == 0

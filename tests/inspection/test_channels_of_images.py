@@ -79,3 +79,11 @@ def test_other_channels_than_the_filters_are_told():
         fl.inspect(bank(3), images(13), progress=False)
     with pytest.raises(InputError, match="the filters see 3 channels; the images of array have 13"):
         fl.inspect(bank(3), images(13), channels=13, progress=False)
+
+
+def test_theory_takes_the_layout(tmp_path: Path, capsys):
+    np.save(tmp_path / "x.npy", images(3, 4))
+    command = ["theory", "--data", str(tmp_path / "x.npy")]
+    assert cli.main(command) == 2
+    assert "--layout NCHW" in capsys.readouterr().err
+    assert cli.main([*command, "--layout", "NCHW"]) == 0

@@ -48,6 +48,8 @@ class InspectionOptions:
         Resize the images of a folder: one number for the shorter side, two for height and width.
     crop
         Crop their centre, height and width.
+    max_pixels
+        Read image files of as many pixels, in place of Pillow's guard against decompression bombs, 89478485.
     strict
         Stop at the first image that cannot be read, instead of leaving it out.
     data_dir
@@ -63,12 +65,13 @@ class InspectionOptions:
     layout: Layout = None
     resize: Sizes = None
     crop: Sizes = None
+    max_pixels: int | None = None
     strict: Flag = False
     data_dir: Path | None = None
 
     def image_options(self) -> dict[str, Any]:
         """Options for images that are read from files."""
-        options: dict[str, Any] = {"strict": self.strict, "layout": self.layout}
+        options: dict[str, Any] = {"strict": self.strict, "layout": self.layout, "max_pixels": self.max_pixels}
         if self.channels is not None:
             options["channels"] = self.channels
         for name, sizes in (("resize", self.resize), ("crop", self.crop)):

@@ -42,6 +42,7 @@ def moments(
     resize: Sizes = None,
     crop: Sizes = None,
     split: str | None = None,
+    max_pixels: int | None = None,
     strict: Flag = False,
     restart: Flag = False,
     engine_options: EngineOptions = LOCAL,
@@ -86,6 +87,8 @@ def moments(
         Crop their centre, height and width.
     split
         Of a data set that has splits, such as train.
+    max_pixels
+        Read image files of as many pixels, in place of Pillow's guard against decompression bombs, 89478485.
     strict
         Stop at the first image that cannot be read, instead of leaving it out.
     restart
@@ -125,13 +128,8 @@ def moments(
     if bank is not None:
         channels = channels or bank.weight.shape[1]
     blocks = blocks if stderr else 0
-    options = {
-        "channels": channels,
-        "layout": layout,
-        "split": split,
-        "resize": _size("resize", resize),
-        "crop": _size("crop", crop),
-    }
+    sizes = {"resize": _size("resize", resize), "crop": _size("crop", crop), "max_pixels": max_pixels}
+    options = {"channels": channels, "layout": layout, "split": split, **sizes}
     console = result_console(json)
     if plan:
         shards = _cut(recognise(data, data_dir), _SAMPLED_SHARD, 0, options)

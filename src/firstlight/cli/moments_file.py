@@ -64,7 +64,7 @@ def refuse_to_replace(target: Path, patches: Mapping[str, Any], recorded: Mappin
     if restart:
         return
     pairs = {name: (header.get(name), value) for name, value in {"max_distance": None, **patches}.items()}
-    pairs |= {name: (then.get(name), now[name]) for name in ("layout", "split", "resize", "crop")}
+    pairs |= {name: (then.get(name), now[name]) for name in ("layout", "split", "resize", "crop", "max_pixels")}
     pairs["data"] = (told.get("data", "unknown"), recorded["data"])
     for name, (old, new) in pairs.items():
         if old != new:

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from firstlight.cli.folders import DataDir
+from firstlight.cli.inspection_options import Layout
 from firstlight.cli.output import Json, give_json, hint, result_console, write_csv
 from firstlight.cli.verbosity import USUAL, Verbosity
 
@@ -14,6 +15,7 @@ def theory(
     *,
     data: str = "cifar10",
     data_dir: DataDir = None,
+    layout: Layout = None,
     kernel_size: int = 3,
     lr: float = 0.01,
     steps: Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())] = None,
@@ -29,6 +31,8 @@ def theory(
     ----------
     data
         What `reproduce` takes, or an .npy or .npz file of images.
+    layout
+        NCHW or NHWC, of images in an array whose shape does not tell.
     kernel_size
         Side of the patches, in pixels.
     lr
@@ -46,7 +50,7 @@ def theory(
 
     verbosity.apply()
     console = result_console(json)
-    images = load_images(data, data_dir=data_dir, labels=False)
+    images = load_images(data, data_dir=data_dir, layout=layout, labels=False)
     found = formula_over_time(patch_basis(images, kernel_size), lr, steps)
     for line in theory_lines(found, images.name):
         console.print(line, markup=False)

@@ -85,6 +85,7 @@ def image_stream(
     channels: int | None = None,
     split: str | None = None,
     layout: str | None = None,
+    max_pixels: int | None = None,
     strict: bool = False,
     workers: int | None = None,
     progress: bool = True,
@@ -115,6 +116,8 @@ def image_stream(
         Of a data set that has splits: by default "train", or else the first (DatasetDict), or all (Parquet, tar).
     layout : {"NCHW", "NHWC"}, optional
         "NCHW" or "NHWC" for arrays whose shape does not tell.
+    max_pixels : int, optional
+        How many an image file may declare, in place of Pillow's guard against decompression bombs (89,478,485).
     strict : bool
         Stop at the first broken image, instead of leaving it out.
     workers : int, optional
@@ -150,6 +153,7 @@ def image_stream(
         channels=channels,
         split=split,
         layout=layout,
+        max_pixels=max_pixels,
         strict=strict,
         workers=workers,
         progress=progress,
@@ -166,6 +170,7 @@ def shards_of(
     channels: int | None = None,
     split: str | None = None,
     layout: str | None = None,
+    max_pixels: int | None = None,
 ) -> list[Shard]:
     """Cut a data set into shards, in an order that is always the same.
 
@@ -185,7 +190,7 @@ def shards_of(
         Of files or slices.
     at_least : int
         So many files or slices that they are fewer than `images_per_shard` in each, if there are not enough otherwise.
-    resize, crop, channels, split, layout : optional
+    resize, crop, channels, split, layout, max_pixels : optional
         As of `image_stream`.
 
     Returns
@@ -213,6 +218,7 @@ def shards_of(
         channels=channels,
         split=split,
         layout=layout,
+        max_pixels=max_pixels,
     )
 
 

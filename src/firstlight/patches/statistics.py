@@ -33,7 +33,7 @@ def patch_statistics(
     channels : int, optional
         Of the images, as of `image_stream`.
     **options
-        Passed to `image_stream`: layout, resize, crop, strict, workers, progress.
+        Passed to `image_stream`: layout, resize, crop, max_pixels, strict, workers, progress.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from hypothesis import given, settings, strategies as st
 from PIL import Image
 from tests.images.streams.files import bomb, chunk, chw, exif, noise, pillow, png, tiff
 
-from firstlight.images.streams.decode import decode, planes
+from firstlight.images.streams.decode import decode, decoders, planes
 from firstlight.images.streams.resize import Geometry, Undecodable
 
 UNCHANGED = Geometry.of(None, None)
@@ -329,3 +329,16 @@ def test_guard_against_bombs_is_pillows_own(monkeypatch: pytest.MonkeyPatch) -> 
                 read(content)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
     read(content)
+
+
+def test_more_pixels_are_read_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = png(RGB, 2)  # 7 x 11 pixels
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    with pytest.raises(Undecodable, match=r"declares more than 30 pixels.*--max-pixels \(max_pixels=\)"):
+        read(content)
+    assert decode(io.BytesIO(content), 3, Geometry.of(None, None, 77)).shape == (3, 11, 7)
+    assert Image.MAX_IMAGE_PIXELS == 30
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(Undecodable, match="declares more than 76 pixels"):
+        decode(io.BytesIO(content), 3, Geometry.of(None, None, 76))
+    assert decoders(76) != decoders()  # so that sums in the cache are of the same images

@@ -57,12 +57,13 @@ class Data:
         channels: int | None = None,
         split: str | None = None,
         layout: str | None = None,
+        max_pixels: int | None = None,
         strict: bool = False,
         workers: int | None = None,
         progress: bool = True,
     ) -> ImageStream:
         """The images in stacks, read in this process; see `image_stream`."""
-        geometry = Geometry.of(resize, crop)
+        geometry = Geometry.of(resize, crop, max_pixels)
         threads = decoding_threads() if workers is None else whole_number("workers", workers, 1)
         images = self.opened(split, layout, _checked(channels), geometry, threads)
         return ImageStream(images, strict=strict, progress=progress)
@@ -77,10 +78,11 @@ class Data:
         channels: int | None = None,
         split: str | None = None,
         layout: str | None = None,
+        max_pixels: int | None = None,
     ) -> list[Shard]:
         """The images in parts that can be read anywhere; see `shards_of`."""
         per_shard = whole_number("images_per_shard", images_per_shard, 1)
-        cut = Cut(per_shard, at_least, _checked(channels) or 0, Geometry.of(resize, crop))
+        cut = Cut(per_shard, at_least, _checked(channels) or 0, Geometry.of(resize, crop, max_pixels))
         return list(self.cut(cut, split, layout))
 
     def opened(

@@ -82,14 +82,14 @@ class Cut:
 
     def tars(self, tars: TarFiles) -> Iterator[Shard]:
         """Tar files."""
-        known_by, root = ["tar", decoders()], tars.root.absolute()
+        known_by, root = ["tar", decoders(self.geometry.max_pixels)], tars.root.absolute()
         for name in tars.files:
             path = root / name
             yield self._shard(printable(name), None, None, TarFile(path), known_by, [FileStamp.of(path)], root)
 
     def table(self, table: ImageTable) -> Iterator[Shard]:
         """The files of a table, of which only the first must be whole."""
-        known_by, root = [table.column, decoders()], table.root.absolute()
+        known_by, root = [table.column, decoders(self.geometry.max_pixels)], table.root.absolute()
         for path in map(Path.absolute, table.files):
             name = printable(os.path.relpath(path, root))
             try:
@@ -101,7 +101,7 @@ class Cut:
 
     def files(self, files: ImageFiles) -> Iterator[Shard]:
         """Image files, listed but not opened."""
-        path, decoded_by = files.path.absolute(), decoders()
+        path, decoded_by = files.path.absolute(), decoders(self.geometry.max_pixels)
         root = path if path.is_dir() else path.parent
         entries = [FileEntry(*entry) for entry in (files_below(root, SUFFIXES) if path.is_dir() else [(path.name, "")])]
         stamps = [FileStamp.of(os.path.join(root, entry.name)) for entry in entries]

@@ -23,6 +23,7 @@ Floats, signed and 32-bit integers and CIELAB colours have no agreed 8-bit meani
 
 import contextlib
 import sys
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -56,6 +57,7 @@ _NO_MEANING = {
 }
 # The byte of a 16-bit number that Pillow drops is the one that it takes for the other byte order.
 _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+_GUARD = threading.Lock()
 _DEEP = tuple(f"{mode};16{order}" for mode in ("RGB", "RGBA", "RGBX", "CMYK") for order in "BLN")
 
 
@@ -96,7 +98,7 @@ def _decoded(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
 
     try:
         with _reasons():
-            return planes(_eight_bits(file), channels, geometry)
+            return planes(_eight_bits(file, geometry.max_pixels), channels, geometry)
     except UnidentifiedImageError:
         file.seek(0)
         raise Undecodable(_unidentified(file.read(4))) from None
@@ -118,14 +120,16 @@ def planes(image: "Image", channels: int, geometry: Geometry) -> np.ndarray:
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def decoders() -> str:
+def decoders(max_pixels: int | None = None) -> str:
     """What decodes, with versions: pixels of the same file may differ between them by a level."""
     import PIL.Image
     from PIL import features
 
     libraries = ("libjpeg_turbo", "jpg", "zlib", "webp", "libtiff")
     versions = [f"{name} {features.version(name)}" for name in libraries]
-    return ", ".join([f"pillow {PIL.__version__}", *versions, f"at most {PIL.Image.MAX_IMAGE_PIXELS} pixels"])
+    return ", ".join(
+        [f"pillow {PIL.__version__}", *versions, f"at most {max_pixels or PIL.Image.MAX_IMAGE_PIXELS} pixels"]
+    )
 
 
 @contextlib.contextmanager
@@ -148,16 +152,16 @@ def _unidentified(start: bytes) -> str:
     return "cannot identify image file"
 
 
-def _eight_bits(file: BinaryIO) -> "Image":
+def _eight_bits(file: BinaryIO, max_pixels: int | None) -> "Image":
     """Decode to an image of 8 bits a channel, upright, in any of Pillow's modes for them."""
-    image = _open(file)
+    image = _open(file, max_pixels)
     tags: Any = getattr(image, "tag_v2", {})
     modes = [found for tile in image.tile if (found := _byte_modes(_raw_mode(tile.args), tags))]
     if modes and len(modes) == len(image.tile):
         gray_alpha = _raw_mode(image.tile[0].args) == "LA;16B"
         high = np.asarray(_load(image, [of_tile[0] for of_tile in modes]))
         mode, image = image.mode, None  # let go of it: large images fill the memory
-        low = np.asarray(_load(_open(file), [of_tile[1] for of_tile in modes]))
+        low = np.asarray(_load(_open(file, max_pixels), [of_tile[1] for of_tile in modes]))
         if gray_alpha:
             mode, high, low = "L", high[..., 0], low[..., 1]
         levels, rounded = _levels(65535), np.empty_like(low)
@@ -174,20 +178,22 @@ def _eight_bits(file: BinaryIO) -> "Image":
     return _from_array((levels[::-1] if inverted else levels)[np.asarray(upright)])
 
 
-def _open(file: BinaryIO) -> "ImageFile":
+def _open(file: BinaryIO, max_pixels: int | None) -> "ImageFile":
     """Read the header, and refuse what has no meaning, or more pixels than is safe."""
     from PIL import Image
 
     file.seek(0)
+    most = max_pixels or Image.MAX_IMAGE_PIXELS
     too_large = (
-        f"declares more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels: a decompression bomb; if it is none, cut it up, "
-        "or set PIL.Image.MAX_IMAGE_PIXELS"
+        f"declares more than {most or 0:,} pixels: a decompression bomb; if it is none, allow them with --max-pixels "
+        "(max_pixels=)"
     )
     try:
-        image = Image.open(file, formats=_FORMATS)
+        with _guard_of(max_pixels):
+            image = Image.open(file, formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Undecodable(too_large) from None
-    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+    if most is not None and image.width * image.height > most:
         raise Undecodable(too_large)  # where Pillow only warns
     if image.mode != "I" or image.format not in ("PNG", "PPM"):
         _refuse_mode(image.mode)
@@ -196,6 +202,22 @@ def _open(file: BinaryIO) -> "ImageFile":
     if image.format == "TIFF" and sum(map(_area, image.tile)) < image.width * image.height:
         raise Undecodable("strips or tiles are missing")  # Pillow would leave them black
     return image
+
+
+@contextlib.contextmanager
+def _guard_of(max_pixels: int | None) -> Iterator[None]:
+    """Pillow's guard at so many pixels, while a header is read: there is one for the whole process."""
+    from PIL import Image
+
+    if max_pixels is None:
+        yield
+        return
+    with _GUARD:
+        own, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = own
 
 
 def _area(tile: Any) -> int:

@@ -131,7 +131,7 @@ class EncodedImages:
     def fingerprint(self, progress: Callable[[int], None]) -> str:
         """SHA-256 of options, decoders, names and contents; wherever the files lie, and whatever else they hold."""
         header = {"encoded": 1, "channels": self.channels, "resize": self.geometry.resize, "crop": self.geometry.crop}
-        digest = hashlib.sha256(json.dumps({**header, "decoders": decoders()}).encode())
+        digest = hashlib.sha256(json.dumps({**header, "decoders": decoders(self.geometry.max_pixels)}).encode())
         with closing(in_order(_digest, self.source.items(), self.workers, _worth)) as digests:
             for name, content in digests:
                 encoded_name = name.encode()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from firstlight.errors import InputError
+from firstlight.utils.checks import whole_number
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,13 +30,16 @@ class Geometry:
         The shorter side in pixels, the longer one in proportion and rounded down; or height and width.
     crop : (int, int) or None
         Height and width of the window that is kept, at the centre.
+    max_pixels : int or None
+        How many an image file may declare; None for Pillow's guard against decompression bombs.
     """
 
     resize: int | tuple[int, int] | None
     crop: tuple[int, int] | None
+    max_pixels: int | None = None
 
     @classmethod
-    def of(cls, resize: Any, crop: Any) -> Self:
+    def of(cls, resize: Any, crop: Any, max_pixels: Any = None) -> Self:
         """Check the options of a user.
 
         Raises
@@ -48,7 +52,7 @@ class Geometry:
             crop = (crop, crop)
         if resize is not None and crop is not None and not _has_room(resize, crop):
             raise InputError(f"crop is {crop}, which is larger than resize={resize!r} leaves; expected a smaller crop")
-        return cls(resize, crop)
+        return cls(resize, crop, None if max_pixels is None else whole_number("max_pixels", max_pixels, 1))
 
     def __bool__(self) -> bool:
         return self.resize is not None or self.crop is not None
