@@ -96,7 +96,8 @@ def image_stream(
     ----------
     source : str, Path, ndarray, ImageSet, or iterable of images
         - A folder: every image file below it is taken, ``train`` and ``test`` alike (JPEG, PNG, WebP, TIFF, BMP, GIF,
-          PPM by suffix, in either case), links followed, hidden files passed over. Or one such file.
+          PPM, AVIF, JPEG 2000 by suffix, in either case), links followed, hidden files passed over. Or one such file,
+          whatever it is called.
         - An array (N, C, H, W) or (N, H, W, C), uint8 or floating; a .npy or .npz file; an `ImageSet`; a name that
           `load_images` knows.
         - A tar file of image files, or a folder of them, as WebDataset has them.

@@ -21,7 +21,7 @@ from firstlight.images.kinds.one_array import ArrayFile, GivenArray, GivenSet, N
 from firstlight.images.named_sets import NAMES, unknown_name
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
-from firstlight.images.streams.decode import SUFFIXES
+from firstlight.images.streams.decode import SUFFIXES, is_image
 from firstlight.images.streams.image_files import ImageFiles, files_below
 from firstlight.images.streams.image_tables import (
     TABLE_SUFFIXES,
@@ -44,7 +44,7 @@ _EXPECTED = (
 
 
 def recognise(source: Any, data_dir: str | Path | None = None) -> Data:
-    """Tell what data a user has named. Of files, no more is looked at than their names.
+    """Tell what data a user has named, by the names of files; of a file without a usual one by how it begins.
 
     Parameters
     ----------
@@ -106,10 +106,10 @@ def _at(path: Path) -> Data:
             return OriginalFiles(cifar.name, f"an archive of {cifar.title}", path, definition=cifar)
     if suffix in TABLE_SUFFIXES:
         return EncodedFiles(name, f"a {suffix} file", path, source=partial(one_table, path), cut_by=Cut.table)
-    if suffix in SUFFIXES:
-        return EncodedFiles(name, "an image file", path, source=partial(ImageFiles, path), cut_by=Cut.files)
     if is_tar(path.name) and path.is_file():
         return EncodedFiles(name, "a tar file", path, source=partial(TarFiles, path, [path.name]), cut_by=Cut.tars)
+    if suffix in SUFFIXES or (path.is_file() and is_image(path)):
+        return EncodedFiles(name, "an image file", path, source=partial(ImageFiles, path), cut_by=Cut.files)
     raise InputError(f"{path} is not a file that images are read from; expected {_EXPECTED}")
 
 

@@ -119,6 +119,16 @@ def test_gray(kind: str) -> None:
     np.testing.assert_array_equal(read(content), np.stack([pixels] * 3))
 
 
+def test_jpeg_2000_and_avif() -> None:
+    np.testing.assert_array_equal(read(pillow(RGB, "JPEG2000")), chw(RGB))
+    np.testing.assert_array_equal(read(pillow(GRAY, "JPEG2000", no_jp2=True), 1)[0], GRAY)
+    np.testing.assert_array_equal(read(pillow(DEEP_GRAY, "JPEG2000"), 1)[0], rounded(DEEP_GRAY))
+    smooth = np.mgrid[:32, :48].sum(0).astype(np.uint8)
+    found = read(pillow(smooth, "AVIF", quality=100, exif=exif(6)), 1)[0].astype(int)
+    assert found.shape == (48, 32)
+    assert np.abs(found - np.rot90(smooth, -1)).max() <= 3
+
+
 def test_every_16_bit_level_is_rounded() -> None:
     levels = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     deep = np.stack([levels, levels[::-1], levels.T], axis=-1)
@@ -253,6 +263,11 @@ def test_orientation(orientation: int) -> None:
         (tiff(GRAY.astype("i1")), "signed or 32-bit pixels"),
         (tiff(RGB, photometric="cielab"), "CIELAB colours"),
         (b"Pf\n7 11\n-1.0\n" + bytes(308), "floating-point pixels"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC, which Pillow reads with a plugin: pip install pillow-heif"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "pip install pillow-heif"),
+        (b"\0\0\0\x0cftypavif", "."),
+        (pillow(RGB, "AVIF")[:-60], "."),
+        (pillow(RGB, "JPEG2000")[:-60], "."),
         (b"", "the file is empty"),
         (b"these are not the images you are looking for", "cannot identify image file"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) run\n", "cannot identify image file"),
@@ -279,6 +294,7 @@ def test_postscript_is_not_run_even_when_pillow_could() -> None:
 
 SEEDS = [content for kinds in (COLOUR, WITHOUT_COLOUR) for content, _ in kinds.values()]
 SEEDS += [pillow(RGB, "JPEG", exif=b"Exif\0\0" + exif(6)), pillow(GRAY, "GIF"), pillow(RGB, "WEBP")]
+SEEDS += [pillow(RGB, "AVIF"), pillow(RGB, "JPEG2000"), pillow(GRAY, "JPEG2000", no_jp2=True)]
 
 
 @settings(max_examples=150, deadline=None)

@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.images.streams.files import write
+from tests.images.streams.files import noise, pillow, write
 
+from firstlight.errors import InputError, SourceError
+from firstlight.images import image_stream
 from firstlight.images.streams.encoded import Encoded
 from firstlight.images.streams.image_files import ImageFiles, files_below
 from firstlight.images.streams.resize import Undecodable
@@ -85,3 +87,22 @@ def test_names_are_one_line(tmp_path: Path) -> None:
     for name in (b"caf\xe9.png", "é.png".encode(), b"two\nlines.png", b"\x1b[31m.png"):
         (tmp_path / os.fsdecode(name)).touch()
     assert set(names(tmp_path)) == {"caf\\udce9.png", "é.png", "two\\nlines.png", "\\x1b[31m.png"}
+
+
+@pytest.mark.parametrize("name", ["photo", "photo.dat", "photo.jpg"])
+@pytest.mark.parametrize("form", ["PNG", "AVIF", "JPEG2000"])
+def test_a_file_is_known_by_its_content(tmp_path: Path, name: str, form: str) -> None:
+    (tmp_path / name).write_bytes(pillow(noise(11, 7, 3), form))
+    assert [stack.shape for stack in image_stream(str(tmp_path / name), progress=False)] == [(1, 3, 11, 7)]
+
+
+def test_a_heic_file_is_told_with_the_plugin(tmp_path: Path) -> None:
+    (tmp_path / "photo").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with pytest.raises(SourceError, match="pip install pillow-heif"):
+        list(image_stream(str(tmp_path / "photo"), progress=False))
+
+
+def test_what_is_no_image_by_its_content_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.dat").write_text("these are not the images you are looking for")
+    with pytest.raises(InputError, match="is not a file that images are read from"):
+        image_stream(str(tmp_path / "notes.dat"), progress=False)

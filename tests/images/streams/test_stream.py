@@ -261,7 +261,7 @@ def test_interrupt_stops_promptly(tmp_path: Path) -> None:
         ([], {"split": "train"}, "split is 'train', but source is a list, which has no splits"),
         ("0/00.png", {"split": "train"}, "split is 'train', but .* is an image file, which has no splits"),
         ("notes.txt", {}, "is not a file that images are read from; expected a folder of images"),
-        ("empty", {}, r"empty holds no images; expected files that end in \.apng, \.bmp"),
+        ("empty", {}, r"empty holds no images; expected files that end in \.apng, \.avif"),
         (np.zeros(8, np.uint8), {}, r"array: shape \(1, 8\) has 2 axes|array: shape"),
         (np.zeros((2, 1, 8, 8), np.uint8), {"channels": 3}, "array: images of uint8 with 1 channel; expected 3: give"),
     ],

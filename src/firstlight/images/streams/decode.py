@@ -25,6 +25,8 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -37,10 +39,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-_NAMES = "jpg jpeg jpe jfif png apng webp tif tiff bmp dib gif ppm pgm pbm pnm"
+_NAMES = "jpg jpeg jpe jfif png apng webp tif tiff bmp dib gif ppm pgm pbm pnm avif avifs jp2 j2k j2c jpc jpf jpx "
+_NAMES += "heic heif hif"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
 # What Pillow may take a file for, whatever its name: never PostScript, which it would hand to Ghostscript.
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM")
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "AVIF", "JPEG2000")
+_HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 _TIFF_STARTS = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _PHOTOMETRIC, _BITS, _PLANAR, _SAMPLE_FORMAT = 262, 258, 284, 339  # TIFF tags
 _SIGNED = 2
@@ -101,7 +105,18 @@ def _decoded(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
             return planes(_eight_bits(file, geometry.max_pixels), channels, geometry)
     except UnidentifiedImageError:
         file.seek(0)
-        raise Undecodable(_unidentified(file.read(4))) from None
+        raise Undecodable(_unidentified(file.read(12))) from None
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file begins as an image does, whatever it is called."""
+    try:
+        with path.open("rb") as file:
+            return file.read(12)[4:] in _HEIC or bool(_open(file, None))
+    except OSError:  # Pillow's own kind of it: no image
+        return False
+    except Exception:  # damaged, or without a meaning in 8 bits: told when it is decoded
+        return True
 
 
 def planes(image: "Image", channels: int, geometry: Geometry) -> np.ndarray:
@@ -125,7 +140,7 @@ def decoders(max_pixels: int | None = None) -> str:
     import PIL.Image
     from PIL import features
 
-    libraries = ("libjpeg_turbo", "jpg", "zlib", "webp", "libtiff")
+    libraries = ("libjpeg_turbo", "jpg", "zlib", "webp", "libtiff", "avif", "jpg_2000")
     versions = [f"{name} {features.version(name)}" for name in libraries]
     return ", ".join(
         [f"pillow {PIL.__version__}", *versions, f"at most {max_pixels or PIL.Image.MAX_IMAGE_PIXELS} pixels"]
@@ -144,10 +159,23 @@ def _reasons() -> Iterator[None]:
         raise Undecodable(first_line(error)) from None
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """Pillow's formats; with its plugin for HEIC, where that is installed."""
+    try:
+        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return _FORMATS
+    register_heif_opener()
+    return (*_FORMATS, "HEIF")
+
+
 def _unidentified(start: bytes) -> str:
     if not start:
         return "the file is empty"
-    if start in _TIFF_STARTS:
+    if start[4:] in _HEIC:
+        return "HEIC, which Pillow reads with a plugin: pip install pillow-heif"
+    if start[:4] in _TIFF_STARTS:
         return "a TIFF of a kind that Pillow does not read, such as 64-bit or several channels of floats"
     return "cannot identify image file"
 
@@ -190,7 +218,7 @@ def _open(file: BinaryIO, max_pixels: int | None) -> "ImageFile":
     )
     try:
         with _guard_of(max_pixels):
-            image = Image.open(file, formats=_FORMATS)
+            image = Image.open(file, formats=_formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Undecodable(too_large) from None
     if most is not None and image.width * image.height > most:
