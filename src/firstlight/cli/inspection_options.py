@@ -50,6 +50,9 @@ class InspectionOptions:
         Crop their centre, height and width.
     max_pixels
         Read image files of as many pixels, in place of Pillow's guard against decompression bombs, 89478485.
+    only
+        Which images of the data to read, as a pattern of their names, such as '*.jpg'; of a table, the column. May be
+        repeated. Default: images by suffix without masks beside them; the column called image.
     strict
         Stop at the first image that cannot be read, instead of leaving it out.
     data_dir
@@ -66,6 +69,7 @@ class InspectionOptions:
     resize: Sizes = None
     crop: Sizes = None
     max_pixels: int | None = None
+    only: list[str] | None = None
     strict: Flag = False
     data_dir: Path | None = None
 
@@ -74,6 +78,8 @@ class InspectionOptions:
         options: dict[str, Any] = {"strict": self.strict, "layout": self.layout, "max_pixels": self.max_pixels}
         if self.channels is not None:
             options["channels"] = self.channels
+        if self.only:
+            options["only"] = self.only
         for name, sizes in (("resize", self.resize), ("crop", self.crop)):
             if sizes is not None:
                 if len(sizes) not in (1, 2):

@@ -43,6 +43,7 @@ def moments(
     crop: Sizes = None,
     split: str | None = None,
     max_pixels: int | None = None,
+    only: list[str] | None = None,
     strict: Flag = False,
     restart: Flag = False,
     engine_options: EngineOptions = LOCAL,
@@ -89,6 +90,9 @@ def moments(
         Of a data set that has splits, such as train.
     max_pixels
         Read image files of as many pixels, in place of Pillow's guard against decompression bombs, 89478485.
+    only
+        Which images to read, as a pattern of their names, such as '*.jpg'; of a table, the column. May be repeated.
+        Default: images by suffix without masks beside them; the column called image.
     strict
         Stop at the first image that cannot be read, instead of leaving it out.
     restart
@@ -130,6 +134,8 @@ def moments(
     blocks = blocks if stderr else 0
     sizes = {"resize": _size("resize", resize), "crop": _size("crop", crop), "max_pixels": max_pixels}
     options = {"channels": channels, "layout": layout, "split": split, **sizes}
+    if only:
+        options["only"] = only
     console = result_console(json)
     if plan:
         shards = _cut(recognise(data, data_dir), _SAMPLED_SHARD, 0, options)
@@ -248,14 +254,19 @@ def _about(data: "Data", done: "Accumulated") -> dict[str, Any]:
         mean, std = pixel_statistics(done.pixels)
         about |= {"mean": list(mean), "std": list(std)}
     counts = {"images": done.images, "patches": done.moments.count, "broken": done.broken_count}
+    counts |= {"left_out": done.left_out} if done.left_out else {}
     return {**about, **counts, "broken_files": done.broken}
 
 
 def _summary(about: dict[str, Any]) -> list[tuple[str, str]]:
+    from firstlight.images.streams.choice import left_out_text
+
     rows = [("images", f"{about['images']:,} of {about['data']}"), ("patches", f"{about['patches']:,}")]
     if about["broken"]:
         named = "; ".join(f"{name} ({reason})" for name, reason in about["broken_files"][:_NAMED])
         rows.append(("broken, left out", f"{about['broken']:,}: {named}"))
+    if "left_out" in about:
+        rows.append(("left out", f"{left_out_text(about['left_out'])} (--only PATTERN takes others)"))
     for name in ("mean", "std"):
         rows.append((f"{name} of the pixels", ", ".join(f"{value:.4f}" for value in about.get(name, ())) or "constant"))
     return rows

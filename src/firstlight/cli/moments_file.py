@@ -65,6 +65,7 @@ def refuse_to_replace(target: Path, patches: Mapping[str, Any], recorded: Mappin
         return
     pairs = {name: (header.get(name), value) for name, value in {"max_distance": None, **patches}.items()}
     pairs |= {name: (then.get(name), now[name]) for name in ("layout", "split", "resize", "crop", "max_pixels")}
+    pairs["only"] = (then.get("only"), now.get("only"))
     pairs["data"] = (told.get("data", "unknown"), recorded["data"])
     for name, (old, new) in pairs.items():
         if old != new:

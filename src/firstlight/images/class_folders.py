@@ -1,6 +1,7 @@
 """Labelled images in folders: FOLDER/train/CLASS/IMAGE and FOLDER/test/CLASS/IMAGE, or FOLDER/CLASS/IMAGE."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.arrays import Part
+from firstlight.images.streams.decode import SUFFIXES
 from firstlight.images.streams.encoded import Encoded, EncodedImages
 from firstlight.images.streams.image_files import ImageFiles
 from firstlight.images.streams.resize import Geometry
@@ -58,7 +60,8 @@ def read_class_folders(folder: Path, workers: int) -> Labelled:
     SourceError
         An image cannot be read.
     """
-    encoded = list(ImageFiles(folder).items())
+    images = ImageFiles(folder, tuple(f"*{suffix}" for suffix in SUFFIXES))
+    encoded = [item for item in images.items() if not isinstance(item.content, Counter)]
     for item in encoded:
         if isinstance(item.content, str):
             raise _unreadable(folder / item.name, item.content)
@@ -151,7 +154,7 @@ def _decoded(folder: Path, encoded: Sequence[Encoded], workers: int) -> np.ndarr
     source = EncodedImages(_Listed(folder.name, encoded), 3, Geometry.of(None, None), workers)
     images = np.empty((0, 0, 0, 0), dtype=np.uint8)
     with ImageProgress(f"reading {folder}", len(encoded), True) as progress, closing(source.results()) as results:
-        for index, (name, image, reason) in enumerate(results):
+        for index, (name, image, reason, _) in enumerate(results):
             if image is None:
                 raise _unreadable(folder / name, reason)
             if index == 0:

@@ -84,6 +84,7 @@ def image_stream(
     crop: int | tuple[int, int] | None = None,
     channels: int | None = None,
     split: str | None = None,
+    only: str | Sequence[str] = (),
     layout: str | None = None,
     max_pixels: int | None = None,
     strict: bool = False,
@@ -115,6 +116,9 @@ def image_stream(
         Arrays must have as many, whatever the number, by default their own; but RGB bytes can become gray.
     split : str, optional
         Of a data set that has splits: by default "train", or else the first (DatasetDict), or all (Parquet, tar).
+    only : str or sequence of str
+        Which image files to read, by patterns of their names such as ``*.jpg``, or the column of a table. By default
+        all images, without masks beside them (``7_mask.png``, ``masks/7.png``); the column called "image".
     layout : {"NCHW", "NHWC"}, optional
         "NCHW" or "NHWC" for arrays whose shape does not tell.
     max_pixels : int, optional
@@ -153,6 +157,7 @@ def image_stream(
         crop=crop,
         channels=channels,
         split=split,
+        only=only,
         layout=layout,
         max_pixels=max_pixels,
         strict=strict,
@@ -170,6 +175,7 @@ def shards_of(
     crop: int | tuple[int, int] | None = None,
     channels: int | None = None,
     split: str | None = None,
+    only: str | Sequence[str] = (),
     layout: str | None = None,
     max_pixels: int | None = None,
 ) -> list[Shard]:
@@ -191,7 +197,7 @@ def shards_of(
         Of files or slices.
     at_least : int
         So many files or slices that they are fewer than `images_per_shard` in each, if there are not enough otherwise.
-    resize, crop, channels, split, layout, max_pixels : optional
+    resize, crop, channels, split, only, layout, max_pixels : optional
         As of `image_stream`.
 
     Returns
@@ -218,6 +224,7 @@ def shards_of(
         crop=crop,
         channels=channels,
         split=split,
+        only=only,
         layout=layout,
         max_pixels=max_pixels,
     )

@@ -113,6 +113,10 @@ def _at(path: Path) -> Data:
     raise InputError(f"{path} is not a file that images are read from; expected {_EXPECTED}")
 
 
+def _may_hold_images(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in SUFFIXES | TABLE_SUFFIXES | TAR_ENDS
+
+
 def _in_folder(folder: Path, name: str) -> Data:
     """What the files below a folder are, by their names."""
     found = partial(EncodedFiles, name, where=folder)
@@ -122,7 +126,7 @@ def _in_folder(folder: Path, name: str) -> Data:
         if is_original(cifar, folder):
             return OriginalFiles(cifar.name, f"the original batches of {cifar.title}", folder, definition=cifar)
     tars, tables, picture, arrow = [], [], "", ""
-    for file, problem in files_below(folder, SUFFIXES | TABLE_SUFFIXES | TAR_ENDS):
+    for file, problem in files_below(folder, _may_hold_images):
         suffix = os.path.splitext(file)[1].lower()
         if problem or suffix in SUFFIXES:  # a folder that cannot be listed is told as a broken picture
             picture = picture or file

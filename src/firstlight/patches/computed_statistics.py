@@ -68,11 +68,12 @@ class ComputedStatistics(PatchStatistics):
             moments = PatchMoments.load(path)
         except InputError:  # damaged: computed and written again
             return False
-        if moments.provenance.get("broken", "0") != "0":
-            if self._strict:
-                return False
-            if size == 1:  # one of those that every call asks for, so that it is said once
-                note(f"statistics in the cache: {moments.provenance.get('summary')}")
+        broken = moments.provenance.get("broken", "0") != "0"
+        if broken and self._strict:
+            return False
+        summary = moments.provenance.get("summary", "")
+        if size == 1 and (broken or "left out" in summary):  # of one that every call asks for, so that it is said once
+            note(f"statistics in the cache: {summary}")
         logger.debug("patches of %s: sums from the cache, %s", self.data, path)
         self._known[size, dilation] = moments
         return True

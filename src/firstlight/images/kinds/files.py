@@ -1,9 +1,9 @@
 """Data that are encoded images in files: image files, tables, tar files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 from firstlight.errors import InputError
 from firstlight.images.arrays import build_image_set
@@ -39,6 +39,10 @@ class EncodedFiles(Data):
     cut_by: Callable[[Cut, Any], Iterator[Shard]] = field(repr=False)
     has_splits: bool = False
     passed_over: str = ""
+    only: tuple[str, ...] = ()
+
+    def choosing(self, only: str | Sequence[str]) -> Self:
+        return replace(self, only=(only,) if isinstance(only, str) else tuple(only))
 
     def opened(
         self, split: str | None, layout: str | None, channels: int | None, geometry: Geometry, workers: int
@@ -65,10 +69,11 @@ class EncodedFiles(Data):
             raise InputError(
                 f"channels is {channels}; expected 1 (gray) or 3 (RGB) for encoded images: others are read from arrays"
             )
-        if self.has_splits:
-            return self.source(split)
-        self.refuse_split(split)
-        return self.source()
+        if not self.has_splits:
+            self.refuse_split(split)
+        source = self.source(split) if self.has_splits else self.source()
+        source.only = self.only
+        return source
 
     def _refuse_empty(self, images: int) -> None:
         if not images:

@@ -1,9 +1,9 @@
 """Data: what a user named, recognised; the one value from which everything that needs images takes them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from firstlight.errors import InputError
 from firstlight.images.imageset import ImageSet
@@ -56,6 +56,7 @@ class Data:
         crop: int | tuple[int, int] | None = None,
         channels: int | None = None,
         split: str | None = None,
+        only: str | Sequence[str] = (),
         layout: str | None = None,
         max_pixels: int | None = None,
         strict: bool = False,
@@ -65,7 +66,7 @@ class Data:
         """The images in stacks, read in this process; see `image_stream`."""
         geometry = Geometry.of(resize, crop, max_pixels)
         threads = decoding_threads() if workers is None else whole_number("workers", workers, 1)
-        images = self.opened(split, layout, _checked(channels), geometry, threads)
+        images = self.choosing(only).opened(split, layout, _checked(channels), geometry, threads)
         return ImageStream(images, strict=strict, progress=progress)
 
     def shards(
@@ -77,13 +78,14 @@ class Data:
         crop: int | tuple[int, int] | None = None,
         channels: int | None = None,
         split: str | None = None,
+        only: str | Sequence[str] = (),
         layout: str | None = None,
         max_pixels: int | None = None,
     ) -> list[Shard]:
         """The images in parts that can be read anywhere; see `shards_of`."""
         per_shard = whole_number("images_per_shard", images_per_shard, 1)
         cut = Cut(per_shard, at_least, _checked(channels) or 0, Geometry.of(resize, crop, max_pixels))
-        return list(self.cut(cut, split, layout))
+        return list(self.choosing(only).cut(cut, split, layout))
 
     def opened(
         self, split: str | None, layout: str | None, channels: int | None, geometry: Geometry, workers: int
@@ -97,6 +99,12 @@ class Data:
             f"{self.called}, which cannot be cut into shards; expected a folder, a file, an array or a name: "
             "image_stream reads it in this process"
         )
+
+    def choosing(self, only: str | Sequence[str]) -> Self:
+        """The same data, of which only files of these names are read, or this column of a table."""
+        if only:
+            raise InputError(f"only is {only!r}, but {self.called}, which is read whole: leave it out")
+        return self
 
     @property
     def called(self) -> str:

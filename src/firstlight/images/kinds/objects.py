@@ -34,7 +34,7 @@ class GivenStream(Objects):
     items: ImageStream = field(repr=False)
 
     def stream(self, **options: Any) -> ImageStream:
-        changes = any(options.get(name) is not None for name in ("resize", "crop", "split"))
+        changes = any(options.get(name) is not None for name in ("resize", "crop", "split")) or options.get("only")
         same = options.get("channels") in (None, self.items.channels)
         return self.items if same and not changes else super().stream(**options)
 

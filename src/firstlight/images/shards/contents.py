@@ -1,5 +1,6 @@
 """What shards hold: small picklable descriptions, from which a task opens its images wherever it runs."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,7 @@ class ImageFileChunk:
     name: str
     root: Path
     entries: tuple[FileEntry, ...] = field(repr=False)
+    left_out: "Counter[str]" = field(default_factory=Counter, repr=False)
     noun: str = field(default="file", repr=False)
 
     def total(self) -> int:
@@ -50,6 +52,8 @@ class ImageFileChunk:
         """The files, named relative to the folder."""
         for name, problem in self.entries:
             yield Encoded(printable(name), problem or self.root / name)
+        if self.left_out:
+            yield Encoded("", self.left_out)
 
     def open(self, channels: int, geometry: Geometry) -> Images:
         return EncodedImages(self, channels, geometry, 1)
@@ -60,9 +64,10 @@ class TarFile:
     """The images in a tar file."""
 
     path: Path
+    only: tuple[str, ...] = ()
 
     def open(self, channels: int, geometry: Geometry) -> Images:
-        source = TarImages(self.path)
+        source = TarImages(self.path, self.only)
         return EncodedImages(SourceInFile(source, source.name), channels, geometry, 1)
 
 

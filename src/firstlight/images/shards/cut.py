@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from firstlight.images.shards.contents import (
     TarFile,
 )
 from firstlight.images.shards.shard import FileStamp, Shard
-from firstlight.images.streams.decode import SUFFIXES, decoders
+from firstlight.images.streams.choice import Choice
+from firstlight.images.streams.decode import decoders
 from firstlight.images.streams.image_files import ImageFiles, files_below
 from firstlight.images.streams.image_tables import ImageTable
 from firstlight.images.streams.memory import ArrayImages
@@ -82,10 +84,12 @@ class Cut:
 
     def tars(self, tars: TarFiles) -> Iterator[Shard]:
         """Tar files."""
-        known_by, root = ["tar", decoders(self.geometry.max_pixels)], tars.root.absolute()
+        known_by, root = ["tar", *tars.only, decoders(self.geometry.max_pixels)], tars.root.absolute()
         for name in tars.files:
             path = root / name
-            yield self._shard(printable(name), None, None, TarFile(path), known_by, [FileStamp.of(path)], root)
+            yield self._shard(
+                printable(name), None, None, TarFile(path, tars.only), known_by, [FileStamp.of(path)], root
+            )
 
     def table(self, table: ImageTable) -> Iterator[Shard]:
         """The files of a table, of which only the first must be whole."""
@@ -103,14 +107,17 @@ class Cut:
         """Image files, listed but not opened."""
         path, decoded_by = files.path.absolute(), decoders(self.geometry.max_pixels)
         root = path if path.is_dir() else path.parent
-        entries = [FileEntry(*entry) for entry in (files_below(root, SUFFIXES) if path.is_dir() else [(path.name, "")])]
+        choice = Choice(files.only)
+        found = files_below(root, choice.takes) if path.is_dir() else [(path.name, "")]
+        entries = [FileEntry(*entry) for entry in found]
         stamps = [FileStamp.of(os.path.join(root, entry.name)) for entry in entries]
         for start, stop in self._ranges(len(entries)):
             chunk = tuple(entries[start:stop])
             known = [stamp for entry, stamp in zip(chunk, stamps[start:stop], strict=True) if not entry.problem]
+            left = choice.left if stop == len(entries) else Counter()
             name = f"{files.name}[{start}:{stop}]" if len(entries) > 1 else files.name
             known_by = [*(entry.name for entry in chunk if entry.problem), decoded_by]
-            yield self._shard(name, len(chunk), None, ImageFileChunk(name, root, chunk), known_by, known, root)
+            yield self._shard(name, len(chunk), None, ImageFileChunk(name, root, chunk, left), known_by, known, root)
 
     def _shard(
         self,

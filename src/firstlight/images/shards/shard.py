@@ -1,6 +1,7 @@
 """Shards: the parts of a data set that tasks read, in this process or on any machine that sees the same files."""
 
 import os
+from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -113,12 +114,15 @@ class Reading:
         Images left out so far; a file of many images that is damaged counts once, from where it is.
     broken : list of (str, str)
         Name and reason of the first 100 of them.
+    left_out : Counter
+        What lies beside the images and was not read, by kind.
     """
 
     def __init__(self, shard: Shard, strict: bool, least: int) -> None:
         self._shard, self._strict, self._least = shard, strict, least
         self.count = self.broken_count = 0
         self.broken: list[tuple[str, str]] = []
+        self.left_out: Counter[str] = Counter()
 
     def __iter__(self) -> Generator[np.ndarray]:
         """Read the images, in this thread.
@@ -136,7 +140,10 @@ class Reading:
         self._shard.refuse_change()
         stacks = Stacks()
         with closing(self._results()) as results:
-            for name, images, reason in results:
+            for name, images, reason, left_out in results:
+                self.left_out.update(left_out)
+                if images is None and left_out:
+                    continue
                 if images is not None and min(images.shape[2:]) < self._least:
                     height, width = images.shape[2:]
                     images, reason = None, f"too small: {width} x {height} pixels, {self._least} x {self._least} needed"

@@ -5,14 +5,17 @@ import io
 import json
 import os
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 import numpy as np
 
+from firstlight.images.streams.choice import further_pages
 from firstlight.images.streams.decode import decode, decoders
 from firstlight.images.streams.parallel import in_order
 from firstlight.images.streams.resize import Geometry, Undecodable
@@ -27,6 +30,8 @@ class Decoded(NamedTuple):
     name: str
     images: np.ndarray | None
     reason: str = ""
+    left_out: Mapping[str, int] = MappingProxyType({})
+    """What else there is and was not read, by kind; without images and a reason, of the source."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,9 @@ class Encoded:
     ----------
     name : str
         What messages call it, the same wherever the data set lies.
-    content : Path, bytes-like or str
-        The file that holds it, its bytes, or the reason why there are none.
+    content : Path, bytes-like, str or Counter
+        The file that holds it, its bytes, or the reason why there are none. A Counter is no image: it tells what else
+        the source holds, by kind, and comes last.
     """
 
     name: str
@@ -132,7 +138,8 @@ class EncodedImages:
         """SHA-256 of options, decoders, names and contents; wherever the files lie, and whatever else they hold."""
         header = {"encoded": 1, "channels": self.channels, "resize": self.geometry.resize, "crop": self.geometry.crop}
         digest = hashlib.sha256(json.dumps({**header, "decoders": decoders(self.geometry.max_pixels)}).encode())
-        with closing(in_order(_digest, self.source.items(), self.workers, _worth)) as digests:
+        images = (item for item in self.source.items() if not isinstance(item.content, Counter))
+        with closing(in_order(_digest, images, self.workers, _worth)) as digests:
             for name, content in digests:
                 encoded_name = name.encode()
                 digest.update(len(encoded_name).to_bytes(8, "little") + encoded_name + content)
@@ -140,9 +147,13 @@ class EncodedImages:
         return digest.hexdigest()
 
     def _decode(self, item: Encoded) -> Decoded:
+        if isinstance(item.content, Counter):
+            return Decoded(item.name, None, left_out=item.content)
         try:
             with item.open() as file:
-                return Decoded(item.name, decode(file, self.channels, self.geometry)[None])
+                pages = further_pages(file)
+                images = decode(file, self.channels, self.geometry)[None]
+                return Decoded(item.name, images, left_out={"further pages": pages} if pages else {})
         except Undecodable as error:
             return Decoded(item.name, None, str(error))
 

@@ -1,10 +1,11 @@
 """Folders of image files, and single ones."""
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from firstlight.images.streams.decode import SUFFIXES
+from firstlight.images.streams.choice import Choice
 from firstlight.images.streams.encoded import Encoded
 from firstlight.utils.text import printable
 
@@ -19,29 +20,34 @@ class ImageFiles:
     ----------
     path : Path
         A folder, or a file.
+    only : tuple of str
+        Patterns of the names to take; see `Choice`.
     """
 
     noun = "file"
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, only: tuple[str, ...] = ()) -> None:
+        self.path, self.only = path, only
         self.name = printable(path.name or path.resolve().name or str(path))
 
     def total(self) -> int:
         """Number of files that look like images."""
-        return sum(1 for _ in self.items())
+        return sum(not isinstance(item.content, Counter) for item in self.items())
 
     def items(self) -> Iterator[Encoded]:
         """The files, named relative to the folder."""
         if not self.path.is_dir():
             yield Encoded(printable(self.path.name), self.path)
             return
-        for relative, problem in files_below(self.path, SUFFIXES):
+        choice = Choice(self.only)
+        for relative, problem in files_below(self.path, choice.takes):
             yield Encoded(printable(relative), problem or self.path / relative)
+        if choice.left:
+            yield Encoded("", choice.left)
 
 
-def files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, str]]:
-    """The files below a folder that have one of these suffixes (in lower case), in a fixed order.
+def files_below(folder: Path, takes: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """The files below a folder that are taken by their paths relative to it, in a fixed order; hidden ones are none.
 
     At any time the names in as many folders are held as lie within each other.
 
@@ -60,12 +66,14 @@ def files_below(folder: Path, suffixes: frozenset[str]) -> Iterator[tuple[str, s
             yield relative, ""
         else:
             try:
-                open_folders.append(iter(_listing(folder, relative, seen, suffixes)))
+                open_folders.append(iter(_listing(folder, relative, seen, takes)))
             except OSError as error:
                 yield relative, f"the folder cannot be listed: {error.strerror or error}"
 
 
-def _listing(root: Path, relative: str, seen: set[tuple[int, int]], suffixes: frozenset[str]) -> list[tuple[str, bool]]:
+def _listing(
+    root: Path, relative: str, seen: set[tuple[int, int]], takes: Callable[[str], bool]
+) -> list[tuple[str, bool]]:
     """Sorted (relative path, is a folder) of what matters in one folder; nothing if it was listed before."""
     status = os.stat(root / relative)
     if (status.st_dev, status.st_ino) in seen:
@@ -75,11 +83,7 @@ def _listing(root: Path, relative: str, seen: set[tuple[int, int]], suffixes: fr
         found = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
     found.sort(key=lambda pair: os.fsencode(pair[0]))
     prefix = f"{relative}/" if relative else ""
-    return [
-        (prefix + name, is_folder)
-        for name, is_folder in found
-        if is_folder or os.path.splitext(name)[1].lower() in suffixes
-    ]
+    return [(prefix + name, is_folder) for name, is_folder in found if is_folder or takes(prefix + name)]
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,8 +48,10 @@ class ImageTable:
         self.files, self.root = files, root
         with _table(files[0]) as (schema, _, _):
             self.column = _image_column(name, schema)
-        several = len(_image_columns(schema)) > 1
-        self.name = f"{name} ({self.column})" if several else name
+            self._columns = [field.name for field in schema if _holds_bytes(field.type)]
+        self._several = len(_image_columns(schema)) > 1
+        self._called = self.name = name
+        self.only = ()
 
     def total(self) -> int:
         """Number of rows."""
@@ -60,16 +63,38 @@ class ImageTable:
 
     def items(self) -> Iterator[Encoded]:
         """The images, named by row from 0; a few rows, or a mapped batch, are held at a time."""
-        row = 0
+        row, left = 0, Counter()
         for file in self.files:
             with _table(file) as (schema, _, batches):
                 if self.column not in schema.names or not _holds_bytes(schema.field(self.column).type):
                     raise SourceError(f"{file.name}: no column {self.column!r} of images, which the first file has")
+                first = row
                 for cells in batches(self.column):
                     cells.validate(full=True)  # offsets in a damaged file may point anywhere
                     for cell in cells:
                         yield Encoded(f"row {row}", self._content(cell))
                         row += 1
+                others = (column for column in _image_columns(schema) if column != self.column)
+                left += Counter({f"images of the column {column}": row - first for column in others})
+        if left:
+            yield Encoded("", left)
+
+    @property
+    def only(self) -> tuple[str, ...]:
+        """The column, where it was chosen by its name."""
+        return self._only
+
+    @only.setter
+    def only(self, columns: tuple[str, ...]) -> None:
+        if columns and columns not in [(column,) for column in self._columns]:
+            raise InputError(
+                f"only is {', '.join(columns)}; expected one column of images of {self._called}: "
+                f"{', '.join(self._columns)}"
+            )
+        self._only = columns
+        if columns:
+            self.column = columns[0]
+        self.name = f"{self._called} ({self.column})" if self._several or columns else self._called
 
     def _content(self, cell: "pa.Scalar[Any]") -> Any:
         """Bytes, a path, or the reason why there is neither."""

@@ -1,5 +1,6 @@
 """ImageStream: a data set of any size, read in stacks."""
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from firstlight.errors import InputError, SourceError
+from firstlight.images.streams.choice import ADVICE, left_out_text
 from firstlight.images.streams.encoded import Decoded
 from firstlight.images.streams.stacks import Stacks
 from firstlight.utils.console import note
@@ -46,6 +48,7 @@ class _Tally:
     count: int = 0
     broken: list[tuple[str, str]] = field(default_factory=list)
     broken_count: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
     finished: bool = False
 
 
@@ -91,6 +94,11 @@ class ImageStream:
         return list(self._tally.broken)
 
     @property
+    def left_out(self) -> dict[str, int]:
+        """What lay beside the images in that iteration and was not read, counted by kind."""
+        return dict(self._tally.left_out)
+
+    @property
     def broken_count(self) -> int:
         """Number of all images left out in that iteration."""
         return self._tally.broken_count
@@ -121,7 +129,10 @@ class ImageStream:
             ImageProgress(f"reading {self.name}", self._total(), self._progress) as progress,
             closing(self._images.results()) as results,
         ):
-            for name, images, reason in results:
+            for name, images, reason, left_out in results:
+                tally.left_out.update(left_out)
+                if images is None and left_out:
+                    continue
                 if images is None:
                     self._leave_out(tally, name, reason)
                     progress.update(1)
@@ -142,11 +153,12 @@ class ImageStream:
         return f"{counted(tally.count, 'image')} from {self.name}{so_far}{self._left_out(tally)}"
 
     def _left_out(self, tally: _Tally) -> str:
+        other = f"; left out: {left_out_text(tally.left_out)}" if tally.left_out else ""
         if not tally.broken_count:
-            return ""
+            return other
         named = ", ".join(f"{name} ({reason})" for name, reason in tally.broken[:_SHOWN])
         more = f", and {tally.broken_count - _SHOWN:,} more" if tally.broken_count > _SHOWN else ""
-        return f"; {counted(tally.broken_count, f'broken {self._images.noun}')} left out: {named}{more}"
+        return f"; {counted(tally.broken_count, f'broken {self._images.noun}')} left out: {named}{more}{other}"
 
     def _leave_out(self, tally: _Tally, name: str, reason: str) -> None:
         if self._strict:
@@ -160,7 +172,8 @@ class ImageStream:
             return
         if tally.broken_count:
             raise SourceError(f"{self.name} holds no image that can be read{self._left_out(tally)}")
-        raise InputError(f"{self.name} holds no images; expected at least one")
+        other = f"{self._left_out(tally)}{ADVICE}" if tally.left_out else ""
+        raise InputError(f"{self.name} holds no images; expected at least one{other}")
 
     def _total(self) -> int | None:
         return self._images.total() if self._progress else None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from firstlight.errors import InputError, SourceError
-from firstlight.images.streams.decode import SUFFIXES
+from firstlight.images.streams.choice import Choice
 from firstlight.images.streams.encoded import Encoded, SourceInFile
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.text import first_line, printable
@@ -38,16 +38,18 @@ class TarImages:
     ----------
     path : Path
         Plain, or compressed with gzip.
+    only : tuple of str
+        Patterns of the names to take; see `Choice`.
     """
 
     noun = "image"
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.name = path, printable(path.name)
+    def __init__(self, path: Path, only: tuple[str, ...] = ()) -> None:
+        self.path, self.name, self.only = path, printable(path.name), only
 
     def total(self) -> int:
         """Number of images, for which every header is read, but no image."""
-        return sum(1 for _ in self._members())
+        return sum(1 for _ in self._members(Choice(self.only)))
 
     def items(self) -> Iterator[Encoded]:
         """The images, one of them in memory at a time.
@@ -57,18 +59,21 @@ class TarImages:
         SourceError
             The file is damaged or cut off; all images before that place have been handed out.
         """
-        for archive, member in self._members():
+        choice = Choice(self.only)
+        for archive, member in self._members(choice):
             with self._named():
                 image = Encoded(printable(member.name), _content(archive, member))
             yield image
+        if choice.left:
+            yield Encoded("", choice.left)
 
-    def _members(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    def _members(self, choice: Choice) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
         """The members that are images, each with the archive, which is at its place."""
         with self._named(), self._open() as file, tarfile.open(fileobj=cast(IO[bytes], file), mode="r:") as archive:
             while (member := archive.next()) is not None:
                 # A list of all members would grow with the file.
                 archive.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
-                if os.path.splitext(member.name)[1].lower() in SUFFIXES and (member.isreg() or member.issparse()):
+                if (member.isreg() or member.issparse()) and choice.takes(member.name):
                     yield archive, member
 
     @contextlib.contextmanager
@@ -104,6 +109,7 @@ class TarFiles:
     """
 
     noun = "image"
+    only: tuple[str, ...] = ()
 
     def __init__(self, path: Path, files: Sequence[str]) -> None:
         self.name, self.files = printable(path.resolve().name), files
@@ -112,12 +118,12 @@ class TarFiles:
     def total(self) -> int | None:
         """Number of images; None where files must be unpacked to know."""
         plain = all(name.lower().endswith(".tar") for name in self.files)
-        return sum(TarImages(self.root / name).total() for name in self.files) if plain else None
+        return sum(TarImages(self.root / name, self.only).total() for name in self.files) if plain else None
 
     def items(self) -> Iterator[Encoded]:
         """The images, file by file."""
         for name in self.files:
-            yield from SourceInFile(TarImages(self.root / name), printable(name)).items()
+            yield from SourceInFile(TarImages(self.root / name, self.only), printable(name)).items()
 
 
 def tar_folder(folder: Path, files: Sequence[str], split: str | None) -> TarFiles:

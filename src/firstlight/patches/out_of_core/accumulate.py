@@ -16,6 +16,7 @@ from firstlight.engines import Engine, open_engine
 from firstlight.errors import EngineError, InputError, SourceError
 from firstlight.images import shards_of
 from firstlight.images.shards.shard import Shard
+from firstlight.images.streams.choice import ADVICE, left_out_text
 from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
@@ -46,6 +47,8 @@ class Accumulated:
         Images left out, since they could not be decoded or are smaller than a patch, or than a pair of them.
     broken : list of (str, str)
         Name and reason of the first 100 of them, in the order of the shards.
+    left_out : dict from str to int
+        What lay beside the images and was not read, by kind, such as ".json" or further pages of an image.
     blocks : list of PatchMoments
         The moments in parts: shard i is in block ``i % blocks``. They sum to `moments`.
     lags : ImageLags or None
@@ -57,6 +60,7 @@ class Accumulated:
     images: int
     broken_count: int
     broken: list[tuple[str, str]]
+    left_out: dict[str, int]
     blocks: list[PatchMoments]
     lags: ImageLags | None = None
 
@@ -151,9 +155,10 @@ def accumulate(
             total = _work(engine, shards, total, state, strict, progress)
     if not total.images:
         named = ", ".join(f"{name} ({reason})" for name, reason in total.broken[:3])
+        other = f"; left out: {left_out_text(total.left_out)}{ADVICE}" if total.left_out else ""
         raise SourceError(
             f"no image could be read, {total.broken_count:,} {plural(total.broken_count, 'is', 'are')} broken: "
-            f"{named or 'there are none'}"
+            f"{named or 'there are none'}{other}"
         )
     return Accumulated(
         moments=total.sums.moments,
@@ -161,6 +166,7 @@ def accumulate(
         images=total.images,
         broken_count=total.broken_count,
         broken=total.broken,
+        left_out=dict(sorted(total.left_out.items())),
         blocks=total.blocks,
         lags=None if max_distance is None else cast(ImageLags, total.sums),
     )

@@ -1,6 +1,7 @@
 """The task of accumulation: the sums over one shard."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -73,6 +74,7 @@ class ShardSums(NamedTuple):
     images: int
     broken_count: int
     broken: list[tuple[str, str]]
+    left_out: Mapping[str, int]
 
 
 def sum_shard(shard: Shard, kind: SumsKind, strict: bool, stopping: threading.Event | None = None) -> ShardSums:
@@ -89,4 +91,4 @@ def sum_shard(shard: Shard, kind: SumsKind, strict: bool, stopping: threading.Ev
         sums.update(stack)
         if stopping and stopping.is_set():
             break  # nobody takes the result
-    return ShardSums(sums, reading.count, reading.broken_count, reading.broken)
+    return ShardSums(sums, reading.count, reading.broken_count, reading.broken, reading.left_out)

@@ -1,6 +1,7 @@
 """The total of an accumulation: the sums over the shards that are done, as they are kept on disk."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +37,8 @@ class Total:
         Over all patches.
     blocks, images, broken_count : list of sums, int and int
         As of `Accumulated`.
+    left_out : mapping from str to int
+        What lay beside the images and was not read, by kind.
     named : list of (int, str, str)
         Shard, name and reason of the first images that were left out.
     failed : bool
@@ -49,6 +52,7 @@ class Total:
     blocks: list[PatchMoments]
     images: int = 0
     broken_count: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
     named: list[tuple[int, str, str]] = field(default_factory=list)
     failed: bool = False
 
@@ -88,6 +92,7 @@ class Total:
             blocks=blocks,
             images=self.images + more.images,
             broken_count=self.broken_count + more.broken_count,
+            left_out=Counter(self.left_out) + Counter(more.left_out),
             # Sorted by shard and cut off, so that they do not depend on the order in which shards are done.
             named=sorted(named, key=lambda entry: entry[0])[:MOST_NAMED],
         )
@@ -101,6 +106,7 @@ class Total:
             "shards": self.shards,
             "images": self.images,
             "broken_count": self.broken_count,
+            "left_out": dict(self.left_out),
             "broken": self.named,
             "failed": self.failed,
             "counts": [np.asarray(part.count).tolist() for part in self.parts],
@@ -171,5 +177,6 @@ class Total:
             done=done,
             images=int(header["images"]),
             broken_count=int(header["broken_count"]),
+            left_out={str(kind): int(count) for kind, count in header.get("left_out", {}).items()},
             named=[(int(index), str(name), str(reason)) for index, name, reason in header["broken"]],
         )
