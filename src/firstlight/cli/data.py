@@ -23,7 +23,8 @@ def list_data(*, data_dir: DataDir = None, json: Json = None, verbosity: Verbosi
     table = grid()
     found = data_sets(data_dir=data_dir)
     for info in found:
-        there = f"in {info.location}" if info.present else f"not here: firstlight data fetch {info.name}"
+        absent = f"not in {info.location}" if info.location else "not here"
+        there = f"in {info.location}" if info.present else f"{absent}: firstlight data fetch {info.name}"
         for number, line in enumerate((info.description, info.size, there)):
             table.add_row("" if number else info.name, Text(line))
     result_console(json).print(table)

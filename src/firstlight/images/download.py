@@ -6,13 +6,11 @@ import time
 from pathlib import Path
 from typing import Any, Self, cast
 
-from rich.filesize import decimal
-
 from firstlight.errors import InputError, SourceError
 from firstlight.utils.addresses import bare_address
 from firstlight.utils.progress import LOOK_SECONDS, Interval
 from firstlight.utils.progress_line import Line
-from firstlight.utils.text import duration, first_line
+from firstlight.utils.text import bytes_text, duration, first_line
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +78,7 @@ class Transfer:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             took = duration(time.monotonic() - self._start)
-            self._line.note(f"fetched {self.label}: {decimal(self.done)} in {took}")
+            self._line.note(f"fetched {self.label}: {bytes_text(self.done)} in {took}")
         self._line.close()
 
     def update(self, count: int) -> None:
@@ -91,9 +89,10 @@ class Transfer:
             return
         # pooch counts whole chunks, so the last one can lead past the end.
         done, rate = min(self.done, self.total or self.done), self.done / max(1e-9, time.monotonic() - self._start)
-        of = f" of {decimal(self.total)}" if self.total else ""
+        of = f" of {bytes_text(self.total)}" if self.total else ""
         share, left = (done / self.total, (self.total - done) / rate) if self.total and rate else (None, None)
-        self._line.show(f"fetching {self.label}", (f"{decimal(done)}{of}", f"{decimal(int(rate))}/s"), share, left)
+        per_second = f"{bytes_text(int(rate))}/s"
+        self._line.show(f"fetching {self.label}", (f"{bytes_text(done)}{of}", per_second), share, left)
 
     def reset(self) -> None:
         """Start counting again; pooch does so before it counts the whole file at once."""

@@ -1,7 +1,4 @@
-"""Text for messages: what others chose to say, lists, counts and times, fit to be shown on a line.
-
-Sizes of files and memory are told by `rich.filesize.decimal`: "66.4 kB".
-"""
+"""Text for messages: what others chose to say, lists, counts and times, fit to be shown on a line."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -102,6 +99,19 @@ def spaced(numbers: Iterable[float]) -> str:
     '0.4789 1.235e+05'
     """
     return " ".join(f"{number:.4g}" for number in numbers)
+
+
+def bytes_text(count: int) -> str:
+    """So many bytes; `rich` is imported only where one is told.
+
+    Examples
+    --------
+    >>> bytes_text(66_400)
+    '66.4 kB'
+    """
+    from rich.filesize import decimal
+
+    return decimal(count)
 
 
 def duration(seconds: float) -> str:
