@@ -25,13 +25,13 @@ import contextlib
 import sys
 import threading
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from firstlight.images.streams.image_metadata import without_metadata
+from firstlight.images.streams.heic import HEIC_ADVICE, is_heic, with_heic
+from firstlight.images.streams.image_metadata import upright, without_metadata
 from firstlight.images.streams.resize import Geometry, Undecodable
 from firstlight.utils.text import first_line
 
@@ -44,13 +44,10 @@ _NAMES += "heic heif hif"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split(" "))
 # What Pillow may take a file for, whatever its name: never PostScript, which it would hand to Ghostscript.
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "AVIF", "JPEG2000")
-_HEIC = tuple(b"ftyp" + brand for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 _TIFF_STARTS = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _PHOTOMETRIC, _BITS, _PLANAR, _SAMPLE_FORMAT = 262, 258, 284, 339  # TIFF tags
 _SIGNED = 2
-_ORIENTATION = 274  # the EXIF tag, and how to undo each of its values
-_TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270"}
-_TURNS |= {7: "TRANSVERSE", 8: "ROTATE_90"}
+
 
 _GRAY = ("1", "L", "LA", "La")
 _NO_MEANING = {
@@ -112,7 +109,7 @@ def is_image(path: Path) -> bool:
     """Whether a file begins as an image does, whatever it is called."""
     try:
         with path.open("rb") as file:
-            return file.read(12)[4:] in _HEIC or bool(_open(file, None))
+            return is_heic(file.read(12)) or bool(_open(file, None))
     except OSError:  # Pillow's own kind of it: no image
         return False
     except Exception:  # damaged, or without a meaning in 8 bits: told when it is decoded
@@ -140,7 +137,7 @@ def decoders(max_pixels: int | None = None) -> str:
     import PIL.Image
     from PIL import features
 
-    libraries = ("libjpeg_turbo", "jpg", "zlib", "webp", "libtiff", "avif", "jpg_2000")
+    libraries = ("libjpeg_turbo", "jpg", "zlib", "webp", "libtiff")
     versions = [f"{name} {features.version(name)}" for name in libraries]
     return ", ".join(
         [f"pillow {PIL.__version__}", *versions, f"at most {max_pixels or PIL.Image.MAX_IMAGE_PIXELS} pixels"]
@@ -159,22 +156,11 @@ def _reasons() -> Iterator[None]:
         raise Undecodable(first_line(error)) from None
 
 
-@cache
-def _formats() -> tuple[str, ...]:
-    """Pillow's formats; with its plugin for HEIC, where that is installed."""
-    try:
-        from pillow_heif import register_heif_opener  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return _FORMATS
-    register_heif_opener()
-    return (*_FORMATS, "HEIF")
-
-
 def _unidentified(start: bytes) -> str:
     if not start:
         return "the file is empty"
-    if start[4:] in _HEIC:
-        return "HEIC, which Pillow reads with a plugin: pip install pillow-heif"
+    if is_heic(start):
+        return HEIC_ADVICE
     if start[:4] in _TIFF_STARTS:
         return "a TIFF of a kind that Pillow does not read, such as 64-bit or several channels of floats"
     return "cannot identify image file"
@@ -218,7 +204,7 @@ def _open(file: BinaryIO, max_pixels: int | None) -> "ImageFile":
     )
     try:
         with _guard_of(max_pixels):
-            image = Image.open(file, formats=_formats())
+            image = Image.open(file, formats=with_heic(_FORMATS))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Undecodable(too_large) from None
     if most is not None and image.width * image.height > most:
@@ -255,24 +241,12 @@ def _area(tile: Any) -> int:
 
 def _load(image: "ImageFile", raw_modes: list[str] | None) -> "Image":
     """Decode, with other raw modes than Pillow has chosen for its tiles if given, and turn upright."""
-    from PIL.Image import Exif, Transpose
-
     if raw_modes is not None:
         image.tile = [
             tile._replace(args=(mode, *tile.args[1:]) if isinstance(tile.args, tuple) else mode)
             for tile, mode in zip(image.tile, raw_modes, strict=True)
         ]
-    if image.format == "TIFF":  # Pillow turns it by itself, and would read all directories in the file for that
-        only = Exif()
-        only[_ORIENTATION] = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
-        image.getexif = lambda: only
-    image.load()
-    # ImageOps.exif_transpose would write all of the EXIF anew, which fails where anything in it is odd.
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # whatever Pillow's parsers raise on a damaged one
-        turn = None
-    return image.transpose(Transpose[turn]) if turn else image
+    return upright(image)
 
 
 def _raw_mode(args: Any) -> Any:

@@ -8,10 +8,17 @@ again.
 import io
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _START_OF_SCAN, _APP_1, _APP_15, _ADOBE, _COMMENT = 0xDA, 0xE1, 0xEF, 0xEE, 0xFE
+_ORIENTATION = 274  # the EXIF tag, and how to undo each of its values
+_TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270"}
+_TURNS |= {7: "TRANSVERSE", 8: "ROTATE_90"}
 
 
 def without_metadata(file: BinaryIO) -> BinaryIO | None:
@@ -31,6 +38,23 @@ def without_metadata(file: BinaryIO) -> BinaryIO | None:
     else:
         return None
     return io.BytesIO(plain) if len(plain) < len(content) else None
+
+
+def upright(image: "ImageFile") -> "Image":
+    """Decode, and turn as the EXIF says, where that can be read."""
+    from PIL.Image import Exif, Transpose
+
+    if image.format == "TIFF":  # Pillow turns it by itself, and would read all directories in the file for that
+        only = Exif()
+        only[_ORIENTATION] = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1)
+        image.getexif = lambda: only
+    image.load()
+    # ImageOps.exif_transpose would write all of the EXIF anew, which fails where anything in it is odd.
+    try:
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # whatever Pillow's parsers raise on a damaged one
+        turn = None
+    return image.transpose(Transpose[turn]) if turn else image
 
 
 def _png_chunks(content: bytes) -> Iterator[bytes]:
