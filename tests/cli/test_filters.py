@@ -239,3 +239,16 @@ def test_what_fail_on_names_ends_with_exit_code_1(tmp_path: Path, capsys):
     assert cli.main(["inspect", str(tmp_path / "lacks.npy"), str(tmp_path / "dead.npy"), "--fail-on", "warning"]) == 2
     assert cli.main(["inspect", str(tmp_path / "dead.npy"), "--fail-on", "ded"]) == 2
     assert "the code 'ded' is no finding's; expected some of error, warning, info, all-zero" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_utf_8_and_an_error_alone_are_json(tmp_path: Path, capsys):
+    name = os.fsdecode(bytes(tmp_path) + b"/\xff.npy")
+    np.save(name, weights())
+    assert (
+        cli.main(["inspect", name, "--json", str(tmp_path / "found.json"), "--csv", str(tmp_path / "found.csv")]) == 0
+    )
+    jsonschema.validate(json.loads((tmp_path / "found.json").read_text()), SCHEMA)
+    capsys.readouterr()
+    assert cli.main(["inspect", str(tmp_path / "lacks.npy"), "--json", "-"]) == 2
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["findings"][0]["code"] == "unreadable"

@@ -56,14 +56,16 @@ def test_recorded_entries_are_what_inspect_measures():
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_entries_are_what_inspect_measures(name: str):
+def test_published_entries_are_what_inspect_measures_and_themselves_left_out(name: str):
     path = CHECKPOINTS / PUBLISHED[name]
     if not path.exists():
         pytest.skip("the published checkpoint is not beside the repository")
     found = fl.inspect(path)
+    (entry,) = [one for one in shipped_atlas() if one.name == name]
+    np.testing.assert_allclose(entry.energy, found.profile.normalized, atol=1e-5)
     assert found.standing is not None
-    assert found.standing.nearest.name == name
-    assert found.standing.correlation == pytest.approx(1, abs=1e-6)
+    assert found.standing.nearest.name != name
+    assert found.standing.chance < found.standing.correlation < 1 - 1e-6
 
 
 def test_places_are_counted_by_network_and_not_by_run():
@@ -72,11 +74,13 @@ def test_places_are_counted_by_network_and_not_by_run():
     energies = shapes(8)
     known = [made(str(number), energy, rank=number / 10) for number, energy in enumerate(energies)]
     known += [made("0", energies[0], rank=0.0) for _ in range(20)]  # runs of one network
-    known.append(made("near", found.profile.normalized, rank=0.9, fit=None))
+    near = found.profile.normalized * np.linspace(1, 1.1, 27)
+    known.append(made("near", near, rank=0.9, fit=None))
+    known.append(made("itself", found.profile.normalized))
     place = standing(found, known)
     assert place is not None
     assert (place.nearest.name, place.networks) == ("near", 9)
-    assert place.correlation == pytest.approx(1)
+    assert 0.9 < place.correlation < 1
     own = found.rank / 16
     assert place.shares["rank"] == sum(value < own for value in [*np.arange(8) / 10, 0.9]) / 9
     assert place.shares["fit"] in (0, 1)  # all that is known is 0.5
@@ -142,6 +146,24 @@ def test_a_collection_is_read_as_it_was_written(tmp_path: Path):
     write_atlas(path, known)
     assert sorted(read_atlas(path), key=str) == sorted(known, key=str)
     assert len(described(read_atlas(path))) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"filters": "16"}, {"filters": None}, {"kernel": [float("inf"), 3]}, {"energy": [10**400] * 27},
+        {"rank": 10**400}, {"fit": 1e300}, {"energy": [1e308] * 27}, {"energy": [True] * 27}, {"source": {}},
+        {"change": 1}, {"more": 1},
+    ],
+)  # fmt: skip
+def test_an_entry_of_another_kind_is_refused(tmp_path: Path, change):
+    path = tmp_path / "mine.json"
+    write_atlas(path, [made("a", shapes(1)[0])])
+    data = json.loads(path.read_text())
+    data["networks"][0] |= change
+    path.write_text(json.dumps(data))
+    with pytest.raises(SourceError, match="is damaged, or no atlas"):
+        read_atlas(path)
 
 
 @settings(max_examples=60, deadline=None)

@@ -217,7 +217,12 @@ def test_the_findings_of_one_network_come_right_after_the_title():
     page = inspections_page([found], (), "about")
     assert "<h1>What the first layer of 1 network has learnt</h1>" in page
     main = page[page.index("<main") :]
-    places = [main.index(found.findings[0]), main.index("<figure"), main.index("<table"), main.index('id="explore"')]
+    places = [
+        main.index(found.findings[0].text),
+        main.index("<figure"),
+        main.index("<table"),
+        main.index('id="explore"'),
+    ]
     assert places == sorted(places)
     assert "<nav" not in page
     (picture,) = [label for label in Read(page).all("aria-label") if label.startswith("Filters of one: ")]
@@ -233,7 +238,7 @@ def test_several_networks_have_contents_with_a_finding_each():
     contents = page[page.index("<nav") : page.index("</nav>")]
     text = Read(contents).text
     for one in found:
-        assert f"{one.source}: {one.findings[0].partition(':')[0]}" in text
+        assert f"{one.source}: {one.findings[0].text.partition(':')[0]}" in text
     assert "third: could not be inspected" in text
     assert page.index("</nav>") < page.index('id="explore"') < page.index('id="source-1"')
     assert Read(contents).all("href") == ["#source-1", "#source-2", "#failure-1", "#explore"]

@@ -78,13 +78,13 @@ def inspect(
             if number:
                 console.print()
             print_parts(console, inspection_parts(one, text_width(console)))
-        give_json(json, [one.to_dict() for one in found])
         if csv is not None:
             write_csv(csv, [one.to_frame() for one in good])
         if html is not None:
             from firstlight.report.filter_pages import inspections_page
 
             write_text(html, inspections_page(good, failures, command_line()))
+    give_json(json, [one.to_dict() for one in found])
     there = found_codes([finding for one in found for finding in one.findings], codes)
     if there:
         print(f"firstlight: --fail-on: found {', '.join(there)}: exit code {ASKED_FOR}", file=sys.stderr)

@@ -132,10 +132,11 @@ def moments(
     if bank is not None:
         channels = channels or bank.weight.shape[1]
     blocks = blocks if stderr else 0
-    sizes = {"resize": _size("resize", resize), "crop": _size("crop", crop), "max_pixels": max_pixels}
-    options = {"channels": channels, "layout": layout, "split": split, **sizes}
-    if only:
-        options["only"] = only
+    sizes = {"resize": _size("resize", resize), "crop": _size("crop", crop)}
+    options: dict[str, Any] = {"channels": channels, "split": split, **sizes}
+    # Options that version 0.1.0 did not have are told where they are given: its states go on to the same file.
+    later = {"layout": layout, "only": only, "max_pixels": max_pixels}
+    options |= {name: given for name, given in later.items() if given is not None}
     console = result_console(json)
     if plan:
         shards = _cut(recognise(data, data_dir), _SAMPLED_SHARD, 0, options)

@@ -64,13 +64,13 @@ def refuse_to_replace(target: Path, patches: Mapping[str, Any], recorded: Mappin
     if restart:
         return
     pairs = {name: (header.get(name), value) for name, value in {"max_distance": None, **patches}.items()}
-    pairs |= {name: (then.get(name), now[name]) for name in ("layout", "split", "resize", "crop", "max_pixels")}
-    pairs["only"] = (then.get("only"), now.get("only"))
+    names = ("layout", "split", "resize", "crop", "max_pixels", "only")
+    pairs |= {name: (then.get(name), now.get(name)) for name in names}
     pairs["data"] = (told.get("data", "unknown"), recorded["data"])
     for name, (old, new) in pairs.items():
         if old != new:
             raise InputError(f"--out is {target}, which holds moments of {name} {old}; expected {new}: {_ADVICE}")
-    if told.get("files", "") != recorded["files"]:
+    if "files" in told and told["files"] != recorded["files"]:  # which version 0.1.0 did not keep
         raise InputError(
             f"--out is {target}, which holds moments of other files of {recorded['data']}, or of what they were; "
             f"expected those of now: {_ADVICE}"

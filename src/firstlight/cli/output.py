@@ -21,6 +21,7 @@ Json = Annotated[
     Parameter(allow_leading_hyphen=True, help="Write the results into this file; - prints them, and nothing else."),
 ]
 _WIDEST = 100
+_NARROWEST = 40  # where no sentence stands on one letter a line
 # A line as it is, whatever brackets it has and however long it is.
 PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
@@ -43,7 +44,7 @@ def _broken_pipe() -> NoReturn:
 
 def text_width(console: "Console") -> int:
     """The columns that sentences may take: in long lines they are hard to read."""
-    return min(console.width, _WIDEST)
+    return max(_NARROWEST, min(console.width, _WIDEST))
 
 
 def print_parts(console: "Console", parts: "Iterable[RenderableType]") -> None:

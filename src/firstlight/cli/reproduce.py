@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from firstlight.experiments.results import Reproduction
 
+_NARROWEST = 72  # columns of the table; a narrower terminal breaks its lines
+
 
 def reproduce(
     *experiments: str,
@@ -170,6 +172,7 @@ def _print_claims(found: "Reproduction", beside: "Reproduction | None", console:
     from firstlight.report.claims_in_full import claims_in_full
     from firstlight.report.headline_table import headline_table
 
+    console.width = max(console.width, _NARROWEST)
     console.print(headline_table(found, console.width, beside, published_rows(found) if verbose else None))
     for line in below_table(found, verbose):
         console.print(line, markup=False, highlight=False)

@@ -18,6 +18,7 @@ import numpy as np
 from firstlight.errors import InputError, SourceError
 from firstlight.profile import correlation
 from firstlight.theory.null import gaussian_profiles, percentile
+from firstlight.utils.checks import whole_number
 from firstlight.utils.text import counted, printable, size_text
 from firstlight.utils.whole_files import write_text
 
@@ -29,6 +30,8 @@ FEWEST = 5  # networks of a kernel size, below which nothing is said of where a 
 _LARGEST = 64_000_000  # bytes of a file that is read
 _DIGITS = 6
 _DRAWS = 1000
+_ITSELF = 1 - 1e-8  # correlation of a profile with itself, as it is rounded
+_MOST = 1e6  # beyond which a number is none of these measures
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Standing:
 
 
 def standing(found: "Inspection", known: Sequence[Known]) -> Standing | None:
-    """Where an inspected first layer stands; None where too few networks of its kernel size are known.
+    """Where an inspected first layer stands, itself left out; None where too few of its kernel size are known.
 
     Parameters
     ----------
@@ -125,11 +128,17 @@ def standing(found: "Inspection", known: Sequence[Known]) -> Standing | None:
     kernel = tuple(found.bank.weight.shape[2:])
     size = found.basis.size
     alike = [
-        one for one in known if one.kernel == kernel and one.change == found.profile.change and len(one.energy) == size
+        one
+        for one in known
+        if (one.kernel, one.change) == (kernel, found.profile.change)
+        and len(one.energy) == size
+        and (_correlation(found.profile.energy, np.array(one.energy)) or 0) < _ITSELF
     ]
-    names = dict.fromkeys(one.name for one in alike)
+    networks: dict[str, list[Known]] = {}
+    for one in alike:
+        networks.setdefault(one.name, []).append(one)
     nearest = _nearest(found.profile.energy, alike)
-    if len(names) < FEWEST or nearest is None:
+    if len(networks) < FEWEST or nearest is None:
         return None
     own = {
         "fit": None if found.fit is None else found.fit.correlation,
@@ -138,12 +147,12 @@ def standing(found: "Inspection", known: Sequence[Known]) -> Standing | None:
     }
     shares = {}
     for measure, value in own.items():
-        others = [_mean(getattr(one, measure) for one in alike if one.name == name) for name in names]
+        others = [_mean(getattr(one, measure) for one in runs) for runs in networks.values()]
         others = [other for other in others if other is not None]
         if value is not None and others:
             shares[measure] = sum(other < value for other in others) / len(others)
     one, r = nearest
-    return Standing(one, r, _chance(len(found.bank), alike), len(names), shares)
+    return Standing(one, r, _chance(len(found.bank), alike), len(networks), shares)
 
 
 def relative_rank(found: "Inspection") -> float:
@@ -243,7 +252,7 @@ def read_atlas(path: Path) -> list[Known]:
                 f"{path} has more than {_LARGEST:,} bytes; expected an atlas, which firstlight atlas wrote"
             )
         return list(_entries(json.loads(path.read_bytes())))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (OSError, InputError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SourceError(
             f"{path} is damaged, or no atlas ({printable(str(error), 80)}); expected one that firstlight atlas wrote"
         ) from None
@@ -260,12 +269,17 @@ def _entries(data: Any) -> Iterator[Known]:
     if data["format"] != FORMAT:
         raise ValueError(f"it is of format {data['format']}, and {FORMAT} is known")
     for entry in data["networks"]:
-        one = Known(
-            **{**entry, "kernel": tuple(map(int, entry["kernel"])), "energy": tuple(map(float, entry["energy"]))}
-        )
+        rows, columns = (whole_number("kernel", side, 1) for side in entry["kernel"])
+        one = Known(**{**entry, "kernel": (rows, columns), "energy": tuple(entry["energy"])})
+        texts = (one.name, one.family, one.source)
         numbers = [*one.energy, one.rank, *(value for value in (one.fit, one.whitening) if value is not None)]
-        if not all(map(math.isfinite, numbers)) or not all(isinstance(text, str) for text in (one.name, one.family)):
-            raise ValueError(f"an entry holds what is no number: {one.name}")
+        if (
+            not all(isinstance(text, str) for text in texts)
+            or not isinstance(one.change, bool)
+            or not all(type(value) in (int, float) and abs(value) < _MOST for value in numbers)
+        ):
+            raise ValueError(f"an entry holds what an atlas does not: {one.name}")
+        whole_number("filters", one.filters, 1)
         yield one
 
 

@@ -25,6 +25,12 @@ _UNUSED, _COPIES = 0.005, 0.999
 _SHOWN = 12
 _FEWEST_COMPONENTS = 3
 _LARGEST = 3  # differences from eq. 3 that are named
+_GREY = Finding(
+    "grey-input",
+    "all input channels have the same weights: it sees grey, as when grey images are repeated three times; nothing is "
+    "said of its training, since of the components of colour images it sees the grey ones alone",
+    "add the channels up, and look at the sum",
+)
 _NO_THEORY = "nothing to do: eq. 3 knows no momentum, weight decay or augmentation"
 
 
@@ -32,9 +38,13 @@ def explain(found: "Inspection") -> list[Finding]:
     """The findings of an inspection, the most important first."""
     if found.profile.energy.max() == 0:
         return [_nothing_there(found)]
+    if _sees_grey(found.bank):  # in few of the components, as random filters that see grey are, too
+        learnt = [_GREY]
+    else:
+        learnt = [_untrained(found)] if looks_untrained(found) else [*_learnt(found), *_among_others(found)]
     return [
         *_few_patches(found),
-        *([_untrained(found)] if looks_untrained(found) else [*_learnt(found), *_among_others(found)]),
+        *learnt,
         *_filters(found),
         *_channels(found.bank),
         *_how(found),
@@ -98,13 +108,12 @@ def _learnt(found: "Inspection") -> Iterable[Finding]:
             _NO_THEORY,
         )
         return
-    said = f"eq. 3 explains {fit.correlation**2:.0%} of its variation (r = {fit.correlation:.2f}; {chance}){rest}"
+    said = f"it follows eq. 3 with r = {fit.correlation:.2f} ({chance}){rest}"
     whitened = int(np.sum(fit.tau * found.basis.variance >= PEAK))
     if fit.log_r2 < 0:
         yield Finding(
             "follows-eq-3",
-            f"looks trained: {said}; in the logarithm it does not follow (R² {fit.log_r2:.2f}), and so nothing is said "
-            "of whitening",
+            f"looks trained: {said}, but not in the logarithm (R² {fit.log_r2:.2f}): nothing is said of whitening",
             "nothing to do"
             if found.profile.change
             else "give the filters at its start with --initial, if you have them",
@@ -175,21 +184,26 @@ def _filters(found: "Inspection") -> Iterable[Finding]:
         )
 
 
+def _sees_grey(bank: "FilterBank") -> bool:
+    """Whether all three channels have the same weights."""
+    if bank.weight.shape[1] != 3:
+        return False
+    flat, power = _by_channel(bank.weight)
+    unit = flat / np.sqrt(np.maximum(power, np.finfo(float).tiny))[:, None]
+    return bool((unit @ unit.T).min() >= _COPIES)
+
+
+def _by_channel(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weights of each channel, (C, N), relative to the largest, and the sum of their squares."""
+    flat = weight.transpose(1, 0, 2, 3).reshape(weight.shape[1], -1) / np.abs(weight).max()
+    return flat, np.sum(flat**2, axis=1)
+
+
 def _channels(bank: "FilterBank") -> Iterable[Finding]:
     """What the filters say about the channels of the input."""
-    weight = bank.weight
-    if weight.shape[1] != 3:
+    if bank.weight.shape[1] != 3 or _sees_grey(bank):
         return
-    flat = weight.transpose(1, 0, 2, 3).reshape(3, -1) / np.abs(weight).max()
-    power = np.sum(flat**2, axis=1)
-    unit = flat / np.sqrt(np.maximum(power, np.finfo(float).tiny))[:, None]
-    if (unit @ unit.T).min() >= _COPIES:
-        yield Finding(
-            "grey-input",
-            "all input channels have the same weights: it sees grey, as when grey images are repeated three times",
-            "look with grey images (--data), or add the channels up",
-        )
-        return
+    _, power = _by_channel(bank.weight)
     for channel in np.flatnonzero(power < _UNUSED * power.sum()):
         yield Finding(
             "unused-channel",

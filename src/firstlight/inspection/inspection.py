@@ -206,8 +206,8 @@ class Inspection:
         size = self.basis.size
         return pd.DataFrame(
             {
-                "source": [self.source] * size,
-                "layer": [self.bank.layer] * size,
+                "source": [printable(self.source)] * size,
+                "layer": [printable(self.bank.layer)] * size,
                 "component": np.arange(1, size + 1),
                 "variance": self.basis.variance,
                 "frequency": self.frequency,
@@ -237,7 +237,7 @@ class Failure:
     @property
     def findings(self) -> list[Finding]:
         """The error, as the one finding."""
-        return [Finding("unreadable", self.error)]
+        return [Finding("unreadable", self.error, "mend it, or name another")]
 
     def to_dict(self) -> dict[str, Any]:
         """The fields of `Inspection.to_dict`, empty but for the source and the error, which is the one finding."""

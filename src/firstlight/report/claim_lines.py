@@ -82,6 +82,8 @@ class Line:
 
 
 def _aside(claim: Claim) -> str:
+    if claim.verdict == "inconclusive" and claim.interval is None and len(claim.values) == 1:
+        return f"one {claim.replicates}"
     others = [_ALSO[what] for what in claim.for_nothing if what in _ALSO]
     return claim.reason.partition(":")[0] or (f"also {', '.join(others)}" if others else "")
 

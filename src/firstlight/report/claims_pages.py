@@ -20,7 +20,7 @@ from firstlight.report.claim_lines import (
 from firstlight.report.markdown import paragraphs, table
 
 BEGIN, END = "<!-- recorded claims: begin -->", "<!-- recorded claims: end -->"
-_HEADERS = ("id", "claim", "published", "ours", "after one step", "accuracy", "verdict", "v1")
+_HEADERS = ("id", "claim", "published", "ours", "after one step", "training accuracy", "verdict", "v1")
 
 
 def claims_markdown(found: Reproduction) -> str:

@@ -34,7 +34,7 @@ def inspection_parts(found: "Inspection", width: int) -> Iterator[Table | Text]:
     yield Text()
     table = grid()
     for name, value in (*found.about, (profile, shown)):
-        table.add_row(f"[dim]{name}[/dim]", escape(value))
+        table.add_row(f"[dim]{name}[/dim]", escape(printable(value)))
     for name, value, how in numbers:
         table.add_row(f"[dim]{name}[/dim]", escape(f"{value:{value_width}}  {how}".rstrip()))
     yield table
@@ -57,7 +57,7 @@ def comparison_parts(found: "Comparison", width: int) -> Iterator[Table | Text]:
 
 def _alike(found: "Comparison") -> Table:
     """The two ends of the correlations, and what chance gives."""
-    names, pairs = found.labels, found.pairs
+    names, pairs = list(map(printable, found.labels)), found.pairs
     if len(pairs) > 1:
         rows = [("most alike", *pairs[0]), ("least alike", *pairs[-1])]
     else:

@@ -33,9 +33,9 @@ def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write UTF-8 text atomically, line ends as they are."""
+    """Write UTF-8 text atomically, line ends as they are; what is no UTF-8 in a file's name as question marks."""
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="replace"))
 
 
 def remove_partials(folder: Path) -> None:

@@ -43,8 +43,7 @@ def profiles(networks: Mapping[str, Sequence[Learnt]], basis: PatchBasis, width:
         ax.fill_between(numbers, measured.min(axis=0), measured.max(axis=0), color=MEASURED, alpha=0.2, lw=0)
         label = f"after {counted(seeds[0].last_step, 'step')}"
         ax.plot(numbers, measured.mean(axis=0), marker="o", ms=points(4), color=MEASURED, label=label)
-        spread = f" ± {scores.std(ddof=1):.3f}" if len(scores) > 1 else ""
-        label = f"eq. 3 at the best t, r = {scores.mean():.3f}{spread}"
+        label = f"eq. 3 at the best t, r = {scores.mean():.3f}"
         ax.plot(numbers, predicted.mean(axis=0), marker="s", ms=points(4), ls="--", color=PREDICTED, label=label)
         component_axis(ax, len(numbers), basis.images)
         ax.set(title=f"{title} ({counted(len(seeds), 'seed')})", ylabel="energy / peak energy")
