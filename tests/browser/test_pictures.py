@@ -31,7 +31,7 @@ def pixels(canvas: Locator, side: int) -> np.ndarray:
 
 
 def coloured(picture: np.ndarray) -> np.ndarray:
-    """A picture (3, k, k) as colours 0..255, gray being zero."""
+    """A picture (3, k, k) as colours 0..255, grey being zero."""
     return 255 * (0.5 + 0.5 * picture / np.abs(picture).max()).transpose(1, 2, 0)
 
 

@@ -111,7 +111,7 @@ def test_what_has_no_variance_has_no_correlation(images):
     for correlations in found.values():
         defined = ~np.isnan(correlations)
         assert defined[..., :9, :4].all()
-        assert not defined[..., 9:, :].any()  # gray images have no colour
+        assert not defined[..., 9:, :].any()  # grey images have no colour
         assert not defined[..., 4].any()  # no image is of the last class
     table = label_correlation.correlation_table(found["energy"], gray.classes)
     assert len(table) == 9 * 4

@@ -13,7 +13,7 @@ def test_each_picture_is_scaled_by_its_own_largest_weight_and_zero_is_gray():
     assert canvas.shape == (2, 8, 4)
     assert canvas[0, 0].tolist() == [1.0, 0.5, 0.5, 1.0]
     assert canvas[1, 4].tolist() == [0.5, 0.0, 0.5, 1.0]
-    assert (canvas[:, 6:, :3] == 0.5).all()  # nothing there: gray, not NaN
+    assert (canvas[:, 6:, :3] == 0.5).all()  # nothing there: grey, not NaN
     assert (canvas[:, [2, 5], 3] == 0).all()  # the page is seen between them
     assert (np.delete(canvas, [2, 5], axis=1)[..., 3] == 1).all()
 

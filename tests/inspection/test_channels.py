@@ -83,7 +83,7 @@ def test_dead_filters_do_not_count():
         np.zeros((4, 3, 3, 3)),
         np.ones((4, 3, 3, 3)),
         np.random.default_rng(0).normal(size=(32, 3, 1, 1)),  # one tap: no detail
-        np.repeat(np.random.default_rng(0).normal(size=(32, 1, 3, 3)), 3, axis=1),  # as of gray pictures
+        np.repeat(np.random.default_rng(0).normal(size=(32, 1, 3, 3)), 3, axis=1),  # as of grey pictures
         poor_in(2, 0.5)[:1],  # one filter only
     ],
 )

@@ -1,4 +1,4 @@
-"""The shipped statistics: the integers that CIFAR-10 gives, golden numbers, windows and gray."""
+"""The shipped statistics: the integers that CIFAR-10 gives, golden numbers, windows and grey."""
 
 import numpy as np
 import pytest

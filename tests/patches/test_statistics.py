@@ -40,7 +40,7 @@ def test_kernels_that_are_not_square_are_looked_at_inside_the_next_larger_patche
 def test_gray_filters_get_gray_patches():
     basis = patch_statistics().basis(bank(8, 1, 3, 3))
     assert basis.shape == (1, 3, 3)
-    assert basis.std[0] == pytest.approx(0.239, abs=0.01)  # of CIFAR-10 in gray
+    assert basis.std[0] == pytest.approx(0.239, abs=0.01)  # of CIFAR-10 in grey
 
 
 def test_a_grouped_layer_gets_patches_of_all_its_channels():

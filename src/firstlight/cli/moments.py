@@ -79,7 +79,7 @@ def moments(
         Sum up pairs of patches, too, that lie so many pixels apart and less, such as 10: the file then also gives the
         auto-correlation of any filters (fl.autocorrelation).
     channels
-        3, or 1 for gray; of images in an array, as many as these have, which is the default.
+        3, or 1 for grey; of images in an array, as many as these have, which is the default.
     layout
         NCHW or NHWC, of images in an array whose shape does not tell.
     resize

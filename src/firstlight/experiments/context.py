@@ -98,7 +98,7 @@ class Context:
             return f"no data: {data} is the main data set itself"
         try:
             self._specs(name)
-        except InputError as error:  # such as a component that gray patches do not have
+        except InputError as error:  # such as a component that grey patches do not have
             return f"no data: {error}"
         return ""
 

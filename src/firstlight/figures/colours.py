@@ -1,4 +1,4 @@
-"""Colours, markers and lines that all figures share: told apart in colour blindness and in gray."""
+"""Colours, markers and lines that all figures share: told apart in colour blindness and in grey."""
 
 # A line as matplotlib takes it: by name, or as an offset and lengths on and off.
 LineStyle = str | tuple[int, tuple[int, ...]]
@@ -7,7 +7,7 @@ LineStyle = str | tuple[int, tuple[int, ...]]
 MEASURED = "#0072B2"  # what networks did
 PREDICTED = "#D55E00"  # what the closed form says
 REFERENCE = "0.45"  # what nothing was trained for: a random initialisation, chance, an ideal
-# Several things of one kind, such as networks: told apart by colour, and in gray by marker and line.
+# Several things of one kind, such as networks: told apart by colour, and in grey by marker and line.
 SERIES: tuple[tuple[str, str, LineStyle], ...] = (
     ("#0072B2", "o", "-"),
     ("#D55E00", "s", "--"),

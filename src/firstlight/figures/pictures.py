@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def tile(pictures: "np.ndarray", columns: int | None = None) -> "np.ndarray":
     """Lay small pictures, (N, C, h, w) with zero as neutral, out on one RGBA canvas, transparent between them.
 
-    Each picture is scaled by its own largest magnitude, so that gray is zero. Pictures of other than three
+    Each picture is scaled by its own largest magnitude, so that grey is zero. Pictures of other than three
     channels are shown by their mean over channels.
     """
     import numpy as np

@@ -158,7 +158,7 @@ class FilterBank:
         rows += [(name, size_text(value) if value else "unknown") for name, value in geometry.items()]
         rows += [(name, value) for name, value in said.items() if value]
         rows += [("note", note) for note in self.notes[:5]]
-        return card(named(self.source, self.layer) or "Filters", rows, shown.plot, "The filters; gray is zero")
+        return card(named(self.source, self.layer) or "Filters", rows, shown.plot, "The filters; grey is zero")
 
     def to_dict(self) -> dict[str, Any]:
         """All in JSON's types, the weight as nested lists."""
@@ -174,7 +174,7 @@ class FilterBank:
         }
 
     def plot(self, ax: Any = None) -> "tuple[Figure, Any]":
-        """Show the filters as small pictures, gray being zero, on one pair of axes; returns the figure and its axes."""
+        """Show the filters as small pictures, grey being zero, on one pair of axes; returns the figure and its axes."""
         from firstlight.figures.axes import axes_or_new
         from firstlight.figures.pictures import show_tiles
 

@@ -21,7 +21,7 @@ _PICKLE_START = b"\x80"  # the first byte of a pickle of protocol 2 and later
 
 
 def read_array_file(path: Path, layout: str | None = None) -> dict[str, Part]:
-    """Read the splits that a .npy or .npz file holds; gray images, (N, H, W), get their axis of one channel.
+    """Read the splits that a .npy or .npz file holds; grey images, (N, H, W), get their axis of one channel.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def read_npy_images(path: Path, layout: str | None) -> np.ndarray:
 
 
 def _with_channels(images: np.ndarray, layout: str | None, fewest: int) -> np.ndarray:
-    """Gray images with an axis for their channel; what may be a single image of a few channels as it is."""
+    """Grey images with an axis for their channel; what may be a single image of a few channels as it is."""
     if images.ndim != 3 or images.shape[0] < fewest or images.shape[2] <= 4:
         return images
     return images[..., None] if layout == "NHWC" else images[:, None]

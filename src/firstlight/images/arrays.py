@@ -155,7 +155,7 @@ def _form(images: np.ndarray) -> str:
 
 def _rank_advice(rank: int) -> str:
     if rank == 3:
-        return "add the missing axis: images[:, None] for gray images, images[None] for a single image"
+        return "add the missing axis: images[:, None] for grey images, images[None] for a single image"
     return "reshape it"
 
 

@@ -45,7 +45,7 @@ def read_class_folders(folder: Path, workers: int) -> Labelled:
 
     The first images of a set stand for the whole wherever a part is enough, and files are listed class by class: so
     they are put in the order of the SHA-256 of their pixels. Without folders of splits it decides, too, which are for
-    testing; equal images are always in one split. Images that are all gray have one channel.
+    testing; equal images are always in one split. Images that are all grey have one channel.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from firstlight.errors import SourceError
 from firstlight.images.imageset import ImageSet, channel_statistics
 
 # The true-colour natural photographs in the wheel since 0.22. Left out are the second view of the motorcycle
-# (the same scene), everything gray, drawn or computed, and what a microscope, a telescope or an eye doctor's
+# (the same scene), everything grey, drawn or computed, and what a microscope, a telescope or an eye doctor's
 # camera took.
 PHOTOGRAPHS = {
     "astronaut": "astronaut.png",

@@ -32,7 +32,7 @@ def load_images(
         - ``"cifar10"``, ``"cifar100"`` (downloaded once) or ``"photos"`` (no download).
         - The path of a .npy or .npz file.
         - A folder of images of one size, in FOLDER/train/CLASS and FOLDER/test/CLASS (or ``val``). Without these
-          two, of images in FOLDER/CLASS, one in six is for testing, drawn by its pixels. All gray: one channel.
+          two, of images in FOLDER/CLASS, one in six is for testing, drawn by its pixels. All grey: one channel.
         - The original files of CIFAR-10 or CIFAR-100: the folder of batches, or the archive by its own name.
         - An array of shape (N, C, H, W) or (N, H, W, C), uint8 or floating; or an ImageSet, which is returned as it is.
     split : str
@@ -112,8 +112,8 @@ def image_stream(
     crop : int or tuple of two int, optional
         Side, or (height, width), of the window at the centre that is kept; smaller images are left out.
     channels : int, optional
-        3 for RGB, 1 for gray: image files are converted to it (gray by ITU-R 601, alpha dropped), by default to RGB.
-        Arrays must have as many, whatever the number, by default their own; but RGB bytes can become gray.
+        3 for RGB, 1 for grey: image files are converted to it (grey by ITU-R 601, alpha dropped), by default to RGB.
+        Arrays must have as many, whatever the number, by default their own; but RGB bytes can become grey.
     split : str, optional
         Of a data set that has splits: by default "train", or else the first (DatasetDict), or all (Parquet, tar).
     only : str or sequence of str

@@ -72,7 +72,7 @@ def build_model(
     classes : int
         Number of classes.
     channels : int
-        Channels of the images; 3 for RGB, 1 for gray.
+        Channels of the images; 3 for RGB, 1 for grey.
     width : int, optional
         Number of first-layer filters; None for the network's own. Only a VGG's can differ.
     stride : int

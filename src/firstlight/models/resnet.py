@@ -26,7 +26,7 @@ class CifarResNet(nn.Module):
     classes : int, optional
         Number of classes.
     channels : int, optional
-        Channels of the images; 3 for RGB, 1 for gray.
+        Channels of the images; 3 for RGB, 1 for grey.
     stride : int, optional
         Of the first layer; above 1 its patches lie side by side, without padding.
     projected : bool, optional

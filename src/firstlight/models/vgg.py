@@ -32,7 +32,7 @@ class VGG(nn.Module):
     classes : int, optional
         Number of classes.
     channels : int, optional
-        Channels of the images; 3 for RGB, 1 for gray.
+        Channels of the images; 3 for RGB, 1 for grey.
     width : int, optional
         Number of first-layer filters.
     stride : int, optional

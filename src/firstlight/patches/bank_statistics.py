@@ -167,7 +167,7 @@ def _dilations(bank: FilterBank) -> set[int]:
 
 
 def with_channels(moments: PatchMoments, channels: int, data: str) -> PatchMoments:
-    """Moments of the patches as filters of so many channels see them: in gray, if of one.
+    """Moments of the patches as filters of so many channels see them: in grey, if of one.
 
     Raises
     ------

@@ -82,7 +82,7 @@ class PatchBasis:
         signs = np.sign(np.take_along_axis(components, largest[:, None], axis=1))
         components = np.ascontiguousarray(components * signs)
         variance = variance[::-1]
-        # Rounding leaves null directions, as of gray pictures in RGB, this far from the zero that they are.
+        # Rounding leaves null directions, as of grey pictures in RGB, this far from the zero that they are.
         floor = len(variance) * np.finfo(np.float64).eps * max(variance[0], 0.0)
         variance = np.where(variance > floor, variance, 0.0)
         for array in (components, variance):

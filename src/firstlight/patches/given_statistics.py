@@ -16,7 +16,7 @@ from firstlight.utils.text import counted
 
 
 class ShippedStatistics(PatchStatistics):
-    """Those of CIFAR-10 that come with the package: nothing is downloaded. Gray is mixed from red, green and blue."""
+    """Those of CIFAR-10 that come with the package: nothing is downloaded. Grey is mixed from red, green and blue."""
 
     data = DATA
 
@@ -43,7 +43,7 @@ class ShippedStatistics(PatchStatistics):
             )
             raise InputError(
                 f"the filters see {counted(channels, 'channel')}{cut}; the shipped statistics of {self.data} have 3 "
-                "(or 1, as gray): "
+                "(or 1, as grey): "
                 "give --data (data=) with such images"
             )
         found = shipped_moments(size)

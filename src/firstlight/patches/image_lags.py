@@ -48,7 +48,7 @@ class ImageLags(PatchSums):
     kernel_size : int
         Pixels in each row and column of a patch.
     channels : int
-        Channels of the images; 1 for gray, 3 for RGB.
+        Channels of the images; 1 for grey, 3 for RGB.
     max_distance : int
         Largest distance between the patches of a pair, in pixels.
 

@@ -19,7 +19,7 @@ from firstlight.utils.text import counted
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
 
-# Weights of red, green and blue in gray (ITU-R BT.601), as of Pillow's mode "L".
+# Weights of red, green and blue in grey (ITU-R BT.601), as of Pillow's mode "L".
 LUMA = (0.299, 0.587, 0.114)
 # Length of the longest patch: the moments take its square.
 _LARGEST = 16_384
@@ -45,7 +45,7 @@ class PatchMoments(PatchSums):
     kernel_size : int
         Pixels in each row and column of a patch.
     channels : int
-        Channels of the images; 1 for gray, 3 for RGB.
+        Channels of the images; 1 for grey, 3 for RGB.
     stride : int
         Step between windows, in pixels, in both directions.
     dilation : int
@@ -211,7 +211,7 @@ class PatchMoments(PatchSums):
         return basis
 
     def gray(self) -> "PatchMoments":
-        """Moments of the same patches in gray, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), not rounded to whole levels.
+        """Moments of the same patches in grey, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), not rounded to whole levels.
 
         Returns
         -------
@@ -225,7 +225,7 @@ class PatchMoments(PatchSums):
         """
         if self.channels != 3:
             raise InputError(
-                f"the patches have {counted(self.channels, 'channel')}; expected 3, red, green and blue, to make gray"
+                f"the patches have {counted(self.channels, 'channel')}; expected 3, red, green and blue, to make grey"
             )
         mix = np.kron(np.array([LUMA]) / self.unit, np.eye(self.kernel_size**2))
         second, first = mix @ self.second.astype(np.float64) @ mix.T, mix @ self.first.astype(np.float64)

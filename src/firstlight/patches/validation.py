@@ -80,7 +80,7 @@ def _validate_shape(images: Any, geometry: PatchGeometry) -> None:
     if len(shape) != 4:
         raise InputError(
             f"images have {counted(len(shape), 'dimension')}, shape {shape}; expected 4, (N, C, H, W): "
-            "add the missing axis, e.g. images[:, None] for gray images"
+            "add the missing axis, e.g. images[:, None] for grey images"
         )
     if kind != "uint8" and "float" not in kind:
         raise InputError(f"images are of type {kind}; expected uint8 in 0..255 or floats: convert with .astype or .to")

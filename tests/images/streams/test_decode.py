@@ -143,7 +143,7 @@ def test_every_16_bit_level_is_rounded() -> None:
 
 
 def bare_tiff(width: int, height: int, bits: int, strip: bytes) -> bytes:
-    """A gray TIFF with a single strip, which may be too short."""
+    """A grey TIFF with a single strip, which may be too short."""
     tags = [
         (256, width),
         (257, height),

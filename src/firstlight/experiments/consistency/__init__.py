@@ -66,7 +66,7 @@ def draw(groups: Sequence[Measured], pairs: pd.DataFrame) -> dict[str, FigureEnt
             profile_panels(panels),
             "Profiles of different networks (Fig. 1, 9-13)",
             "Energy of w(t) - w(0) at the end, relative to its peak: mean and range over seeds, each in the components "
-            "of the patches that it was trained on; drawn are those of the first. Gray: the random initialisation of "
+            "of the patches that it was trained on; drawn are those of the first. Grey: the random initialisation of "
             "the first network and λ of its patches.",
         )
     }

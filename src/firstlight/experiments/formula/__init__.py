@@ -42,7 +42,7 @@ PUBLISHED = {
 
 PROFILES = (
     "Energy of w(t) - w(0) relative to its peak: at the end, mean and range over seeds, and eq. 3 at the best t of "
-    "each seed in the authors' range, averaged; r is the mean over seeds. Gray: after the first recorded step."
+    "each seed in the authors' range, averaged; r is the mean over seeds. Grey: after the first recorded step."
 )
 
 
@@ -99,7 +99,7 @@ def draw(groups: list[Trained], basis: PatchBasis, fits: pd.DataFrame, pairs: pd
         "patch_components": FigureEntry(
             figures.components(basis),
             "The principal components of the patches",
-            "By decreasing variance, left to right and top to bottom, each scaled by its own largest value; gray is "
+            "By decreasing variance, left to right and top to bottom, each scaled by its own largest value; grey is "
             "zero.",
         ),
     }
@@ -153,7 +153,7 @@ def draw(groups: list[Trained], basis: PatchBasis, fits: pd.DataFrame, pairs: pd
             filters({group.network.title: (group.runs[0].initial, group.runs[0].final) for group in groups}),
             "The filters, initial and trained",
             "First layers of one seed: before training, after it, and the change. Every picture is scaled by its own "
-            "largest weight, so that their sizes cannot be compared; gray is zero.",
+            "largest weight, so that their sizes cannot be compared; grey is zero.",
         ),
     }
 

@@ -121,7 +121,7 @@ def draw(
             figures.components(basis, components, random_bases),
             "The patch components in frequency",
             "Mean frequency, weighted with power, and one standard deviation to either side; share of the power in the "
-            f"best of {BANDS} x {BANDS} cells of the frequency plane, and gray, the middle 95% of {len(random_bases)} "
+            f"best of {BANDS} x {BANDS} cells of the frequency plane, and grey, the middle 95% of {len(random_bases)} "
             "random orthonormal bases, mean over components.",
         ),
         "spectra": FigureEntry(

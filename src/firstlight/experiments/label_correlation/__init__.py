@@ -165,7 +165,7 @@ def draw(
         "sizes": FigureEntry(
             figures.sizes(titled, basis, null),
             "How large the correlations are, by component",
-            "|r|, mean and largest over the classes. Gray: the 95th percentile of the same for permuted labels, over "
+            "|r|, mean and largest over the classes. Grey: the 95th percentile of the same for permuted labels, over "
             "permutations and components.",
         ),
     }

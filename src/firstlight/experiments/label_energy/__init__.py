@@ -66,7 +66,7 @@ def draw(shown: Sequence[At], pairs: pd.DataFrame) -> dict[str, FigureEntry]:
             profile_panels({"VGG11": shown}),
             "Labels made from component 15 against true and random ones (Fig. 8a)",
             "Energy of w(t) - w(0) relative to its peak: mean and range over seeds, at step "
-            f"{', '.join(f'{step:,} ({group.title})' for group, step in shown)}. Gray: the initial filters, and λ.",
+            f"{', '.join(f'{step:,} ({group.title})' for group, step in shown)}. Grey: the initial filters, and λ.",
         ),
         "correlation_over_steps": FigureEntry(
             step_panels({"VGG11": lines}, "correlation with random labels", MOST),

@@ -87,7 +87,7 @@ def draw(groups: Mapping[str, list[Measured]], pairs: pd.DataFrame, learning: pd
         "profiles": FigureEntry(
             profile_panels({title: [(one, one.steps[-1]) for one in both] for title, both in complete.items()}),
             "True against random labels (Fig. 3)",
-            "Energy of w(t) - w(0) at the end, relative to its peak: mean and range over seeds. Gray: the initial "
+            "Energy of w(t) - w(0) at the end, relative to its peak: mean and range over seeds. Grey: the initial "
             "filters, and λ, which eq. 3 begins with.",
         ),
         "correlation_over_steps": FigureEntry(

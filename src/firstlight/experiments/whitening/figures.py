@@ -23,7 +23,7 @@ DISTANCES = np.arange(MAX_DISTANCE + 1)
 
 
 def autocorrelation(curves: pd.DataFrame) -> "Figure":
-    """All banks on one axis: references gray, networks in colour."""
+    """All banks on one axis: references grey, networks in colour."""
     fig, (ax,) = new_figure(width=4.7, height=3.4)
     references(ax, curves)
     for index, name in enumerate(trained(curves)):

@@ -2,7 +2,7 @@
 
 A worked example: six tensors of a checkpoint, in its order.
 
-    model.blocks.weight     4 x 1 x 3 x 3   may be: the only one with a single channel might take gray images
+    model.blocks.weight     4 x 1 x 3 x 3   may be: the only one with a single channel might take grey images
     model.stem.weight       4 x 3 x 3 x 3   may be, and three channels are evidence enough
     model.head.weight       2 x 4 x 1 x 1   not possible: of one pixel, and not of three channels
     ema.stem.weight         4 x 3 x 3 x 3   may be, but "ema" is a moving average of weights

@@ -67,7 +67,7 @@ class EncodedFiles(Data):
     def _source(self, split: str | None, channels: int | None) -> Any:
         if channels not in (1, 3):
             raise InputError(
-                f"channels is {channels}; expected 1 (gray) or 3 (RGB) for encoded images: others are read from arrays"
+                f"channels is {channels}; expected 1 (grey) or 3 (RGB) for encoded images: others are read from arrays"
             )
         if not self.has_splits:
             self.refuse_split(split)

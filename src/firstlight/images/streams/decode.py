@@ -6,12 +6,12 @@ give their first picture. 16 bits become 8 by ``round(x / 257)``, for which Pill
 ====================================  ==========================================  ================================
 16-bit image                          what Pillow makes of it                     what is done here
 ====================================  ==========================================  ================================
-gray PNG, TIFF ("I;16", "I;16B")      16 bits; ``convert("L")`` would clip        rounded
-gray TIFF, white is zero              16 bits, not inverted                       inverted, rounded
-gray TIFF of 12 bits                  0..4095 as "I;16"                           ``round(x * 255 / 4095)``
-gray PGM ("I")                        16 bits, scaled to 65535                    rounded
+grey PNG, TIFF ("I;16", "I;16B")      16 bits; ``convert("L")`` would clip        rounded
+grey TIFF, white is zero              16 bits, not inverted                       inverted, rounded
+grey TIFF of 12 bits                  0..4095 as "I;16"                           ``round(x * 255 / 4095)``
+grey PGM ("I")                        16 bits, scaled to 65535                    rounded
 RGB, RGBA, CMYK PNG and TIFF          8 bits, the high byte: ``x // 256``         high and low bytes read, rounded
-gray PNG with alpha                   8 bits, the high byte                       high and low bytes read, rounded
+grey PNG with alpha                   8 bits, the high byte                       high and low bytes read, rounded
 RGB TIFF, uncompressed planes         wrong: bytes of one plane taken for pixels  read as 16-bit planes, rounded
 RGB TIFF, compressed planes           8 bits, the high byte                       nothing: at most one level off
 RGB PPM                               ``round(x * 255 / maxval)``                 nothing: that is exact
@@ -70,7 +70,7 @@ def decode(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
     file : BinaryIO
         Open for reading, at its start; it can be searched.
     channels : {1, 3}
-        Gray (ITU-R 601, as Pillow's "L") or RGB.
+        Grey (ITU-R 601, as Pillow's "L") or RGB.
     geometry : Geometry
         Resizing and cropping, after EXIF orientation and conversion to 8 bits.
 
@@ -258,7 +258,7 @@ def _byte_modes(raw_mode: Any, tags: Any) -> tuple[str, str] | None:
     compressed_planes = tags and tags.get(_PLANAR) == 2 and raw_mode not in tuple("RGBA")
     if raw_mode in _DEEP and not compressed_planes:
         return raw_mode, raw_mode[:-1] + _OTHER_ORDER[raw_mode[-1]]
-    if raw_mode == "LA;16B":  # the four bytes of a pixel: high and low of gray, high and low of alpha
+    if raw_mode == "LA;16B":  # the four bytes of a pixel: high and low of grey, high and low of alpha
         return "RGBA", "RGBA"
     if raw_mode in tuple("RGBA") and set(tags.get(_BITS, ())) == {16}:  # one plane of a TIFF
         order = "L" if tags.prefix == b"II" else "B"
@@ -283,7 +283,7 @@ def _from_array(pixels: np.ndarray, mode: str = "L") -> "Image":
 
 
 def _colours(image: "Image", channels: int) -> "Image":
-    """Convert an 8-bit image to gray or RGB as Pillow does, by steps that it takes without a warning."""
+    """Convert an 8-bit image to grey or RGB as Pillow does, by steps that it takes without a warning."""
     if channels == 1 and image.mode in _GRAY:
         return image.convert("LA").convert("L") if image.mode == "La" else image.convert("L")
     if image.mode in ("P", "PA", "RGBa", "La"):

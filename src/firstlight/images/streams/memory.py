@@ -154,7 +154,7 @@ class PythonImages:
 
 
 def match_channels(images: np.ndarray, channels: int, place: str) -> np.ndarray:
-    """(N, C, H, W) with as many channels as asked for: the images as they are, or RGB bytes made gray as by Pillow.
+    """(N, C, H, W) with as many channels as asked for: the images as they are, or RGB bytes made grey as by Pillow.
 
     Raises
     ------

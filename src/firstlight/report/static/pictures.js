@@ -10,7 +10,7 @@ function unpack(packed, size) {
   );
 }
 
-// One pixel of canvas a weight, scaled by the largest magnitude: gray is zero. Other than three channels: their mean.
+// One pixel of canvas a weight, scaled by the largest magnitude: grey is zero. Other than three channels: their mean.
 function drawPicture(canvas, weights, channels, rows, columns) {
   const plane = rows * columns;
   const averages = () => Float64Array.from({ length: plane }, (_, i) => {
