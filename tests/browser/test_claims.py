@@ -1,7 +1,7 @@
 """Claims are folded under their verdict, open to all that is known of them, and are found by verdict and by word."""
 
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 from tests.browser.pages import Pages
 
 from firstlight.report.claim_facts import facts
@@ -96,6 +96,6 @@ def test_the_keyboard_reaches_filters_search_and_claims(open_page):
 def test_everything_can_be_opened_and_folded_again(open_page):
     page: Page = open_page(FIRST)
     page.locator("[data-role=open-all]").click()
-    assert page.locator("details:not([open])").count() == 0
+    expect(page.locator("details:not([open])")).to_have_count(0)
     page.locator("[data-role=open-all]").click()
-    assert page.locator("details[open]:not(.figures)").count() == 0
+    expect(page.locator("details[open]:not(.figures)")).to_have_count(0)

@@ -74,6 +74,7 @@ def test_panels_lie_beneath_each_other_on_a_telephone_and_as_drawn_elsewhere(wid
     assert tops == sorted(set(tops)) if width == 400 else len(set(np.round(tops, -1))) < len(tops)
 
 
+@pytest.mark.slow
 def test_paper_is_light_whatever_the_theme(open_page):
     page = opened(open_page, "reproduction", dark=True)
     dark = white_share(page)

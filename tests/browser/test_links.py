@@ -35,7 +35,8 @@ _FOLLOW = """async near => {
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
-    "name", ["reproduction", "hostile-inspections", pytest.param("recorded", marks=pytest.mark.slow)]
+    "name",
+    ["reproduction", *(pytest.param(name, marks=pytest.mark.slow) for name in ("hostile-inspections", "recorded"))],
 )
 def test_every_link_lands_at_its_target_also_the_second_time(name, width, browser: Browser, pages: Pages):
     with opening(browser, pages) as open_page:

@@ -248,7 +248,7 @@ def test_interrupt_stops_promptly(tmp_path: Path) -> None:
         (b"x", {}, "source is a bytes"),
         ("fotos", {}, "no data set is called 'fotos'; did you mean 'photos'"),
         ("none/such.png", {}, r"none/such\.png does not exist; expected a folder of images"),
-        (".", {"channels": 2}, "channels is 2; expected 1 .gray. or 3 .RGB. for encoded images"),
+        (".", {"channels": 2}, "channels is 2; expected 1 .grey. or 3 .RGB. for encoded images"),
         (".", {"channels": 0}, "channels is 0; expected a whole number of at least 1"),
         (".", {"workers": 0}, "workers is 0; expected a whole number"),
         (".", {"workers": 1.5}, "workers is 1.5; expected a whole number"),
