@@ -11,7 +11,8 @@ from pathlib import Path
 from firstlight.errors import FirstlightError, InputError
 from firstlight.experiments.networks import NETWORKS
 from firstlight.inspection import inspect
-from firstlight.inspection.atlas import Known, shipped_atlas, write_atlas
+from firstlight.inspection.atlas import entry_of, shipped_atlas, write_atlas
+from firstlight.inspection.known import Known
 from firstlight.reproduction.rebuild import context_of, read_record
 from firstlight.training import Run
 
@@ -31,7 +32,7 @@ def recorded_networks(results: Path) -> Iterator[Known]:
             run = Run.load(results / "runs" / spec.hash)
             source = f"{RECORDED}: {spec.data}, {spec.steps:,} steps at lr {spec.lr:g}, seed {spec.seed}"
             for initial in (None, run.initial):
-                yield Known.of(inspect(run.final, initial=initial), network.title, _family(network.model), source)
+                yield entry_of(inspect(run.final, initial=initial), network.title, _family(network.model), source)
 
 
 def _family(model: str) -> str:
@@ -44,7 +45,7 @@ def published_network(text: str) -> Known:
     if len(parts) != 4:
         raise InputError(f"{text!r} is no network; expected NAME=FAMILY=SOURCE=FILE")
     name, family, source, file = parts
-    return Known.of(inspect(file), name, family, source)
+    return entry_of(inspect(file), name, family, source)
 
 
 def main(arguments: Sequence[str]) -> None:

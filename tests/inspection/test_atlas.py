@@ -13,7 +13,6 @@ import firstlight as fl
 from firstlight.errors import SourceError
 from firstlight.inspection.atlas import (
     FEWEST,
-    Known,
     described,
     leave_one_out,
     read_atlas,
@@ -21,6 +20,7 @@ from firstlight.inspection.atlas import (
     standing,
     write_atlas,
 )
+from firstlight.inspection.known import Known
 from firstlight.reproduction.shipped_record import recorded_results
 
 CHECKPOINTS = Path(__file__).parents[3] / "shared" / "data" / "checkpoints"

@@ -10,7 +10,7 @@ from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 
 if TYPE_CHECKING:
-    from firstlight.inspection.atlas import Known
+    from firstlight.inspection.known import Known
 
 atlas_app = App(name="atlas", help="List known networks, or collect your own.")
 
@@ -127,7 +127,7 @@ def _collect(
     sources: tuple[str, ...], path: Path, known: "list[Known]", family: str, layer: str | None, verbosity: Verbosity
 ) -> int:
     from firstlight.cli.inspection_options import print_failures
-    from firstlight.inspection.atlas import Known, write_atlas
+    from firstlight.inspection.atlas import entry_of, write_atlas
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
     from firstlight.inspection.inspection import Failure, Inspection
     from firstlight.utils.text import counted
@@ -136,7 +136,7 @@ def _collect(
         raise InputError("atlas was given no source; expected a file of weights, or several")
     verbosity.apply()
     found = inspect_all(load_banks(sources, layer))
-    new = [Known.of(one, one.source, family or "unknown", one.source) for one in found if isinstance(one, Inspection)]
+    new = [entry_of(one, one.source, family or "unknown", one.source) for one in found if isinstance(one, Inspection)]
     names = {one.name for one in new}
     if new:
         write_atlas(path, [*(one for one in known if one.name not in names), *new])

@@ -6,7 +6,7 @@ networks; each entry says where it comes from. `python -m tools.atlas` writes it
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.errors import InputError, SourceError
+from firstlight.inspection.known import Known, Standing
 from firstlight.profile import correlation
 from firstlight.theory.null import gaussian_profiles, percentile
 from firstlight.utils.checks import whole_number
@@ -34,86 +35,21 @@ _ITSELF = 1 - 1e-8  # correlation of a profile with itself, as it is rounded
 _MOST = 1e6  # beyond which a number is none of these measures
 
 
-@dataclass(frozen=True)
-class Known:
-    """A known network's first layer, seen with CIFAR-10's patches.
-
-    Attributes
-    ----------
-    name : str
-        Runs that differ in their seed alone have one name.
-    family : str
-        Its kind of architecture, such as "vgg".
-    source : str
-        Where it comes from.
-    change : bool
-        Whether the profile is that of the change since the initialisation.
-    kernel : tuple of int
-        Height and width of its filters.
-    filters : int
-    energy : tuple of float
-        The profile, relative to its peak.
-    fit, rank, whitening : float or None
-        Correlation of the best fit of eq. 3; effective rank relative to the largest possible; distance from whitening.
-    """
-
-    name: str
-    family: str
-    source: str
-    change: bool
-    kernel: tuple[int, int]
-    filters: int
-    energy: tuple[float, ...]
-    fit: float | None
-    rank: float
-    whitening: float | None
-
-    @classmethod
-    def of(cls, found: "Inspection", name: str, family: str, source: str) -> "Known":
-        """The entry of an inspected first layer."""
-        rows, columns = found.bank.weight.shape[2:]
-        return cls(
-            name=name,
-            family=family,
-            source=source,
-            change=found.profile.change,
-            kernel=(int(rows), int(columns)),
-            filters=len(found.bank),
-            energy=tuple(float(f"{value:.{_DIGITS}g}") for value in found.profile.normalized),
-            fit=None if found.fit is None else _short(found.fit.correlation),
-            rank=_short(relative_rank(found)),
-            whitening=_short(found.whitening) if math.isfinite(found.whitening) else None,
-        )
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a first layer stands among known networks.
-
-    Attributes
-    ----------
-    nearest : Known
-        The one whose profile is most alike.
-    correlation : float
-        With its profile.
-    chance : float
-        95% of random banks of as many filters stay below this with the one nearest to them.
-    networks : int
-        How many networks of that kernel size are known; runs of one network count once.
-    shares : mapping of str to float
-        Of them, the share with a lower "fit", "rank" and "whitening"; only what is known of it is in it.
-    """
-
-    nearest: Known
-    correlation: float
-    chance: float
-    networks: int
-    shares: Mapping[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """In JSON's types; of the nearest its name, family and source."""
-        nearest = {name: getattr(self.nearest, name) for name in ("name", "family", "source")}
-        return {**asdict(self), "nearest": nearest}
+def entry_of(found: "Inspection", name: str, family: str, source: str) -> Known:
+    """The entry of an inspected first layer."""
+    rows, columns = found.bank.weight.shape[2:]
+    return Known(
+        name=name,
+        family=family,
+        source=source,
+        change=found.profile.change,
+        kernel=(int(rows), int(columns)),
+        filters=len(found.bank),
+        energy=tuple(float(f"{value:.{_DIGITS}g}") for value in found.profile.normalized),
+        fit=None if found.fit is None else _short(found.fit.correlation),
+        rank=_short(relative_rank(found)),
+        whitening=_short(found.whitening) if math.isfinite(found.whitening) else None,
+    )
 
 
 def standing(found: "Inspection", known: Sequence[Known]) -> Standing | None:

@@ -8,9 +8,10 @@ from typing import Any
 from firstlight.errors import FirstlightError, InputError
 from firstlight.filters import load_filters
 from firstlight.filters.bank import FilterBank
-from firstlight.inspection.atlas import Known, shipped_atlas, standing
+from firstlight.inspection.atlas import shipped_atlas, standing
 from firstlight.inspection.findings import explain
 from firstlight.inspection.inspection import Failure, Inspection
+from firstlight.inspection.known import Known
 from firstlight.inspection.measures import effective_rank, filter_faults, filter_norms
 from firstlight.patches.bank_statistics import PatchStatistics, channels_of
 from firstlight.patches.given_statistics import ShippedStatistics

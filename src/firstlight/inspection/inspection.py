@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from firstlight.inspection.atlas import Standing
+    from firstlight.inspection.known import Standing
 
 
 @dataclass(frozen=True, eq=False)
