@@ -172,7 +172,9 @@ def _filters(found: "Inspection") -> Iterable[Finding]:
         yield Finding(
             "dead-filters",
             f"{_of(faults.dead, count)} dead, of norms below {DEAD:.0%} of the upper quartile: {_numbers(faults.dead)}",
-            "they can go: where that was tried, it cost no accuracy",
+            "look with --fold-batch-norm before they go: its scale may bring them back"
+            if found.bank.batch_norm
+            else "they can go: where that was tried, it cost no accuracy",
         )
     if faults.duplicates:
         groups = "; ".join(_numbers(group, " = ") for group in faults.duplicates[:_SHOWN])
