@@ -52,8 +52,10 @@ def explain(found: "Inspection") -> list[Finding]:
 
 
 def looks_untrained(found: "Inspection") -> bool:
-    """Whether its profile is as even as those of random banks whose filters have the same norms."""
-    return found.null is not None and found.null.share_above(spread=found.spread) >= SIGNIFICANT
+    """Whether its profile is as even as those of random banks: of the same norms, or of the same weights."""
+    if found.null is None or found.shuffled is None:
+        return False
+    return max(found.null.share_above(spread=found.spread), found.shuffled) >= SIGNIFICANT
 
 
 def _few_patches(found: "Inspection") -> Iterable[Finding]:
@@ -71,12 +73,16 @@ def _nothing_there(found: "Inspection") -> Finding:
 
 def _untrained(found: "Inspection") -> Finding:
     assert found.null is not None
+    assert found.shuffled is not None
     what = "change" if found.profile.change else "profile"
     share = found.null.share_above(spread=found.spread)
     return Finding(
         "untrained",
         f"looks untrained: its {what} is as even as that of random filters of the same norms (more uneven ones: "
-        f"{share:.0%} of random banks)",
+        f"{share:.0%} of random banks)"
+        if share >= SIGNIFICANT
+        else f"looks untrained: its {what} is as uneven as with each filter's own weights in random order (more "
+        f"uneven ones: {found.shuffled:.0%} of the orders)",
         "train longer"
         if found.profile.change
         else "where it was trained, give the filters at its start with --initial: a short training shows only there",

@@ -18,7 +18,7 @@ from firstlight.patches.given_statistics import ShippedStatistics
 from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import energy_profile
 from firstlight.theory.fit import fit_formula
-from firstlight.theory.null import random_banks
+from firstlight.theory.null import random_banks, shuffled_share
 from firstlight.utils.text import one_line
 from firstlight.whitening.distance import whitening_distance
 
@@ -113,6 +113,7 @@ def inspect_bank(
         fit=fit,
         unfitted=unfitted,
         null=null,
+        shuffled=shuffled_share(weight, basis) if weight.any() else None,
         faults=filter_faults(bank.weight),
         rank=effective_rank(weight),
         whitening=whitening_distance(profile.energy, basis.variance),

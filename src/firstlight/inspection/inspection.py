@@ -41,6 +41,8 @@ class Inspection:
     unfitted : str
     null : RandomBanks or None
         What random banks of as many filters give; None where eq. 3 cannot be fitted to any bank.
+    shuffled : float or None
+        Share of random orders of each filter's own weights that make the profile as uneven; None without energy.
     faults : FilterFaults
         Dead and duplicate filters.
     rank : float
@@ -74,6 +76,7 @@ class Inspection:
     fit: FormulaFit | None = field(repr=False)
     unfitted: str = field(repr=False)
     null: RandomBanks | None = field(repr=False)
+    shuffled: float | None = field(repr=False)
     faults: FilterFaults = field(repr=False)
     rank: float
     whitening: float
@@ -188,6 +191,7 @@ class Inspection:
             "fit": self.fit and self.fit.to_dict(),
             "random_banks": self.null and self.null.to_dict(),
             "spread": self.spread,
+            "shuffled_share": self.shuffled,
             "whitening_distance": self.whitening if np.isfinite(self.whitening) else None,
             "effective_rank": self.rank,
             "filters": {
@@ -248,7 +252,19 @@ class Failure:
 
 _FIELDS = (
     *("source", "layer", "shape", "kernel_size", "stride", "dtype", "batch_norm", "alternatives", "notes", "data"),
-    *("mean", "std", "change", "variance", "frequency", "energy", "peak", "fit", "random_banks", "spread"),
+    *(
+        "mean",
+        "std",
+        "change",
+        "variance",
+        "frequency",
+        "energy",
+        "peak",
+        "fit",
+        "random_banks",
+        "spread",
+        "shuffled_share",
+    ),
     *("whitening_distance", "effective_rank", "filters", "standing", "findings", "error"),
 )
 

@@ -22,6 +22,9 @@ from firstlight.theory.scan import checked_range, scan, shape_scores
 DRAWS = 1000
 # Filters of a random bank that are drawn one by one, and numbers that this may take.
 _MOST_DRAWN, _MOST_NUMBERS = 16, 500_000
+# Orders of its own weights that a bank is compared with, and products that this may take.
+_SHUFFLINGS, _MOST_PRODUCTS = 99, 2_000_000_000
+_EQUAL = 1e-9
 
 
 def gaussians(*shape: int, seed: int = 0) -> np.ndarray:
@@ -126,8 +129,39 @@ def percentile(values: np.ndarray, share: float = 95) -> float:
 
 def spread(energy: np.ndarray) -> float:
     """How uneven a profile is: standard deviation over mean; 0 for a flat one and for one without energy."""
-    mean = energy.mean()
-    return float(energy.std() / mean) if mean > 0 else 0.0
+    relative = np.ldexp(energy, -np.frexp(energy.max())[1])  # of huge and tiny energies no square is a number
+    mean = relative.mean()
+    return float(relative.std() / mean) if mean > 0 else 0.0
+
+
+def shuffled_share(weight: np.ndarray, basis: PatchBasis, seed: int = 0) -> float:
+    """Share of shufflings of the filters that are as uneven as the filters: a p-value, at least 1 / 100.
+
+    Parameters
+    ----------
+    weight : ndarray, shape (K, C, k, k), float64
+        Not all of them 0. In each filter the weights change places, over taps and channels: what the values alone
+        give, such as the mean of random ones that are all positive, stays.
+    basis : PatchBasis
+    seed : int
+
+    Returns
+    -------
+    float
+        Of the largest filters, where all would take long.
+    """
+    flat = weight.reshape(len(weight), -1) / np.abs(weight).max()
+    most = max(1, _MOST_PRODUCTS // (_SHUFFLINGS * basis.size**2))
+    flat = flat[np.argsort(-np.linalg.norm(flat, axis=1), kind="stable")[:most]]
+    components = basis.components.T
+    rng = np.random.default_rng(seed)
+
+    def uneven(filters: np.ndarray) -> float:
+        return spread(np.sqrt(np.mean((filters @ components) ** 2, axis=0)))
+
+    own = uneven(flat) * (1 - _EQUAL)  # equal weights stay equal in any order, but for rounding
+    above = sum(uneven(rng.permuted(flat, axis=1)) >= own for _ in range(_SHUFFLINGS))
+    return (1 + above) / (1 + _SHUFFLINGS)
 
 
 def random_banks(
