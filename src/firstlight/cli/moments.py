@@ -1,30 +1,26 @@
 """The command `moments`: patch statistics of a data set of any size, on one machine or on a cluster."""
 
-import contextlib
 import json as json_
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.cli.engine_options import LOCAL, EngineOptions
 from firstlight.cli.inspection_options import Layout, Sizes
 from firstlight.cli.moments_file import checked_target, known_by, refuse_to_replace
+from firstlight.cli.moments_summary import about_images, curve_text, pixel_curve, summary, versions, write_broken
 from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
-from firstlight.utils.text import counted, plural
+from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
     from firstlight.filters.bank import FilterBank
     from firstlight.images import Data, Shard
-    from firstlight.patches.out_of_core.accumulate import Accumulated
-    from firstlight.whitening.curve import AutocorrelationCurve
 
 _SAMPLED_SHARD = 32  # images
 # Fewer would leave workers idle at the end, and less of the work kept by a killed run; whatever the number of workers,
 # since a state is of the shards that it was begun with.
 _SHARDS = 64
-_NAMED = 5  # broken images
 # Shards a block of the bootstrap: many, so that every block has images from all over the data.
 _SHARDS_A_BLOCK = 8
 
@@ -44,6 +40,7 @@ def moments(
     split: str | None = None,
     max_pixels: int | None = None,
     only: list[str] | None = None,
+    broken: Output = None,
     strict: Flag = False,
     restart: Flag = False,
     engine_options: EngineOptions = LOCAL,
@@ -93,6 +90,9 @@ def moments(
     only
         Which images to read, as a pattern of their names, such as '*.jpg'; of a table, the column. May be repeated.
         Default: images by suffix without masks beside them; the column called image.
+    broken
+        Write the images that were left out into this CSV file: name, kind and reason, the first 100,000 of them; -
+        prints them.
     strict
         Stop at the first image that cannot be read, instead of leaving it out.
     restart
@@ -137,7 +137,9 @@ def moments(
     # Options that version 0.1.0 did not have are told where they are given: its states go on to the same file.
     later = {"layout": layout, "only": only, "max_pixels": max_pixels}
     options |= {name: given for name, given in later.items() if given is not None}
-    console = result_console(json)
+    if str(broken) == str(json) == "-":
+        raise InputError("--broken and --json are both -; expected one on standard output: name a file for the other")
+    console = result_console(broken if str(broken) == "-" else json)
     if plan:
         shards = _cut(recognise(data, data_dir), _SAMPLED_SHARD, 0, options)
         patches["channels"] = shards[0].channels
@@ -161,20 +163,22 @@ def moments(
     state = target.with_name(f"{target.name}.part")
     with engine_options.open() as running:
         done = accumulate(shards, **patches, engine=running, state=state, restart=restart, blocks=blocks, strict=strict)
-    about = _about(recognised, done)
+    about = about_images(recognised, done)
     told = {name: value if isinstance(value, str) else json_.dumps(value) for name, value in about.items()}
-    (done.lags or done.moments).save(target, **recorded | told, **_versions())
+    if broken is not None:  # before the state goes
+        write_broken(done, broken)
+    (done.lags or done.moments).save(target, **recorded | told, **versions())
     state.unlink(missing_ok=True)
     basis = done.moments.basis(about.get("mean"), about.get("std"))
-    rows = [*_summary(about), *spectrum_rows(basis)]
+    rows = [*summary(about), *spectrum_rows(basis)]
     result = {
         **about,
         **patches,
         "out": str(target),
         "variance": basis.variance.tolist(),
     }
-    if curve := _curve(done):
-        rows.append(("auto-correlation", _curve_text(curve)))
+    if curve := pixel_curve(done):
+        rows.append(("auto-correlation", curve_text(curve)))
         result["autocorrelation"] = {"distance": curve.distance.tolist(), "value": curve.value.tolist()}
     console.print(two_columns(rows, str(target)))
     if stderr:
@@ -244,56 +248,3 @@ def _cut(data: "Data", images_per_shard: int | None, blocks: int, options: dict[
             f"{LEAST_BLOCKS} for --stderr: give more files, or a smaller --images-per-shard"
         )
     return shards
-
-
-def _about(data: "Data", done: "Accumulated") -> dict[str, Any]:
-    """What to know of the images; mean and std are missing where a channel is constant."""
-    from firstlight.patches.pixel_statistics import pixel_statistics
-
-    about: dict[str, Any] = {"data": data.name}
-    with contextlib.suppress(InputError):
-        mean, std = pixel_statistics(done.pixels)
-        about |= {"mean": list(mean), "std": list(std)}
-    counts = {"images": done.images, "patches": done.moments.count, "broken": done.broken_count}
-    counts |= {"left_out": done.left_out} if done.left_out else {}
-    return {**about, **counts, "broken_files": done.broken}
-
-
-def _summary(about: dict[str, Any]) -> list[tuple[str, str]]:
-    from firstlight.images.streams.choice import left_out_text
-
-    rows = [("images", f"{about['images']:,} of {about['data']}"), ("patches", f"{about['patches']:,}")]
-    if about["broken"]:
-        named = "; ".join(f"{name} ({reason})" for name, reason in about["broken_files"][:_NAMED])
-        rows.append(("broken, left out", f"{about['broken']:,}: {named}"))
-    if "left_out" in about:
-        rows.append(("left out", f"{left_out_text(about['left_out'])} (--only PATTERN takes others)"))
-    for name in ("mean", "std"):
-        rows.append((f"{name} of the pixels", ", ".join(f"{value:.4f}" for value in about.get(name, ())) or "constant"))
-    return rows
-
-
-def _curve(done: "Accumulated") -> "AutocorrelationCurve | None":
-    """That of the pixels, if pairs were summed, of images that vary."""
-    if done.lags is None or done.lags.max_distance == 0:
-        return None
-    from firstlight.whitening import autocorrelation
-
-    with contextlib.suppress(InputError):  # a channel is constant
-        return autocorrelation(None, done.lags)
-
-
-def _curve_text(curve: "AutocorrelationCurve") -> str:
-    """C(d) / C(0) at doubling distances."""
-    last = len(curve.value) - 1
-    shown = [*(2**i for i in range(last.bit_length()) if 2**i < last), last]
-    values = ", ".join(f"{curve.value[d]:.3f}" for d in shown)
-    return f"{values} of the pixels at {', '.join(map(str, shown))} {plural(last, 'pixel')}"
-
-
-def _versions() -> dict[str, str]:
-    """Of what decides the pixels."""
-    import numpy
-    import PIL
-
-    return {"numpy": numpy.__version__, "pillow": PIL.__version__, "python": platform.python_version()}

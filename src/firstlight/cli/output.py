@@ -71,7 +71,11 @@ def give_json(json: Path | None, value: Any) -> None:
 
 
 def write_csv(path: Path, frames: "Sequence[pd.DataFrame]") -> None:
-    """Write tables of the same columns beneath each other; floats keep all their digits."""
+    """Write tables of the same columns beneath each other, or print them; floats keep all their digits."""
     import pandas as pd
 
-    write_text(path, pd.concat(frames).to_csv(index=False, lineterminator="\n"))
+    text = pd.concat(frames).to_csv(index=False, lineterminator="\n")
+    if str(path) == "-":
+        print(text, end="")
+    else:
+        write_text(path, text)

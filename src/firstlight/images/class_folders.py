@@ -154,7 +154,7 @@ def _decoded(folder: Path, encoded: Sequence[Encoded], workers: int) -> np.ndarr
     source = EncodedImages(_Listed(folder.name, encoded), 3, Geometry.of(None, None), workers)
     images = np.empty((0, 0, 0, 0), dtype=np.uint8)
     with ImageProgress(f"reading {folder}", len(encoded), True) as progress, closing(source.results()) as results:
-        for index, (name, image, reason, _) in enumerate(results):
+        for index, (name, image, reason, *_) in enumerate(results):
             if image is None:
                 raise _unreadable(folder / name, reason)
             if index == 0:

@@ -245,14 +245,18 @@ def test_a_table_without_the_column_counts_once(sources):
     assert "no column of encoded images" in reading.broken[0][1]
 
 
-def test_broken_images_are_named_up_to_a_hundred(tmp_path):
+def test_broken_images_are_all_counted_and_named_up_to_a_bound(tmp_path, monkeypatch):
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         for number in range(130):
             add(archive, f"{number}.jpg", b"none")
     reading = shards_of(tmp_path / "a.tar")[0].read()
     assert list(reading) == []
-    assert (reading.count, reading.broken_count, len(reading.broken)) == (0, 130, 100)
+    assert (reading.count, reading.broken_count, len(reading.broken)) == (0, 130, 130)
     assert reading.broken[7][0] == "a.tar: 7.jpg"
+    monkeypatch.setattr("firstlight.images.shards.shard.MOST_NAMED", 100)
+    reading = shards_of(tmp_path / "a.tar")[0].read()
+    assert list(reading) == []
+    assert (reading.broken_count, len(reading.broken)) == (130, 100)
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])

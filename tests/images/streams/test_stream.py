@@ -116,12 +116,19 @@ def test_strict_stops_at_the_first(damaged: Path) -> None:
     assert [t for t in threading.enumerate() if "firstlight" in t.name] == []
 
 
-def test_when_all_are_broken(tmp_path: Path) -> None:
+def test_when_all_are_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "x", {f"{index:03}.png": b"garbage" for index in range(150)})
     stream = image_stream(tmp_path / "x", progress=False)
     with pytest.raises(
         SourceError, match=r"x holds no image that can be read; 150 broken files left out: 000.*and 145 more"
     ):
+        list(stream)
+    assert (stream.broken_count, len(stream.broken)) == (150, 150)
+    table = stream.broken_table()
+    assert list(table) == ["name", "kind", "reason"]
+    assert (len(table), *table.loc[7]) == (150, "007.png", "unreadable", stream.broken[7][1])
+    monkeypatch.setattr("firstlight.images.streams.stream.MOST_NAMED", 100)
+    with pytest.raises(SourceError, match="150 broken files left out"):
         list(stream)
     assert (stream.broken_count, len(stream.broken)) == (150, 100)
 

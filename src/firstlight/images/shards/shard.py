@@ -13,12 +13,10 @@ import numpy as np
 from firstlight.errors import InputError, SourceError
 from firstlight.images.shards.contents import Content
 from firstlight.images.streams.encoded import Decoded
+from firstlight.images.streams.left_out import DAMAGED, MOST_NAMED, TOO_SMALL, Broken, pairs
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stacks import Stacks
 from firstlight.utils.text import first_line, printable
-
-# So many images that were left out are named; all are counted.
-MOST_NAMED = 100
 
 
 class FileStamp(NamedTuple):
@@ -113,7 +111,9 @@ class Reading:
     broken_count : int
         Images left out so far; a file of many images that is damaged counts once, from where it is.
     broken : list of (str, str)
-        Name and reason of the first 100 of them.
+        Name and reason of the first 100,000 of them.
+    named : list of Broken
+        The same with the kind of the trouble.
     left_out : Counter
         What lies beside the images and was not read, by kind.
     """
@@ -121,7 +121,7 @@ class Reading:
     def __init__(self, shard: Shard, strict: bool, least: int) -> None:
         self._shard, self._strict, self._least = shard, strict, least
         self.count = self.broken_count = 0
-        self.broken: list[tuple[str, str]] = []
+        self.named: list[Broken] = []
         self.left_out: Counter[str] = Counter()
 
     def __iter__(self) -> Generator[np.ndarray]:
@@ -140,15 +140,16 @@ class Reading:
         self._shard.refuse_change()
         stacks = Stacks()
         with closing(self._results()) as results:
-            for name, images, reason, left_out in results:
+            for name, images, reason, left_out, kind in results:
                 self.left_out.update(left_out)
                 if images is None and left_out:
                     continue
                 if images is not None and min(images.shape[2:]) < self._least:
                     height, width = images.shape[2:]
-                    images, reason = None, f"too small: {width} x {height} pixels, {self._least} x {self._least} needed"
+                    images, kind = None, TOO_SMALL
+                    reason = f"too small: {width} x {height} pixels, {self._least} x {self._least} needed"
                 if images is None:
-                    self._leave_out(name, reason)
+                    self._leave_out(Broken(name, reason, kind))
                 else:
                     self.count += len(images)
                     yield from stacks.add(images)
@@ -161,13 +162,17 @@ class Reading:
             with closing(shard.content.open(shard.channels, shard.geometry).results()) as results:
                 yield from results
         except (SourceError, InputError, OSError) as error:  # of a file that holds many images
-            yield Decoded(shard.name, None, first_line(error))
+            yield Decoded(shard.name, None, first_line(error), kind=DAMAGED)
 
-    def _leave_out(self, name: str, reason: str) -> None:
+    @property
+    def broken(self) -> list[tuple[str, str]]:
+        return pairs(self.named)
+
+    def _leave_out(self, broken: Broken) -> None:
         self._shard.refuse_change()  # a file that is being written looks broken
         if self._strict:
-            place = self._shard.name if name == self._shard.name else f"{self._shard.name}: {name}"
-            raise SourceError(f"shard {place} cannot be read ({reason}); without strict it would be left out")
+            place = self._shard.name if broken.name == self._shard.name else f"{self._shard.name}: {broken.name}"
+            raise SourceError(f"shard {place} cannot be read ({broken.reason}); without strict it would be left out")
         self.broken_count += 1
-        if len(self.broken) < MOST_NAMED:
-            self.broken.append((name, reason))
+        if len(self.named) < MOST_NAMED:
+            self.named.append(broken)

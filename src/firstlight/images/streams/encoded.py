@@ -17,6 +17,7 @@ import numpy as np
 
 from firstlight.images.streams.choice import further_pages
 from firstlight.images.streams.decode import decode, decoders
+from firstlight.images.streams.left_out import UNREADABLE
 from firstlight.images.streams.parallel import in_order
 from firstlight.images.streams.resize import Geometry, Undecodable
 
@@ -32,6 +33,8 @@ class Decoded(NamedTuple):
     reason: str = ""
     left_out: Mapping[str, int] = MappingProxyType({})
     """What else there is and was not read, by kind; without images and a reason, of the source."""
+    kind: str = UNREADABLE
+    """Of the reason."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ class EncodedImages:
                 images = decode(file, self.channels, self.geometry)[None]
                 return Decoded(item.name, images, left_out={"further pages": pages} if pages else {})
         except Undecodable as error:
-            return Decoded(item.name, None, str(error))
+            return Decoded(item.name, None, str(error), kind=error.kind)
 
 
 def _worth(item: Encoded) -> bool:

@@ -150,7 +150,7 @@ class PythonImages:
             # A copy: data sets may use one buffer for every item.
             yield from (Decoded(place, part) for part in pieces(self.geometry.apply_to_array(images).copy()))
         except Undecodable as error:
-            yield Decoded(place, None, str(error))
+            yield Decoded(place, None, str(error), kind=error.kind)
 
 
 def match_channels(images: np.ndarray, channels: int, place: str) -> np.ndarray:

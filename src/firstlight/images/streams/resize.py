@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from firstlight.errors import InputError
+from firstlight.images.streams.left_out import TOO_SMALL, UNREADABLE
 from firstlight.utils.checks import whole_number
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ MOST_PIXELS = 89_478_485
 
 class Undecodable(Exception):
     """An image that is left out, and why, in a few words: never seen outside of a stream."""
+
+    kind = UNREADABLE
+
+
+class TooSmall(Undecodable):
+    """It is smaller than the crop."""
+
+    kind = TOO_SMALL
 
 
 @dataclass(frozen=True)
@@ -118,7 +127,7 @@ class Geometry:
     def _corner(self, height: int, width: int) -> tuple[int, int]:
         assert self.crop is not None
         if height < self.crop[0] or width < self.crop[1]:
-            raise Undecodable(f"too small: {width} x {height} pixels, crop {self.crop[1]} x {self.crop[0]}")
+            raise TooSmall(f"too small: {width} x {height} pixels, crop {self.crop[1]} x {self.crop[0]}")
         # As torchvision rounds it.
         return round((height - self.crop[0]) / 2), round((width - self.crop[1]) / 2)
 

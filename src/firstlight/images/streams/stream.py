@@ -5,19 +5,22 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.choice import ADVICE, left_out_text
 from firstlight.images.streams.encoded import Decoded
+from firstlight.images.streams.left_out import MOST_NAMED, Broken, broken_table, pairs
 from firstlight.images.streams.stacks import Stacks
 from firstlight.utils.console import note
 from firstlight.utils.progress import ImageProgress
 from firstlight.utils.text import counted
 
-_MOST_NAMED = 100
+if TYPE_CHECKING:
+    import pandas as pd
+
 _SHOWN = 5
 
 
@@ -46,7 +49,7 @@ class _Tally:
     """What one iteration has come across."""
 
     count: int = 0
-    broken: list[tuple[str, str]] = field(default_factory=list)
+    broken: list[Broken] = field(default_factory=list)
     broken_count: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     finished: bool = False
@@ -90,8 +93,18 @@ class ImageStream:
 
     @property
     def broken(self) -> list[tuple[str, str]]:
-        """Name and reason of the images left out in that iteration; the first 100 of them."""
-        return list(self._tally.broken)
+        """Name and reason of the images left out in that iteration; the first 100,000 of them."""
+        return pairs(self._tally.broken)
+
+    def broken_table(self) -> "pd.DataFrame":
+        """The same as a table, with the kind of the trouble: "unreadable" or "too small".
+
+        Returns
+        -------
+        DataFrame
+            Columns name, kind and reason, a row an image.
+        """
+        return broken_table(self._tally.broken)
 
     @property
     def left_out(self) -> dict[str, int]:
@@ -129,12 +142,12 @@ class ImageStream:
             ImageProgress(f"reading {self.name}", self._total(), self._progress) as progress,
             closing(self._images.results()) as results,
         ):
-            for name, images, reason, left_out in results:
+            for name, images, reason, left_out, kind in results:
                 tally.left_out.update(left_out)
                 if images is None and left_out:
                     continue
                 if images is None:
-                    self._leave_out(tally, name, reason)
+                    self._leave_out(tally, Broken(name, reason, kind))
                     progress.update(1)
                     continue
                 tally.count += len(images)
@@ -156,16 +169,18 @@ class ImageStream:
         other = f"; left out: {left_out_text(tally.left_out)}" if tally.left_out else ""
         if not tally.broken_count:
             return other
-        named = ", ".join(f"{name} ({reason})" for name, reason in tally.broken[:_SHOWN])
+        named = ", ".join(f"{name} ({reason})" for name, reason, _ in tally.broken[:_SHOWN])
         more = f", and {tally.broken_count - _SHOWN:,} more" if tally.broken_count > _SHOWN else ""
         return f"; {counted(tally.broken_count, f'broken {self._images.noun}')} left out: {named}{more}{other}"
 
-    def _leave_out(self, tally: _Tally, name: str, reason: str) -> None:
+    def _leave_out(self, tally: _Tally, broken: Broken) -> None:
         if self._strict:
-            raise SourceError(f"{self.name}: {name} cannot be read ({reason}); without strict it would be left out")
+            raise SourceError(
+                f"{self.name}: {broken.name} cannot be read ({broken.reason}); without strict it would be left out"
+            )
         tally.broken_count += 1
-        if len(tally.broken) < _MOST_NAMED:
-            tally.broken.append((name, reason))
+        if len(tally.broken) < MOST_NAMED:
+            tally.broken.append(broken)
 
     def _refuse_nothing(self, tally: _Tally) -> None:
         if tally.count:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from firstlight.engines import Engine, open_engine
 from firstlight.errors import EngineError, InputError, SourceError
 from firstlight.images import shards_of
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.choice import ADVICE, left_out_text
+from firstlight.images.streams.left_out import Broken, broken_table, pairs
 from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
@@ -26,6 +27,9 @@ from firstlight.utils.checks import whole_number
 from firstlight.utils.console import note
 from firstlight.utils.progress import ImageProgress
 from firstlight.utils.text import counted, plural
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # What was done since is lost when the process is killed.
 STATE_SECONDS = 30.0
@@ -45,8 +49,8 @@ class Accumulated:
         Images read.
     broken_count : int
         Images left out, since they could not be decoded or are smaller than a patch, or than a pair of them.
-    broken : list of (str, str)
-        Name and reason of the first 100 of them, in the order of the shards.
+    named : list of Broken
+        The first 100,000 of them, in the order of the shards.
     left_out : dict from str to int
         What lay beside the images and was not read, by kind, such as ".json" or further pages of an image.
     blocks : list of PatchMoments
@@ -59,10 +63,19 @@ class Accumulated:
     pixels: PatchMoments
     images: int
     broken_count: int
-    broken: list[tuple[str, str]]
+    named: list[Broken]
     left_out: dict[str, int]
     blocks: list[PatchMoments]
     lags: ImageLags | None = None
+
+    @property
+    def broken(self) -> list[tuple[str, str]]:
+        """Name and reason of `named`."""
+        return pairs(self.named)
+
+    def broken_table(self) -> "pd.DataFrame":
+        """`named` as a table: name, kind ("unreadable", "too small" or "damaged file") and reason."""
+        return broken_table(self.named)
 
 
 def accumulate(
@@ -144,7 +157,7 @@ def accumulate(
         if progress and done:
             note(f"{state}: {done:,} of {counted(len(shards), 'shard')} {plural(done, 'is', 'are')} done, going on")
     if strict and total.broken:
-        name, reason = total.broken[0]
+        name, reason, _ = total.broken[0]
         raise SourceError(
             f"{name} could not be read before ({reason}); without strict it stays left out: read it again "
             "with --restart (restart=True)"
@@ -154,7 +167,7 @@ def accumulate(
             engine = engine or stack.enter_context(open_engine("local"))
             total = _work(engine, shards, total, state, strict, progress)
     if not total.images:
-        named = ", ".join(f"{name} ({reason})" for name, reason in total.broken[:3])
+        named = ", ".join(f"{name} ({reason})" for name, reason, _ in total.broken[:3])
         other = f"; left out: {left_out_text(total.left_out)}{ADVICE}" if total.left_out else ""
         raise SourceError(
             f"no image could be read, {total.broken_count:,} {plural(total.broken_count, 'is', 'are')} broken: "
@@ -165,7 +178,7 @@ def accumulate(
         pixels=total.sums.pixels,
         images=total.images,
         broken_count=total.broken_count,
-        broken=total.broken,
+        named=total.broken,
         left_out=dict(sorted(total.left_out.items())),
         blocks=total.blocks,
         lags=None if max_distance is None else cast(ImageLags, total.sums),

@@ -9,6 +9,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.images.shards.shard import Shard
+from firstlight.images.streams.left_out import Broken
 from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
@@ -73,7 +74,7 @@ class ShardSums(NamedTuple):
     sums: PatchesAndPixels | ImageLags
     images: int
     broken_count: int
-    broken: list[tuple[str, str]]
+    broken: list[Broken]
     left_out: Mapping[str, int]
 
 
@@ -91,4 +92,4 @@ def sum_shard(shard: Shard, kind: SumsKind, strict: bool, stopping: threading.Ev
         sums.update(stack)
         if stopping and stopping.is_set():
             break  # nobody takes the result
-    return ShardSums(sums, reading.count, reading.broken_count, reading.broken, reading.left_out)
+    return ShardSums(sums, reading.count, reading.broken_count, reading.named, reading.left_out)

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from firstlight.errors import InputError
-from firstlight.images.shards.shard import MOST_NAMED, Shard
+from firstlight.images.shards.shard import Shard
+from firstlight.images.streams.left_out import MOST_NAMED, Broken
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.out_of_core.shard_sums import PatchesAndPixels, ShardSums, SumsKind
@@ -39,8 +40,8 @@ class Total:
         As of `Accumulated`.
     left_out : mapping from str to int
         What lay beside the images and was not read, by kind.
-    named : list of (int, str, str)
-        Shard, name and reason of the first images that were left out.
+    named : list of (int, Broken)
+        Shard and what to tell of the first images that were left out.
     failed : bool
         Whether the run ended with an error, after which the command is likely to be given in another way.
     """
@@ -53,7 +54,7 @@ class Total:
     images: int = 0
     broken_count: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
-    named: list[tuple[int, str, str]] = field(default_factory=list)
+    named: list[tuple[int, Broken]] = field(default_factory=list)
     failed: bool = False
 
     @classmethod
@@ -68,9 +69,9 @@ class Total:
         )
 
     @property
-    def broken(self) -> list[tuple[str, str]]:
-        """Name and reason of the first 100 images that were left out, in the order of the shards."""
-        return [(name, reason) for _, name, reason in self.named]
+    def broken(self) -> list[Broken]:
+        """The first images that were left out, in the order of the shards."""
+        return [broken for _, broken in self.named]
 
     @property
     def parts(self) -> list[PatchSums]:
@@ -83,7 +84,10 @@ class Total:
         done[index] = True
         if blocks:
             blocks[index % len(blocks)] += more.sums.moments
-        named = self.named + [(index, *pair) for pair in more.broken]
+        named = self.named
+        if more.broken:
+            # Sorted by shard and cut off, so that they do not depend on the order in which shards are done.
+            named = sorted([*named, *((index, one) for one in more.broken)], key=lambda entry: entry[0])[:MOST_NAMED]
         return replace(
             self,
             done=done,
@@ -93,8 +97,7 @@ class Total:
             images=self.images + more.images,
             broken_count=self.broken_count + more.broken_count,
             left_out=Counter(self.left_out) + Counter(more.left_out),
-            # Sorted by shard and cut off, so that they do not depend on the order in which shards are done.
-            named=sorted(named, key=lambda entry: entry[0])[:MOST_NAMED],
+            named=named,
         )
 
     def save(self, path: Path) -> None:
@@ -107,7 +110,7 @@ class Total:
             "images": self.images,
             "broken_count": self.broken_count,
             "left_out": dict(self.left_out),
-            "broken": self.named,
+            "broken": [(index, *broken) for index, broken in self.named],
             "failed": self.failed,
             "counts": [np.asarray(part.count).tolist() for part in self.parts],
             "dtypes": [part.dtype for part in self.parts],
@@ -178,5 +181,6 @@ class Total:
             images=int(header["images"]),
             broken_count=int(header["broken_count"]),
             left_out={str(kind): int(count) for kind, count in header.get("left_out", {}).items()},
-            named=[(int(index), str(name), str(reason)) for index, name, reason in header["broken"]],
+            # Version 0.1.0 kept no kinds.
+            named=[(int(index), Broken(*map(str, broken))) for index, *broken in header["broken"]],
         )
