@@ -34,6 +34,14 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.clip(x @ y, -1.0, 1.0))
 
 
+def correlation_or_nan(a: np.ndarray, b: np.ndarray) -> float:
+    """As `correlation`; NaN where it is undefined, as for the constant profile of a dead layer."""
+    try:
+        return correlation(a, b)
+    except InputError:
+        return float("nan")
+
+
 def standardized(profile: np.ndarray) -> np.ndarray:
     """Subtract the mean and scale to unit length; the product of two such profiles is their correlation."""
     peak = np.abs(profile).max()
@@ -129,7 +137,11 @@ class EnergyProfile:
         Returns
         -------
         float
-            NaN where one of the two is constant.
+
+        Raises
+        ------
+        InputError
+            As `correlation`: one of the two is constant, or they differ in length.
         """
         return correlation(self.energy, other.energy if isinstance(other, EnergyProfile) else other)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from firstlight.errors import InputError, SourceError
 from firstlight.inspection.known import Known, Standing
-from firstlight.profile import correlation
+from firstlight.profile import correlation_or_nan
 from firstlight.theory.null import gaussian_profiles, percentile
 from firstlight.utils.checks import whole_number
 from firstlight.utils.text import counted, printable, size_text
@@ -68,7 +68,7 @@ def standing(found: "Inspection", known: Sequence[Known]) -> Standing | None:
         for one in known
         if (one.kernel, one.change) == (kernel, found.profile.change)
         and len(one.energy) == size
-        and (_correlation(found.profile.energy, np.array(one.energy)) or 0) < _ITSELF
+        and not correlation_or_nan(found.profile.energy, np.array(one.energy)) >= _ITSELF
     ]
     networks: dict[str, list[Known]] = {}
     for one in alike:
@@ -145,15 +145,9 @@ def _unit(profiles: np.ndarray) -> np.ndarray:
 
 
 def _nearest(energy: np.ndarray, known: Iterable[Known]) -> tuple[Known, float] | None:
-    found = [(one, r) for one in known if (r := _correlation(energy, np.array(one.energy))) is not None]
+    found = [(one, correlation_or_nan(energy, np.array(one.energy))) for one in known]
+    found = [(one, r) for one, r in found if math.isfinite(r)]
     return max(found, key=lambda pair: pair[1], default=None)
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
-    try:
-        return correlation(a, b)
-    except InputError:  # a constant profile correlates with nothing
-        return None
 
 
 def _mean(values: Iterator[float | None]) -> float | None:

@@ -11,7 +11,7 @@ from firstlight.filters import FilterBank, load_filters
 from firstlight.inspection.comparison import Comparison
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.statistics import basis_for
-from firstlight.profile import EnergyProfile, correlation, energy_profile
+from firstlight.profile import EnergyProfile, correlation_or_nan, energy_profile
 from firstlight.theory.null import agreement, gaussian_profiles, percentile
 from firstlight.utils.text import counted, size_text
 
@@ -94,7 +94,7 @@ def compare(
     matrix = np.eye(size)
     for i in range(size):
         for j in range(i):
-            matrix[i, j] = matrix[j, i] = _correlation(profiles[i], profiles[j])
+            matrix[i, j] = matrix[j, i] = correlation_or_nan(profiles[i].energy, profiles[j].energy)
     few = sorted(len(bank) for bank in found)[:2]
     return Comparison(
         labels=tuple(names),
@@ -138,13 +138,6 @@ def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarr
     patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, channels, rows, columns)
     profile = energy_profile(patches, basis)
     return EnergyProfile(profile.energy, len(bank), bank.source, bank.layer, change=initial is not None)
-
-
-def _correlation(a: EnergyProfile, b: EnergyProfile) -> float:
-    try:
-        return correlation(a.energy, b.energy)
-    except InputError:  # a constant profile, such as that of a dead layer, correlates with nothing
-        return float("nan")
 
 
 def _chance(size: int, first: int, second: int) -> float:
