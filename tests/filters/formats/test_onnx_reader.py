@@ -199,17 +199,6 @@ def test_what_the_graph_does_to_the_image_first(
         assert words in note
 
 
-def test_a_focus_stem_says_which_channels_the_layer_sees(tmp_path: Path):
-    def focus(x: torch.Tensor) -> torch.Tensor:
-        return torch.cat([x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]], 1)
-
-    net = Net(focus, channels=12)
-    bank = read(unfolded(net, tmp_path / "m.onnx"))
-    np.testing.assert_array_equal(bank.weight, weight_of(net))
-    assert bank.notes[0] == "the layer's channels are channels 0 1 2 0 1 2 0 1 2 0 1 2 of the image"
-    assert bank.notes[1].startswith("the image goes through Slice")
-
-
 def test_a_batch_normalisation_of_the_image_is_a_normalisation(tmp_path: Path):
     first = nn.BatchNorm2d(3, eps=0.0)
     first.running_mean, first.running_var = torch.tensor([1.0, 2, 3]), torch.tensor([4.0, 16, 64])
@@ -948,3 +937,40 @@ def test_a_copy_in_another_folder_needs_its_data(tmp_path: Path):
         SourceError, match=r"the data of w are in 'd', which cannot be read .*; expected it beside the model"
     ):
         read(tmp_path / "b" / "m.onnx")
+
+
+def focus(x: torch.Tensor) -> torch.Tensor:
+    """Of YOLOX: top left, bottom left, top right, bottom right."""
+    return torch.cat([x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]], 1)
+
+
+@pytest.mark.parametrize(
+    ("cut", "channels"),
+    [
+        (focus, 12),
+        (lambda x: focus(x)[:, torch.tensor([7, 2, 0, 11, 4, 9, 1, 8, 3, 10, 6, 5])], 12),
+        (lambda x: nn.functional.pixel_unshuffle(x, 2), 12),
+        (lambda x: nn.functional.pixel_unshuffle(x, 4), 48),
+    ],
+)
+def test_blocks_that_the_graph_cuts_are_folded_by_what_it_does(
+    cut: Callable[[torch.Tensor], torch.Tensor], channels: int, tmp_path: Path
+):
+    net = Net(cut, channels=channels)
+    bank = read(unfolded(net, tmp_path / "m.onnx", torch.zeros(1, 3, 32, 32)))
+    side = int((channels / 3) ** 0.5)
+    image = torch.randn(1, 3, 32, 32, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    kernel = torch.from_numpy(bank.weight.copy())
+    through = nn.functional.conv2d(cut(image), torch.from_numpy(weight_of(net)), stride=(2, 1))
+    folded = nn.functional.conv2d(image, kernel, stride=(2 * side, side))
+    torch.testing.assert_close(folded, through, rtol=0, atol=1e-12)
+    assert bank.stride == (2 * side, side)
+    assert "as its graph cuts them" in bank.notes[-1]
+    assert not any("goes through" in note for note in bank.notes)
+
+
+@pytest.mark.parametrize("cut", [lambda x: torch.cat([x] * 4, 1), lambda x: torch.cat([x[..., ::2, ::2]] * 4, 1)])
+def test_twelve_channels_that_are_no_blocks_are_not_folded(cut: Callable[[torch.Tensor], torch.Tensor], tmp_path: Path):
+    bank = read(unfolded(Net(cut, channels=12), tmp_path / "m.onnx"))
+    assert bank.weight.shape == (8, 12, 3, 5)
+    assert "nothing is folded" in bank.notes[-1]

@@ -53,16 +53,22 @@ def _cut_of(layer: str, channels: int) -> tuple[_Cut, int, re.Match[str]] | None
     return None
 
 
-def over_pixels(bank: FilterBank, shapes: Mapping[str, tuple[int, ...]]) -> FilterBank:
-    """The bank as the kernel over the image that it is, where the names tell that its channels are pixels of blocks.
+def over_pixels(
+    bank: FilterBank, shapes: Mapping[str, tuple[int, ...]], places: np.ndarray | None = None
+) -> FilterBank:
+    """The bank as the kernel over the image that it is, where it is known that its channels are pixels of blocks.
 
     Parameters
     ----------
     bank : FilterBank
     shapes : mapping of str to tuple of int
-        All tensors of the network; () where a shape is not known.
+        All tensors of the network, whose names may tell; () where a shape is not known.
+    places : ndarray of int, shape (C, 3), optional
+        Colour, row and column in its block of each channel, where the network's graph tells.
     """
     channels = bank.weight.shape[1]
+    if places is not None and bank.groups == 1 and bank.dilation == (1, 1):
+        return _folded(bank, places, "as its graph cuts them")
     found = _cut_of(bank.layer, channels) if bank.groups == 1 and bank.dilation == (1, 1) else None
     if found is not None and (beside := found[0].beside):
         shape = shapes.get(found[2]["start"] + beside)
@@ -74,11 +80,14 @@ def over_pixels(bank: FilterBank, shapes: Mapping[str, tuple[int, ...]]) -> Filt
         note = f"{channels} channels may be {side} x {side} pixels in three colours, which the names do not tell"
         return replace(bank, notes=(*bank.notes, f"{note}: nothing is folded"))
     cut, side, _ = found
-    weight = unfolded(bank.weight, side, cut.order)
+    return _folded(bank, places_in_order(side, cut.order), f"as in {cut.who}")
+
+
+def _folded(bank: FilterBank, places: np.ndarray, how: str) -> FilterBank:
+    weight = unfolded(bank.weight, places)
+    side = int(places[:, 1].max()) + 1
     size = f"{weight.shape[2]} x {weight.shape[3]}"
-    note = (
-        f"its {channels} channels are {side} x {side} pixels in three colours (as in {cut.who}): folded to the kernel"
-    )
+    note = f"its {len(places)} channels are {side} x {side} pixels in three colours ({how}): folded to the kernel"
     vertical, horizontal = bank.stride or (1, 1)  # where the file does not say, that of the networks named
     return replace(
         bank,
@@ -89,13 +98,21 @@ def over_pixels(bank: FilterBank, shapes: Mapping[str, tuple[int, ...]]) -> Filt
     )
 
 
-def unfolded(weight: np.ndarray, side: int, order: str) -> np.ndarray:
+def places_in_order(side: int, order: str) -> np.ndarray:
+    """Colour, row and column of each channel, (3 side^2, 3), where these are numbered in an order such as "yxc"."""
+    sizes = [3 if axis == "c" else side for axis in order]
+    return np.stack([np.indices(sizes)[order.index(axis)].ravel() for axis in "cyx"], axis=1)
+
+
+def unfolded(weight: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Filters over the pixels of blocks, (K, 3 side^2, kh, kw), as filters over the image, (K, 3, side kh, side kw).
 
-    A convolution with these, at `side` times the stride and padding, gives the same numbers.
+    A convolution with these, at `side` times the stride and padding, gives the same numbers. `places` has the colour,
+    row and column of each channel.
     """
-    count, channels, rows, columns = weight.shape
-    colours = channels // side**2
-    split = weight.reshape(count, *(colours if axis == "c" else side for axis in order), rows, columns)
-    c, y, x = (1 + order.index(axis) for axis in "cyx")
-    return split.transpose(0, c, 4, y, 5, x).reshape(count, colours, rows * side, columns * side)
+    count, _, rows, columns = weight.shape
+    side = int(places[:, 1].max()) + 1
+    image = np.empty((count, 3, rows, side, columns, side))
+    for channel, (colour, row, column) in enumerate(places.tolist()):
+        image[:, colour, :, row, :, column] = weight[:, channel]
+    return image.reshape(count, 3, rows * side, columns * side)

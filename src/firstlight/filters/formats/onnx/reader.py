@@ -14,6 +14,7 @@ from firstlight.filters.choice.space_to_depth import over_pixels
 from firstlight.filters.formats.onnx.constants import Constants, dequantized
 from firstlight.filters.formats.onnx.graph import CONVOLUTIONS, FirstLayers, Graph, Node, first_layers
 from firstlight.filters.formats.onnx.parts import OnnxParts, decoded, open_onnx, shown
+from firstlight.filters.formats.onnx.pixel_blocks import places_of_channels
 from firstlight.filters.formats.onnx.preprocessing import preparation
 from firstlight.filters.formats.onnx.stored import Constant
 from firstlight.filters.formats.refusals import named
@@ -83,8 +84,11 @@ def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> Fil
     stride, dilation = _pair(node, "strides"), _pair(node, "dilations")
     padding = _padding(node, weight.shape[2:], stride, dilation, notes)
     batch_norm, scale = _batch_norm(graph, constants, node, len(weight), notes)
+    places = None
     if node in first.convolutions:
-        notes = [*preparation(graph, constants, first.image, node, weight.shape[1] * groups), *notes]
+        places = places_of_channels(graph, constants, first.image, node, weight.shape[1])
+        if places is None:
+            notes = [*preparation(graph, constants, first.image, node, weight.shape[1] * groups), *notes]
     bank = FilterBank(
         weight,
         layer=name,
@@ -99,7 +103,7 @@ def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> Fil
         alternatives=_alternatives(constants, node, rest),
         notes=tuple(notes),
     )
-    return over_pixels(bank, dict.fromkeys(parts.spans, ()))
+    return over_pixels(bank, dict.fromkeys(parts.spans, ()), places)
 
 
 # Which convolution
