@@ -49,7 +49,8 @@ def test_recorded_entries_are_what_inspect_measures():
     for run in runs:
         for initial in (None, run.initial):
             found = fl.inspect(run.final, initial=initial)
-            (entry,) = [one for one in shipped_atlas() if np.allclose(one.energy, found.profile.normalized, atol=1e-5)]
+            alike = [one for one in shipped_atlas() if len(one.energy) == found.basis.size]
+            (entry,) = [one for one in alike if np.allclose(one.energy, found.profile.normalized, atol=1e-5)]
             assert found.fit is not None
             assert entry.fit == pytest.approx(found.fit.correlation, abs=1e-5)
             assert entry.change == (initial is not None)
