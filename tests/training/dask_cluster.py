@@ -21,14 +21,14 @@ def wait_for(condition: Callable[[], object], seconds: float = SECONDS) -> None:
 
 
 class Cluster:
-    """A scheduler and workers; all that is left of them is killed with the stack."""
+    """A scheduler and workers, with the options of both; all that is left of them is killed with the stack."""
 
-    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
-        self.folder, self._stack = folder, stack
+    def __init__(self, folder: Path, stack: contextlib.ExitStack, protocol: str = "tcp", *security: str) -> None:
+        self.folder, self._stack, self._security = folder, stack, (f"--protocol={protocol}", *security)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.address = f"{protocol}://127.0.0.1:{self.port}"
         self.workers: list[subprocess.Popen[bytes]] = []
         self._expected = 0
         self.start_scheduler()
@@ -55,7 +55,7 @@ class Cluster:
         environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         with (self.folder / f"{kind}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options],
+                [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, *self._security],
                 stdout=log,
                 stderr=log,
                 env=environment,

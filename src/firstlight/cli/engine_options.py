@@ -24,7 +24,7 @@ class EngineOptions:
     engine
         local: the cores of this machine. dask: a Dask cluster, whose workers see the same files.
     scheduler
-        Address of a running Dask cluster, such as tcp://host:8786. Default: one is started here.
+        Address of a running Dask cluster, such as tls://host:8786. Default: one within this process, of threads.
     workers
         How many work at once. Default: one a core.
     resources

@@ -1,10 +1,9 @@
-"""Tasks on a Dask cluster: a running one, or one of processes on this machine.
+"""Tasks on a Dask cluster: a running one, or one within this process.
 
 A worker that dies costs nothing but time: its scheduler gives what it did to another one. A task is given up only
 when as many workers as Dask's ``allowed-failures`` says (3) and one more have died under it.
 """
 
-import asyncio
 import contextlib
 import logging
 import pickle
@@ -22,9 +21,9 @@ from firstlight.utils.text import counted, first_line
 from firstlight.utils.version import __version__
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
-# Seconds that a scheduler may take to answer, and processes to end.
+# Seconds that a scheduler may take to answer, and a connection to end.
 PATIENCE = 10
 
 
@@ -39,13 +38,21 @@ class DaskParts(NamedTuple):
 
 @contextlib.contextmanager
 def open_dask(scheduler: str | None, workers: int, resources: dict[str, float]) -> Iterator[DaskParts]:
-    """Connect to a scheduler, or start one with workers, for the length of a ``with`` block; see `open_engine`."""
+    """Connect to a scheduler, or start one with threads, for the length of a ``with`` block; see `open_engine`."""
     try:
         import distributed
+
+        from firstlight.engines.in_process import in_process_cluster
     except ImportError:
         raise InputError("the engine 'dask' needs dask and distributed: pip install 'firstlight[dask]'") from None
+    if (scheduler or "").startswith("tls://") and not distributed.Security().tls_client_cert:
+        raise InputError(
+            f"the scheduler {scheduler} asks for a certificate, and none is configured; expected Dask's settings "
+            "distributed.comm.tls: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, ...__CLIENT__CERT and ...__CLIENT__KEY"
+        )
     own = scheduler is None
-    with _quiet(), _cluster(workers, resources) if own else contextlib.nullcontext(scheduler) as address:
+    cluster = in_process_cluster(workers, resources) if own else contextlib.nullcontext(scheduler)
+    with _quiet(), cluster as address:
         try:
             client = distributed.Client(address, timeout=PATIENCE, set_as_default=False, name="firstlight")
         except (OSError, ValueError) as error:  # ValueError: an address of an unknown kind
@@ -171,35 +178,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _cluster(workers: int, resources: dict[str, float]) -> Iterator["LocalCluster"]:
-    """Processes on this machine, one thread each, without a dashboard; each may have an equal share of the memory."""
-    from distributed import LocalCluster
-
-    options: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL}
-    if resources:
-        options["resources"] = resources
-    try:
-        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, **options)
-    except (OSError, RuntimeError) as error:
-        raise EngineError(
-            f"Dask's processes do not start on this machine ({first_line(error)}): a script that opens the engine must "
-            'do so under `if __name__ == "__main__":`, since they import it, too'
-        ) from None
-    try:
-        yield cluster
-    except BaseException:
-        # Whoever is interrupted does not want to wait until the workers have done what they are at.
-        with contextlib.suppress(TimeoutError, OSError):
-            cluster.sync(_end, list(cluster.workers.values()), callback_timeout=PATIENCE)
-        raise
-    finally:
-        with contextlib.suppress(TimeoutError, OSError):
-            cluster.close(timeout=PATIENCE)
-
-
-async def _end(nannies: list[Any]) -> None:
-    """End the processes of workers, soon by force."""
-    await asyncio.gather(*(nanny.close(timeout=0.5, reason="interrupted") for nanny in nannies))

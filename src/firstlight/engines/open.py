@@ -32,11 +32,10 @@ def open_engine(
     kind : {"local", "dask"}
         Threads of this process, since decoding of images and summing let go of the interpreter's lock; or Dask.
     workers : int, optional
-        Number of threads, 1 for none beside the caller's; or of Dask's processes, if no scheduler is given. By default
-        one a core.
+        Number of threads, 1 for none beside the caller's. By default one a core.
     scheduler : str, optional
-        Address of a running Dask scheduler, such as ``tcp://node1:8786``. None: a cluster of `workers` processes is
-        started on this machine, and ends with the block.
+        Address of a running Dask scheduler, such as ``tls://node1:8786``. None: a cluster of `workers` threads is
+        started in this process, which nobody else can reach, and ends with the block.
     resources : mapping, optional
         What a task takes of a Dask worker's resources, such as ``{"GPU": 1}``.
 

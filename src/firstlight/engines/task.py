@@ -13,6 +13,12 @@ def worker_name() -> str:
     return platform.node()
 
 
+def in_process() -> bool:
+    """Whether this runs on the Dask cluster that `open_engine` starts where no scheduler is given."""
+    worker = _dask_worker()
+    return worker is not None and worker.address.startswith("inproc:")
+
+
 def check_wanted() -> None:
     """In a task of Dask that nobody waits for, or whose worker is about to end: give it up; in any other nothing.
 

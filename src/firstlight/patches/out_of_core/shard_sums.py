@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from firstlight.engines.task import check_wanted
 from firstlight.errors import InputError
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.left_out import Broken
@@ -92,4 +93,5 @@ def sum_shard(shard: Shard, kind: SumsKind, strict: bool, stopping: threading.Ev
         sums.update(stack)
         if stopping and stopping.is_set():
             break  # nobody takes the result
+        check_wanted()
     return ShardSums(sums, reading.count, reading.broken_count, reading.named, reading.left_out)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firstlight.engines.task import check_wanted, worker_name
+from firstlight.engines.task import check_wanted, in_process, worker_name
 from firstlight.training.run import SPEC
 from firstlight.training.workers.processes import Events, WorkerProcess, stop
 from firstlight.utils.locks import is_held
@@ -106,8 +106,9 @@ def _train(task: Task, log: list[tuple[int, str]], stopping: threading.Event | N
 
 def _threads() -> int:
     """CPU threads of a training; 0 for as many as torch takes."""
-    # Dask sets this to 1 where nobody has set it, and a variable of MKL's too, which torch would heed before it.
-    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    # Dask sets this to 1 where it starts a process and nobody has set it, and a variable of MKL's too, which torch
+    # would heed before it.
+    first = os.environ.get("OMP_NUM_THREADS", "1" if in_process() else "").partition(",")[0].strip()
     return int(first) if first.isdecimal() else 0
 
 
