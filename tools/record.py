@@ -28,7 +28,8 @@ from firstlight.reproduction.reproduction import PRESETS
 from firstlight.training import Run
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC
 from firstlight.training.run_files import file_digest
-from firstlight.utils.whole_files import PARTIAL, write_text
+from firstlight.utils.partials import PARTIAL
+from firstlight.utils.whole_files import write_text
 from tools.claim_pages import write_claim_pages
 from tools.pictures import write_pictures
 

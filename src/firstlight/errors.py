@@ -33,3 +33,10 @@ class EngineError(FirstlightError):
 
 class RunError(FirstlightError):
     """A training run on disk, or a training in progress, cannot be used or continued."""
+
+
+class OutputError(FirstlightError, OSError):
+    """A file cannot be written; the message names it, and `errno` and `strerror` are those of the system."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -143,7 +143,7 @@ def test_a_named_set_and_gray(tmp_path: Path):
     expected = PatchMoments(2, 3).update(load_images("photos", "test").images)
     assert PatchMoments.load(out) == expected
     assert header(out)["provenance"]["data"] == "photos"
-    found = cli.main(["moments", "photos", "--kernel-size", "2", "--channels", "1", "--restart", "--out", str(out)])
+    found = cli.main(["moments", "photos", "--kernel-size", "2", "--channels", "1", "--force", "--out", str(out)])
     assert found == 0
     assert PatchMoments.load(out).channels == 1
 
@@ -187,7 +187,7 @@ def test_broken_images_are_told(folder: Path, images: np.ndarray, tmp_path: Path
     assert about["broken"] == "1"
     assert "000.png" in about["broken_files"]
     before = out.read_bytes()
-    assert cli.main([*command, "5", "--strict", "--restart"]) == 2
+    assert cli.main([*command, "5", "--strict", "--force"]) == 2
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert told.startswith("firstlight: error: ")
     assert "000.png" in told
@@ -254,7 +254,10 @@ def test_a_plan_of_tar_files_estimates_their_images(tmp_path: Path, images: np.n
         ("{folder} --kernel-size 3 --out {tmp}/m.txt", "ends in .npz"),
         ("{folder} --kernel-size 3 --out {folder}/0.npz/../0", "ends in .npz"),
         ("{tmp}/missing --kernel-size 3 --out {tmp}/new/there.npz", "does not exist"),
-        ("{folder} --kernel-size 3 --out {folder}/0/000.png/m.npz", "is no folder that can be written to"),
+        (
+            "{folder} --kernel-size 3 --out {folder}/0/000.png/m.npz",
+            "cannot be written (Not a directory); expected a folder",
+        ),
         ("{folder} --kernel-size 3 --out {folder}/../pngs.npz/", "a folder; expected the name of a file"),
         ("cifar11 --kernel-size 3 --out {tmp}/m.npz", "did you mean 'cifar10'?"),
         ("{tmp} --kernel-size 3 --out {tmp}/m.npz", "holds no images"),

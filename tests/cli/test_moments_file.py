@@ -94,10 +94,11 @@ def test_a_result_of_other_settings_is_not_replaced(changed, names: str, moments
     code, told = moments(*changed)
     assert code == 2
     assert names in told
-    assert "--restart" in told
+    assert "--force" in told
     assert (folder.parent / "m.npz").read_bytes() == before
     assert moments("--images-per-shard", 2)[0] == 0  # the same, cut in another way
-    assert moments(*changed, "--restart")[0] == 0
+    assert moments(*changed, "--restart")[0] == 2  # which is of what was begun, not of what is finished
+    assert moments(*changed, "--force")[0] == 0
     assert moments(*changed)[0] == 0
 
 
@@ -105,19 +106,43 @@ def test_a_result_of_other_data_is_not_replaced(moments, folder: Path):
     assert moments()[0] == 0
     write_image(folder.parent / "q" / "a.png")
     assert "data p; expected q" in moments(data=folder.parent / "q")[1]
-    os.utime(folder / "0.png", (0.0, 0.0))
+    os.utime(folder / "0.png")  # later than the moments
     assert "other files of p" in moments()[1]
-    assert moments("--restart")[0] == 0
+    assert moments("--force")[0] == 0
     assert moments()[0] == 0
+
+
+def test_sums_of_files_that_look_the_same_are_not_replaced_either(moments, folder: Path):
+    data = folder.parent / "data.npy"
+    np.save(data, np.zeros((5, 3, 8, 8), np.uint8))
+    assert moments(data=data)[0] == 0
+    before = (folder.parent / "m.npz").read_bytes()
+    np.save(data, np.ones((5, 3, 8, 8), np.uint8))
+    os.utime(data, (0.0, 0.0))  # as of a file that was moved here
+    code, told = moments(data=data)
+    assert code == 2
+    assert "holds other sums of files of these names" in told
+    assert (folder.parent / "m.npz").read_bytes() == before
+    code, told = moments("--force", data=data)
+    assert code == 0
+    assert "done, going on" in told  # nothing is read again
+    assert PatchMoments.load(folder.parent / "m.npz").first.tolist() == [5 * 36] * 27
 
 
 def test_a_file_of_something_else_is_never_replaced(moments, folder: Path):
     np.savez(folder.parent / "m.npz", images=np.zeros((5, 3, 8, 8), np.uint8))
-    for restart in ((), ("--restart",)):
-        code, told = moments(*restart, data=folder.parent / "m.npz")
+    before = (folder.parent / "m.npz").read_bytes()
+    for given in ((), ("--restart",), ("--force",)):
+        code, told = moments(*given, data=folder.parent / "m.npz")
         assert code == 2
-        assert "holds no moments" in told
-    assert np.load(folder.parent / "m.npz")["images"].shape == (5, 3, 8, 8)
+        assert "m.npz, which this command reads; expected another file" in told
+    for given in ((), ("--restart",)):
+        code, told = moments(*given)
+        assert code == 2
+        assert "m.npz, a file that is no earlier output of this command; expected a new one" in told
+        assert "--force" in told
+    assert (folder.parent / "m.npz").read_bytes() == before
+    assert moments("--force")[0] == 0
 
 
 def test_lags_are_not_replaced_by_moments(moments, folder: Path):
@@ -132,7 +157,7 @@ def test_very_large_images_are_read_as_the_message_advises(moments, folder: Path
     assert moments()[0] == 0
     assert PatchMoments.load(folder.parent / "m.npz").provenance["broken"] == "1"
     assert "max_pixels None; expected 10000" in moments("--max-pixels", 100 * 100)[1]
-    assert moments("--max-pixels", 100 * 100, "--restart")[0] == 0
+    assert moments("--max-pixels", 100 * 100, "--force")[0] == 0
     assert PatchMoments.load(folder.parent / "m.npz").provenance["images"] == "6"
     np.save(folder.parent / "net.npy", RNG.normal(size=(4, 3, 3, 3)))
     given = ["inspect", str(folder.parent / "net.npy"), "--data", str(folder), "--strict"]

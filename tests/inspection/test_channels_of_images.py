@@ -48,7 +48,7 @@ def test_on_the_command_line(channels: int, tmp_path: Path, capsys: pytest.Captu
     np.savez(tmp_path / "last.npz", images=last(pixels))
     net, out = str(tmp_path / "net.npy"), tmp_path / "m.npz"
     for data in ("first.npy", "last.npz"):
-        given = ["moments", str(tmp_path / data), "--kernel-size", "3", "--restart", "--out", str(out)]
+        given = ["moments", str(tmp_path / data), "--kernel-size", "3", "--force", "--out", str(out)]
         for options in ([], ["--channels", str(channels)], ["--plan"]):
             assert cli.main([*given, *options]) == 0, capsys.readouterr().err
         assert PatchMoments.load(out) == PatchMoments(3, channels).update(pixels)
@@ -68,9 +68,9 @@ def test_an_ambiguous_shape_is_decided_by_the_filters_or_by_options(tmp_path: Pa
     assert cli.main(command) == 2
     assert "--layout NCHW" in capsys.readouterr().err
     for options in (["--channels", "13"], ["--layout", "NCHW"]):
-        assert cli.main([*command, *options, "--restart"]) == 0
+        assert cli.main([*command, *options, "--force"]) == 0
         assert PatchMoments.load(tmp_path / "m.npz") == PatchMoments(3, 13).update(pixels)
-    assert cli.main([*command, "--layout", "NHWC", "--restart"]) == 0
+    assert cli.main([*command, "--layout", "NHWC", "--force"]) == 0
     assert PatchMoments.load(tmp_path / "m.npz").channels == 16
 
 

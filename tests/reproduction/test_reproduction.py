@@ -26,7 +26,7 @@ from firstlight.report.claims_pages import claims_markdown
 from firstlight.reproduction import data as module, folder, reproduction
 from firstlight.theory import AUTHORS_TAU
 from firstlight.training import Run
-from firstlight.utils.whole_files import PARTIAL
+from firstlight.utils.partials import PARTIAL
 
 CHILD = Path(__file__).parents[1] / "reproduce_child.py"
 

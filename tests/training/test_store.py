@@ -20,7 +20,7 @@ from firstlight.training.checkpoint import CHECKPOINT, Checkpoint, Tally
 from firstlight.training.failure import FAILED
 from firstlight.training.run import COLUMNS, write_run, write_spec
 from firstlight.utils.locks import LOCK
-from firstlight.utils.whole_files import PARTIAL
+from firstlight.utils.partials import PARTIAL
 
 SPEC = RunSpec("vgg11", "cifar10", "ab12", "cd34", 10, 3, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), steps=20, seed=0)
 RESULTS = ("spec.json", "filters.safetensors", "metrics.csv", "run.json")

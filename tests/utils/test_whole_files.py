@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from firstlight.utils.whole_files import PARTIAL, atomic_write, remove_partials, write_text
+from firstlight.utils.partials import PARTIAL, remove_partials
+from firstlight.utils.whole_files import atomic_write, write_text
 
 
 def test_the_file_appears_under_its_name_only_when_the_block_has_ended(tmp_path: Path):

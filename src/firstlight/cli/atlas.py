@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from firstlight.cli.output import Json, give_json, result_console
+from firstlight.cli.output import Json, Place, give_json, result_console
+from firstlight.cli.safe_outputs import Force, Target, check_outputs, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 
@@ -16,7 +17,9 @@ atlas_app = App(name="atlas", help="List known networks, or collect your own.")
 
 
 @atlas_app.command(name="list")
-def list_networks(*, atlas: Path | None = None, json: Json = None, verbosity: Verbosity = USUAL) -> None:
+def list_networks(
+    *, atlas: Path | None = None, json: Json = None, force: Force = False, verbosity: Verbosity = USUAL
+) -> None:
     """List the known networks.
 
     Parameters
@@ -31,6 +34,7 @@ def list_networks(*, atlas: Path | None = None, json: Json = None, verbosity: Ve
     from firstlight.inspection.atlas import described
     from firstlight.utils.text import printable
 
+    check_outputs([json_target(json, "name")], [atlas], force)
     verbosity.apply()
     known = _known(atlas)
     console = result_console(json)
@@ -40,7 +44,7 @@ def list_networks(*, atlas: Path | None = None, json: Json = None, verbosity: Ve
 
 
 @atlas_app.command
-def build(*sources: str, out: Path, family: str = "", layer: str | None = None, verbosity: Verbosity = USUAL) -> int:
+def build(*sources: str, out: Place, family: str = "", layer: str | None = None, verbosity: Verbosity = USUAL) -> int:
     """Collect the first layers of networks in a new file, for `inspect --atlas`.
 
     Profiles and measures are kept, no weights. A source that cannot be read is told, and left out; the exit code is
@@ -57,9 +61,10 @@ def build(*sources: str, out: Path, family: str = "", layer: str | None = None, 
     layer
         Name of the layer to take instead of the first.
     """
-    if out.expanduser().exists():
+    if out.is_file():
         raise InputError(f"{out} is there already; expected a new file: firstlight atlas add --atlas {out} SOURCE...")
-    return _collect(sources, out.expanduser(), [], family, layer, verbosity)
+    check_outputs([Target("--out", out, lambda _: True)], sources)
+    return _collect(sources, out, [], family, layer, verbosity)
 
 
 @atlas_app.command
@@ -80,11 +85,12 @@ def add(*sources: str, atlas: Path, family: str = "", layer: str | None = None, 
     from firstlight.inspection.atlas import read_atlas
 
     path = atlas.expanduser()
+    check_outputs([Target("--atlas", path, lambda _: True)], sources)
     return _collect(sources, path, read_atlas(path), family, layer, verbosity)
 
 
 @atlas_app.command
-def check(*, atlas: Path | None = None, json: Json = None, verbosity: Verbosity = USUAL) -> None:
+def check(*, atlas: Path | None = None, json: Json = None, force: Force = False, verbosity: Verbosity = USUAL) -> None:
     """Say how often the nearest known network is of the same family, each being left out in turn.
 
     Parameters
@@ -97,6 +103,7 @@ def check(*, atlas: Path | None = None, json: Json = None, verbosity: Verbosity 
     from firstlight.inspection.atlas import leave_one_out
     from firstlight.utils.text import counted
 
+    check_outputs([json_target(json, "weights")], [atlas], force)
     verbosity.apply()
     known = _known(atlas)
     found = {

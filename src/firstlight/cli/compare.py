@@ -1,10 +1,10 @@
 """The command `compare`: how alike the first layers of networks are."""
 
 from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, print_failures
-from firstlight.cli.output import Json, Output, give_json, print_parts, result_console, text_width
+from firstlight.cli.output import Json, Output, give_json, give_text, print_parts, result_console, text_width
+from firstlight.cli.safe_outputs import Force, check_outputs, html_target, json_target, matrix_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
-from firstlight.utils.whole_files import write_text
 
 
 def compare(
@@ -13,6 +13,7 @@ def compare(
     json: Json = None,
     csv: Output = None,
     html: Output = None,
+    force: Force = False,
     verbosity: Verbosity = USUAL,
 ) -> int:
     """Say how alike the first layers of networks are.
@@ -39,6 +40,8 @@ def compare(
 
     if len(sources) < 2:
         raise InputError(f"compare was given {len(sources)} source; expected at least 2")
+    targets = (json_target(json, "data"), matrix_target(csv), html_target(html))
+    check_outputs(targets, (*sources, options.data, options.data_dir), force)
     verbosity.apply()
     loaded = load_banks(sources, options.layer, options.fold_batch_norm)
     failures = [one for one in loaded if isinstance(one, Failure)]
@@ -48,13 +51,13 @@ def compare(
     read = {"channels": channels_of(banks), **options.image_options()}
     statistics = patch_statistics(options.data, options.data_dir, **read)
     found = run(banks, statistics, mean=options.mean, std=options.std)
-    console = result_console(json)
+    console = result_console(json, csv, html)
     print_parts(console, comparison_parts(found, text_width(console)))
     give_json(json, {"data": statistics.data, **found.to_dict()})
     if csv is not None:
-        write_text(csv, found.to_frame().to_csv(index_label="source", lineterminator="\n"))
+        give_text(csv, found.to_frame().to_csv(index_label="source", lineterminator="\n"))
     if html is not None:
         from firstlight.report.filter_pages import comparison_page
 
-        write_text(html, comparison_page(found, command_line()))
+        give_text(html, comparison_page(found, command_line()))
     return print_failures(failures)

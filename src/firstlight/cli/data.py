@@ -6,19 +6,23 @@ from cyclopts import App
 
 from firstlight.cli.folders import DataDir
 from firstlight.cli.output import Json, give_json, result_console
+from firstlight.cli.safe_outputs import Force, check_outputs, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 
 data_app = App(name="data", help="List and fetch data sets.")
 
 
 @data_app.command(name="list")
-def list_data(*, data_dir: DataDir = None, json: Json = None, verbosity: Verbosity = USUAL) -> None:
+def list_data(
+    *, data_dir: DataDir = None, json: Json = None, force: Force = False, verbosity: Verbosity = USUAL
+) -> None:
     """List the data sets, and whether they are there already."""
     from rich.text import Text
 
     from firstlight.images import data_sets
     from firstlight.report.terminal import grid
 
+    check_outputs([json_target(json, "name")], [data_dir], force)
     verbosity.apply()
     table = grid()
     found = data_sets(data_dir=data_dir)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from firstlight.cli.output import PLAIN, Json, give_json, hint, result_console
+from firstlight.cli.output import PLAIN, Json, Place, give_json, hint, result_console
+from firstlight.cli.safe_outputs import Force, check_folder, check_outputs, drawn_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 from firstlight.utils.text import counted
@@ -20,8 +21,9 @@ def figures(
     *given: Annotated[str, Parameter(name="DIR NAMES")],
     style: Literal["paper", "slides"] = "paper",
     format_: Formats = ("pdf",),
-    out: Path | None = None,
+    out: Place | None = None,
     json: Json = None,
+    force: Force = False,
     verbosity: Verbosity = USUAL,
 ) -> None:
     """Draw what was found, for a paper or for slides.
@@ -56,9 +58,10 @@ def figures(
     names = given if own is None else given[1:]
     _check_names(names, own)
     target = (out or (own or Path("firstlight-out/recorded")) / f"figures-{style}").expanduser()
-    if target.exists() and not target.is_dir():
-        raise InputError(f"--out is {target}, a file; expected a folder")
+    check_folder("--out", target)
     formats = tuple(dict.fromkeys(format_))
+    there = (path for kind in formats for path in target.glob(f"*_*.{kind}") if is_name(path.name.split("_")[0]))
+    check_outputs([json_target(json, "style"), *(drawn_target("--out", path) for path in there)], [own], force)
     drawn = draw_figures(own or recorded_results(), STYLES[style], formats, names)
     paths = write_drawn(drawn, target)
     console = result_console(json)

@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from firstlight.cli.inspection_options import DEFAULTS, InspectionOptions, command_line, print_failures
-from firstlight.cli.output import Json, Output, give_json, print_parts, result_console, text_width, write_csv
+from firstlight.cli.output import Json, Output, give_json, give_text, print_parts, result_console, text_width, write_csv
+from firstlight.cli.safe_outputs import Force, check_outputs, csv_target, html_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
-from firstlight.utils.whole_files import write_text
 
 ASKED_FOR = 1  # exit code: what --fail-on names was found
 
@@ -19,6 +19,7 @@ def inspect(
     json: Json = None,
     csv: Output = None,
     html: Output = None,
+    force: Force = False,
     fail_on: str | None = None,
     atlas: Path | None = None,
     verbosity: Verbosity = USUAL,
@@ -56,6 +57,9 @@ def inspect(
     if not sources:
         raise InputError("inspect was given no source; expected a file of weights, or several")
     codes = checked_codes(fail_on.split(",")) if fail_on is not None else []
+    columns = ("source", "layer", "component", "variance", "frequency", "energy", "normalized", "prediction")
+    targets = (json_target(json, "source"), csv_target(csv, *columns), html_target(html))
+    check_outputs(targets, (*sources, initial, atlas, options.data, options.data_dir), force)
     verbosity.apply()
     start = None if initial is None else load_filters(initial, options.layer)
     if start is not None and options.fold_batch_norm:
@@ -73,7 +77,7 @@ def inspect(
     good = [one for one in found if isinstance(one, Inspection)]
     failures = [one for one in found if isinstance(one, Failure)]
     if good:
-        console = result_console(json)
+        console = result_console(json, csv, html)
         for number, one in enumerate(good):
             if number:
                 console.print()
@@ -83,7 +87,7 @@ def inspect(
         if html is not None:
             from firstlight.report.filter_pages import inspections_page
 
-            write_text(html, inspections_page(good, failures, command_line()))
+            give_text(html, inspections_page(good, failures, command_line()))
     give_json(json, [one.to_dict() for one in found])
     there = found_codes([finding for one in found for finding in one.findings], codes)
     if there:

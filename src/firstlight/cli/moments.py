@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.cli.engine_options import LOCAL, EngineOptions
 from firstlight.cli.inspection_options import Layout, Sizes
-from firstlight.cli.moments_file import checked_target, known_by, refuse_to_replace
+from firstlight.cli.moments_file import checked_target, known_by, refuse_other_sums, refuse_to_replace
 from firstlight.cli.moments_summary import about_images, curve_text, pixel_curve, summary, versions, write_broken
 from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
+from firstlight.cli.safe_outputs import Force, Target, check_outputs, csv_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
+from firstlight.utils.partials import remove_abandoned
 from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ def moments(
     broken: Output = None,
     strict: Flag = False,
     restart: Flag = False,
+    force: Force = False,
     engine_options: EngineOptions = LOCAL,
     images_per_shard: int | None = None,
     plan: Flag = False,
@@ -57,7 +60,7 @@ def moments(
 
     Exactly, into one small file: however the work is split, the result has the same bits. What is done so far is kept
     beside the output, in FILE.npz.part: a command that was interrupted or killed goes on where it was when it is given
-    again. A file of other settings or data is never replaced, unless with --restart.
+    again. A file of other settings or data is never replaced, unless with --force.
 
     Parameters
     ----------
@@ -96,7 +99,7 @@ def moments(
     strict
         Stop at the first image that cannot be read, instead of leaving it out.
     restart
-        Begin anew, and replace the output, whatever they were of.
+        Begin anew, whatever was done so far, and of what.
     images_per_shard
         Images in one task, where the data are image files or an array. Default: 2048; fewer of small data sets.
     plan
@@ -116,6 +119,7 @@ def moments(
     from firstlight.patches.out_of_core.accumulate import accumulate
     from firstlight.patches.out_of_core.plan import make_plan
     from firstlight.patches.out_of_core.shard_sums import SumsKind
+    from firstlight.patches.storage import is_moments
     from firstlight.report.moments_tables import errors_table, plan_rows, spectrum_rows
     from firstlight.report.terminal import two_columns
     from firstlight.theory.sampling_error import sampling_errors
@@ -128,6 +132,11 @@ def moments(
     least = 1 if channels is None else channels
     SumsKind(PatchGeometry(kernel_size, least, stride, dilation), max_distance).empty()
     engine_options.check()
+    target, state = (Path(), None) if plan else checked_target(out)
+    written = [json_target(json, "data"), csv_target(broken, "name", "kind", "reason", option="--broken")]
+    if not plan:
+        written += [Target("--out", target, is_moments), Target("--out", state, lambda _: True)]
+    check_outputs(written, (data, filters, data_dir), force)
     bank = _bank(filters, stderr, blocks)
     if bank is not None:
         channels = channels or bank.weight.shape[1]
@@ -137,9 +146,7 @@ def moments(
     # Options that version 0.1.0 did not have are told where they are given: its states go on to the same file.
     later = {"layout": layout, "only": only, "max_pixels": max_pixels}
     options |= {name: given for name, given in later.items() if given is not None}
-    if str(broken) == str(json) == "-":
-        raise InputError("--broken and --json are both -; expected one on standard output: name a file for the other")
-    console = result_console(broken if str(broken) == "-" else json)
+    console = result_console(json, out, broken)
     if plan:
         shards = _cut(recognise(data, data_dir), _SAMPLED_SHARD, 0, options)
         patches["channels"] = shards[0].channels
@@ -149,26 +156,30 @@ def moments(
         give_json(json, {"data": data, **patches, **found.to_dict()})
         return
 
-    target = checked_target(out)
     recognised = recognise(data, data_dir)
     shards = _cut(recognised, images_per_shard, blocks, options)
     patches["channels"] = options["channels"] = shards[0].channels
     _refuse_other_filters(bank, patches)
+    files, changed = known_by(recognised, shards)
     recorded = {
         "data": recognised.name,
-        "files": known_by(recognised, shards),
+        "files": files,
         "options": json_.dumps({**options, "strict": strict}),
     }
-    refuse_to_replace(target, patches, recorded, restart)
-    state = target.with_name(f"{target.name}.part")
+    refuse_to_replace(target, patches, recorded, changed, force)
     with engine_options.open() as running:
         done = accumulate(shards, **patches, engine=running, state=state, restart=restart, blocks=blocks, strict=strict)
     about = about_images(recognised, done)
     told = {name: value if isinstance(value, str) else json_.dumps(value) for name, value in about.items()}
     if broken is not None:  # before the state goes
         write_broken(done, broken)
-    (done.lags or done.moments).save(target, **recorded | told, **versions())
-    state.unlink(missing_ok=True)
+    sums = done.lags or done.moments
+    if not force:
+        refuse_other_sums(target, sums, state)
+    sums.save(target, **recorded | told, **versions())
+    if state is not None:
+        state.unlink(missing_ok=True)
+        remove_abandoned(state)
     basis = done.moments.basis(about.get("mean"), about.get("std"))
     rows = [*summary(about), *spectrum_rows(basis)]
     result = {

@@ -1,7 +1,6 @@
 """What `moments` tells of the images that it has read: on the terminal, in JSON, in its file, in a table."""
 
 import contextlib
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,8 +70,7 @@ def curve_text(curve: "AutocorrelationCurve") -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of what decides the pixels."""
-    import numpy
+    """Of what decides the pixels, and of nothing else: the file is the same wherever these are."""
     import PIL
 
-    return {"numpy": numpy.__version__, "pillow": PIL.__version__, "python": platform.python_version()}
+    return {"pillow": PIL.__version__}

@@ -1,5 +1,6 @@
 """What all commands share about their output: results on standard output, the rest on standard error."""
 
+import os
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -12,13 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import pandas as pd
+    from cyclopts import Token
     from rich.console import Console, RenderableType
 
-Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True)]  # "-" is standard output
+
+def _path(_: object, tokens: "Sequence[Token]") -> Path:
+    name = tokens[0].value
+    if not name:
+        raise ValueError("an empty name; expected that of a file")
+    return Path(os.path.expanduser(name))
+
+
+Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True, converter=_path)]  # "-" is standard output
+Place = Annotated[Path, Parameter(converter=_path)]
 Flag = Annotated[bool, Parameter(negative=())]
 Json = Annotated[
     Path | None,
-    Parameter(allow_leading_hyphen=True, help="Write the results into this file; - prints them, and nothing else."),
+    Parameter(
+        allow_leading_hyphen=True,
+        converter=_path,
+        help="Write the results into this file; - prints them, and nothing else.",
+    ),
 ]
 _WIDEST = 100
 _NARROWEST = 40  # where no sentence stands on one letter a line
@@ -26,13 +41,13 @@ _NARROWEST = 40  # where no sentence stands on one letter a line
 PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
 
-def result_console(json: Path | None = None) -> "Console":
-    """Where tables go: standard output, or nowhere where that is for JSON."""
+def result_console(*outputs: Path | None) -> "Console":
+    """Where tables go: standard output, or nowhere where that is for an output."""
     from rich.console import Console
 
     from firstlight.cli.trimming import Trimming
 
-    console = Console(quiet=str(json) == "-")
+    console = Console(quiet="-" in map(str, outputs))
     console.on_broken_pipe = _broken_pipe  # rich would exit with 1, which says that claims were not reproduced
     console.push_render_hook(Trimming())
     return console
@@ -63,19 +78,19 @@ def give_json(json: Path | None, value: Any) -> None:
     """Write JSON where it was asked for: into a file, or on standard output where that is "-"."""
     if json is None:
         return
-    text = dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    if str(json) == "-":
+    give_text(json, dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def give_text(path: Path, text: str) -> None:
+    """Write text into a file, or on standard output where that is "-"."""
+    if str(path) == "-":
         print(text, end="")
     else:
-        write_text(json, text)
+        write_text(path, text)
 
 
 def write_csv(path: Path, frames: "Sequence[pd.DataFrame]") -> None:
     """Write tables of the same columns beneath each other, or print them; floats keep all their digits."""
     import pandas as pd
 
-    text = pd.concat(frames).to_csv(index=False, lineterminator="\n")
-    if str(path) == "-":
-        print(text, end="")
-    else:
-        write_text(path, text)
+    give_text(path, pd.concat(frames).to_csv(index=False, lineterminator="\n"))

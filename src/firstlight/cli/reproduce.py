@@ -8,7 +8,8 @@ from cyclopts import Parameter
 
 from firstlight.cli.engine_options import LOCAL, EngineOptions
 from firstlight.cli.folders import DEFAULT_OUT, DataDir
-from firstlight.cli.output import PLAIN, Flag, Json, give_json, result_console
+from firstlight.cli.output import PLAIN, Flag, Json, Place, give_json, result_console
+from firstlight.cli.safe_outputs import Force, Target, check_folder, check_outputs, html_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import FirstlightError, InputError
 
@@ -28,12 +29,13 @@ def reproduce(
     device: str = "auto",
     jobs: int = 1,
     engine_options: EngineOptions = LOCAL,
-    out: Path | None = None,
+    out: Place | None = None,
     recorded: Flag = False,
     fresh: Flag = False,
     check: Flag = False,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
     json: Json = None,
+    force: Force = False,
     verbosity: Verbosity = USUAL,
 ) -> int:
     """Test the published claims on trained networks.
@@ -72,8 +74,11 @@ def reproduce(
     verbosity.apply()
     console = result_console(json)
     if list_:
+        check_outputs([json_target(json, "name")], (), force)
         _list(experiments, console, json)
         return 0
+    out = out or (DEFAULT_OUT / "recorded" if recorded else DEFAULT_OUT)
+    _check_outputs(out, json, data, force)
     beside = None
     if recorded:
         given = {
@@ -88,7 +93,6 @@ def reproduce(
     else:
         from firstlight.reproduction.reproduction import reproduce as run
 
-        out = out or DEFAULT_OUT
         with engine_options.open_cluster() as engine:
             found = run(
                 experiments,
@@ -113,6 +117,17 @@ def reproduce(
     return 0
 
 
+def _check_outputs(out: Path, json: Path | None, data: str | None, force: bool) -> None:
+    """Refuse, before hours of training, what cannot be written, and a folder where other things bear these names."""
+    from firstlight.experiments.results import PAGE
+    from firstlight.reproduction.folder import ABOUT, CLAIMS
+
+    check_folder("--out", out)
+    written = [json_target(out / name, "format", option="--out") for name in (CLAIMS, ABOUT)]
+    written.append(Target("--out", out / "claims.md", lambda _: (out / CLAIMS).exists()))
+    check_outputs([json_target(json, "format"), html_target(out / PAGE, "--out"), *written], [data], force)
+
+
 def _list(experiments: Sequence[str], console: "Console", json: Path | None) -> None:
     """The experiments, and what each preset trains for them."""
     from firstlight.report.terminal import experiments_table
@@ -130,7 +145,7 @@ def _list(experiments: Sequence[str], console: "Console", json: Path | None) -> 
     give_json(json, told)
 
 
-def _rebuilt(experiments: Sequence[str], given: Mapping[str, object], out: Path | None) -> "Reproduction":
+def _rebuilt(experiments: Sequence[str], given: Mapping[str, object], out: Path) -> "Reproduction":
     """The recorded reproduction, written like one that was just made."""
     from dataclasses import replace
 
@@ -141,10 +156,9 @@ def _rebuilt(experiments: Sequence[str], given: Mapping[str, object], out: Path 
 
     if ignored := [name for name, value in given.items() if value]:
         raise InputError(f"--recorded was given with --{ignored[0]}; expected it alone, a record has its own: drop one")
-    out = out or DEFAULT_OUT / "recorded"
     with Line() as line:
         line.later = DRAWING_SECONDS * (len(experiments) or len(EXPERIMENTS))
-        found = replace(recorded(experiments), out=out.expanduser())
+        found = replace(recorded(experiments), out=out)
         line.later = 0.0
         write_reproduction(found, png=False)
     return found

@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 
 from firstlight.cli.folders import DEFAULT_OUT, Out
 from firstlight.cli.output import PLAIN, Flag, Json, give_json, result_console
+from firstlight.cli.safe_outputs import Force, check_outputs, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 from firstlight.utils.text import counted
@@ -15,13 +16,14 @@ runs_app = App(name="runs", help="List, show and clean trained networks.")
 
 
 @runs_app.command(name="list")
-def list_runs(*, out: Out = DEFAULT_OUT, json: Json = None, verbosity: Verbosity = USUAL) -> None:
+def list_runs(*, out: Out = DEFAULT_OUT, json: Json = None, force: Force = False, verbosity: Verbosity = USUAL) -> None:
     """List the trained networks, and the state of each."""
     from rich.filesize import decimal
 
     from firstlight.report.runs_tables import run_dict, runs_table
     from firstlight.training import stored_runs
 
+    check_outputs([json_target(json, "hash")], [out], force)
     verbosity.apply()
     runs = stored_runs(_store(out))
     console = result_console(json)
@@ -35,7 +37,9 @@ def list_runs(*, out: Out = DEFAULT_OUT, json: Json = None, verbosity: Verbosity
 
 
 @runs_app.command(name="show")
-def show_run(name: str, *, out: Out = DEFAULT_OUT, json: Json = None, verbosity: Verbosity = USUAL) -> None:
+def show_run(
+    name: str, *, out: Out = DEFAULT_OUT, json: Json = None, force: Force = False, verbosity: Verbosity = USUAL
+) -> None:
     """Show one run in full: what, how well, on what machine.
 
     Parameters
@@ -46,6 +50,7 @@ def show_run(name: str, *, out: Out = DEFAULT_OUT, json: Json = None, verbosity:
     from firstlight.report.runs_tables import full_run_dict, run_details
     from firstlight.training import Run, find_run
 
+    check_outputs([json_target(json, "hash")], [out], force)
     verbosity.apply()
     run = find_run(_store(out), name)
     finished = Run.load(run.path) if run.state == "finished" else None
@@ -60,6 +65,7 @@ def clean_runs(
     state: Annotated[list[str] | None, Parameter(consume_multiple=True, negative=())] = None,
     dry_run: Flag = False,
     json: Json = None,
+    force: Force = False,
     verbosity: Verbosity = USUAL,
 ) -> None:
     """Remove runs: those named, or else those failed or damaged.
@@ -77,6 +83,7 @@ def clean_runs(
     from firstlight.training import find_run, remove_runs, stored_runs
     from firstlight.training.store import STATES
 
+    check_outputs([json_target(json, "removed")], [out], force)
     verbosity.apply()
     if names and state:
         raise InputError(f"clean was given {names[0]!r} and --state {state[0]}; expected hashes or states: drop one")

@@ -1,13 +1,13 @@
 """The command `theory`: eq. 3 for the patches of a data set, over time."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from firstlight.cli.folders import DataDir
 from firstlight.cli.inspection_options import Layout
-from firstlight.cli.output import Json, give_json, hint, result_console, write_csv
+from firstlight.cli.output import Json, Place, give_json, hint, result_console, write_csv
+from firstlight.cli.safe_outputs import Force, check_folder, check_outputs, csv_target, drawn_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 
 
@@ -19,8 +19,9 @@ def theory(
     kernel_size: int = 3,
     lr: float = 0.01,
     steps: Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())] = None,
-    out: Path | None = None,
+    out: Place | None = None,
     json: Json = None,
+    force: Force = False,
     verbosity: Verbosity = USUAL,
 ) -> None:
     """Show eq. 3: the profile that a linear CNN learns.
@@ -48,6 +49,12 @@ def theory(
     from firstlight.report.theory_tables import theory_figure, theory_lines, theory_table
     from firstlight.theory.over_time import formula_over_time
 
+    written = [json_target(json, "data")]
+    if out is not None:
+        check_folder("--out", out)
+        written.append(csv_target(out / "theory.csv", "component", "variance", option="--out"))
+        written += [drawn_target("--out", out / f"theory.{kind}") for kind in ("svg", "png")]
+    check_outputs(written, (data, data_dir), force)
     verbosity.apply()
     console = result_console(json)
     images = load_images(data, data_dir=data_dir, layout=layout, labels=False)

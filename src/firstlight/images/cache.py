@@ -9,7 +9,7 @@ from pathlib import Path
 from firstlight.errors import SourceError
 from firstlight.utils.console import note
 from firstlight.utils.locks import hold
-from firstlight.utils.whole_files import PARTIAL, remove_partials
+from firstlight.utils.partials import PARTIAL, remove_partials
 
 CACHE_VARIABLE = "FIRSTLIGHT_CACHE"
 

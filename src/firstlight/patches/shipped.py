@@ -76,7 +76,7 @@ def write_shipped(folder: Path) -> None:
         moments = PatchMoments(kernel_size, images.channels).update(images.images)
         about = {"count": moments.count, "mean": images.mean, "std": images.std, "provenance": provenance}
         upper = moments.second[np.triu_indices(moments.size)]
-        write_npz(folder / _name(kernel_size), {"upper": upper, "first": moments.first}, about)
+        write_npz(folder / _name(kernel_size), {"upper": upper, "first": moments.first}, about, compressed=True)
 
 
 def _name(kernel_size: int) -> str:

@@ -3,7 +3,6 @@
 A file of lags is a file of the moments of the same patches that holds more.
 """
 
-import datetime
 import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,9 +36,8 @@ LAGS = FileKind("lags", "ImageLags.save", ("lag_second", "lag_first", "lag_count
 
 
 def stamped(provenance: dict[str, str]) -> dict[str, str]:
-    """What a reader should know about sums, with the version that writes them and the time."""
-    written = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"firstlight": __version__, "written": written, **provenance}
+    """What a reader should know about sums, with the version that writes them; not when, so that files can be equal."""
+    return {"firstlight": __version__, **provenance}
 
 
 def write_sums(path: str | Path, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:

@@ -240,14 +240,16 @@ class PatchSums(ABC):
         self.count = counted if counted.ndim else counted.item()
 
     def save(self, path: str | Path, **provenance: str) -> None:
-        """Write the sums to a ``.npz`` file, atomically. A file of lags is one of their `moments` as well.
+        """Write the sums to a ``.npz`` file, atomically: of the same sums and provenance, the same bytes.
+
+        A file of lags is one of their `moments` as well.
 
         Parameters
         ----------
         path : str or Path
             The file to write, by this very name.
         **provenance : str
-            What a reader should know about the images, such as ``data="cifar10"``; kept beside version and date.
+            What a reader should know about the images, such as ``data="cifar10"``; kept beside the version.
         """
         header, arrays = self._stored()
         header |= {**self.settings, "dtype": self.dtype, "provenance": stamped(provenance)}

@@ -8,7 +8,7 @@ from pathlib import Path
 from firstlight.errors import InputError, RunError
 from firstlight.reproduction.folder import RECORD, RUNS
 from firstlight.training import Run
-from firstlight.utils.whole_files import PARTIAL
+from firstlight.utils.partials import PARTIAL
 
 
 def recorded_results() -> Path:
@@ -43,7 +43,7 @@ def take_recorded(hashes: Iterable[str], store: Path) -> int:
                 Run.load(recorded / name)  # whole and undamaged
                 partial = store / f"{PARTIAL}{name}"
                 shutil.rmtree(partial, ignore_errors=True)
-                shutil.copytree(recorded / name, partial)
+                shutil.copytree(recorded / name, partial, copy_function=shutil.copyfile)  # which can be written
                 partial.rename(store / name)
         except OSError as error:
             raise RunError(

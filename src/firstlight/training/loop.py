@@ -19,8 +19,8 @@ from firstlight.training.run import SEAL, SPEC, Run, read_spec, write_run, write
 from firstlight.training.run_files import write_json
 from firstlight.training.spec import RunSpec
 from firstlight.utils.locks import hold
+from firstlight.utils.partials import remove_partials
 from firstlight.utils.text import plural
-from firstlight.utils.whole_files import remove_partials
 
 if TYPE_CHECKING:
     import torch

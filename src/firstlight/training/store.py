@@ -17,7 +17,7 @@ from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC, Run, read_spec
 from firstlight.training.run_files import read_json, read_tensors
 from firstlight.training.spec import RunSpec, hash_of
 from firstlight.utils.locks import LOCK, hold_if_free, is_held
-from firstlight.utils.whole_files import PARTIAL
+from firstlight.utils.partials import PARTIAL
 
 State = Literal["finished", "training", "unfinished", "failed", "damaged", "refused"]
 STATES: tuple[State, ...] = get_args(State)

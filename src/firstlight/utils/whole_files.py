@@ -1,14 +1,15 @@
 """Whole files or none: everything firstlight writes is written beside its target and then renamed."""
 
 import os
-import shutil
-import threading
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-PARTIAL = ".part-"  # begins the name of whatever is unfinished
+from firstlight.errors import OutputError
+from firstlight.utils.partials import partial_of, remove_abandoned
+from firstlight.utils.targets import check_names, is_stream, nearest_folder, open_stream, refusal, settled
 
 
 @contextmanager
@@ -16,20 +17,35 @@ def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
     """Open a temporary binary file that becomes `path` when the block ends, and vanishes when it fails.
 
     The folder is made if need be. The data are on the disk before the name is, so that a crash leaves the old file
-    or the new one, never half of one. What a killed process leaves behind, `remove_partials` clears away.
+    or the new one, never half of one. Links are followed; pipes and devices are written into. What killed processes
+    left unfinished of the same file is cleared away.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written, or the disk is full; the old file is still there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{PARTIAL}{path.name}-{os.getpid()}-{threading.get_ident()}")
     try:
-        with partial.open("wb") as file:
+        if is_stream(path):
+            with open(open_stream(path), "wb") as file:
+                yield file
+            return
+        target = settled(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(target)
+        with partial_of(target) as (partial, file):
+            _keep_owner(file, target)
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
+            if os.name == "nt":
+                file.close()  # there, what is open cannot be renamed
+            os.replace(partial, target)
+    except (OutputError, BrokenPipeError):
         raise
+    except OSError as error:
+        raise refusal(path, error) from None
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -38,7 +54,30 @@ def write_text(path: Path | str, text: str) -> None:
         file.write(text.encode(errors="replace"))
 
 
-def remove_partials(folder: Path) -> None:
-    """Clear away what killed processes left in a folder; the caller makes sure that nobody writes there now."""
-    for leftover in folder.glob(f"{PARTIAL}*"):
-        shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
+def check_target(path: Path) -> None:
+    """Try, without a trace, whether `atomic_write` can write a file, before the work that is to go into it.
+
+    Raises
+    ------
+    OutputError
+        It cannot, as far as is seen beforehand.
+    """
+    if is_stream(path):
+        return
+    target = settled(path)
+    place = nearest_folder(target)
+    try:
+        check_names(target)
+        with partial_of(place / target.relative_to(place).parts[0]):
+            pass
+    except OSError as error:
+        raise refusal(path, error) from None
+
+
+def _keep_owner(file: IO[bytes], target: Path) -> None:
+    """The new file is whose the old one was, and as private."""
+    with suppress(OSError, AttributeError):  # AttributeError: Windows
+        old, new = os.stat(target), os.fstat(file.fileno())
+        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+            os.fchown(file.fileno(), old.st_uid, old.st_gid)
+        os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) & 0o777)

@@ -118,7 +118,7 @@ class Total:
         arrays = {"done": self.done}
         for i, part in enumerate(self.parts):
             arrays |= {f"second{i}": part.second, f"first{i}": part.first}
-        write_npz(path, arrays, header, compressed=False)
+        write_npz(path, arrays, header)
 
     @classmethod
     def load(cls, path: Path, kind: SumsKind, blocks: int, shards: Sequence[Shard]) -> Self:

@@ -1,0 +1,91 @@
+"""Unfinished files: named so that they are known, held while they are written, cleared away when nobody holds them.
+
+Whoever writes holds a lock on the file, which the system frees when the process ends, however it ends. A number of a
+process says less: it may be of another machine or container, or be given again.
+"""
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # on Windows, where a file that is open cannot be removed
+    fcntl = None
+
+PARTIAL = ".part-"  # begins the name of whatever is unfinished
+_NAME = re.compile(re.escape(PARTIAL) + r"(.+)-\d+-\d+", re.DOTALL)
+_KEPT = 50  # characters of a name, so that this one is not too long for a file system
+
+
+@contextmanager
+def partial_of(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """A new file beside a target, and its name; held until the end of the block, and gone then if it still has it."""
+    path, file = _made(target)
+    held = os.dup(file.fileno()) if fcntl else None  # which has the same lock
+    try:
+        with file:
+            yield path, file
+    finally:
+        path.unlink(missing_ok=True)
+        if held is not None:
+            os.close(held)
+
+
+def abandoned(folder: Path, target: str | None = None) -> list[Path]:
+    """Files of a folder that were left unfinished, of a target or of all: of this user, and held by nobody."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        found = [(entry.path, _NAME.fullmatch(entry.name)) for entry in entries if entry.name.startswith(PARTIAL)]
+        of = None if target is None else (target, target[:_KEPT])
+        return sorted(Path(path) for path, name in found if name and (of is None or name[1] in of) and _is_free(path))
+    return []
+
+
+def remove_abandoned(target: Path) -> None:
+    """Clear away what was left unfinished of a target, by processes that are no more."""
+    for path in abandoned(target.parent, target.name):
+        with suppress(OSError):
+            path.unlink()
+
+
+def remove_partials(folder: Path) -> None:
+    """Clear away what killed processes left in a folder; the caller makes sure that nobody writes there now."""
+    for leftover in folder.glob(f"{PARTIAL}*"):
+        shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
+
+
+def _made(target: Path) -> tuple[Path, IO[bytes]]:
+    while True:
+        number = int.from_bytes(os.urandom(6))
+        path = target.with_name(f"{PARTIAL}{target.name[:_KEPT]}-{os.getpid()}-{number}")
+        file = path.open("xb")
+        if fcntl is None:
+            return path, file
+        with suppress(OSError):  # a file system without locks: then nobody takes it for free, either
+            fcntl.flock(file, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
+                return path, file
+        file.close()  # cleared away before it was held
+
+
+def _is_free(path: str) -> bool:
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+            return False
+        if fcntl is None:
+            return True
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+    return True
