@@ -133,7 +133,7 @@ def moments(
     SumsKind(PatchGeometry(kernel_size, least, stride, dilation), max_distance).empty()
     engine_options.check()
     target, state = (Path(), None) if plan else checked_target(out)
-    written = [json_target(json, "data"), csv_target(broken, "name", "kind", "reason", option="--broken")]
+    written = [csv_target(broken, "name", "kind", "reason", option="--broken"), json_target(json, "data")]
     if not plan:
         written += [Target("--out", target, is_moments), Target("--out", state, lambda _: True)]
     check_outputs(written, (data, filters, data_dir), force)
