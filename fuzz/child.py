@@ -10,7 +10,9 @@ from firstlight.errors import FirstlightError
 from fuzz.seeds import targets
 
 atheris: Any = import_module("atheris")  # only installed where somebody fuzzes
-with atheris.instrument_imports(include=["firstlight.filters"]):
+with atheris.instrument_imports(
+    include=["firstlight.filters", "firstlight.images", "firstlight.inspection", "firstlight.patches", "PIL"]
+):
     import firstlight.filters.choice.first_layer
     import firstlight.filters.formats.detect
     import firstlight.filters.formats.exported.reader
@@ -18,8 +20,24 @@ with atheris.instrument_imports(include=["firstlight.filters"]):
     import firstlight.filters.formats.onnx.reader
     import firstlight.filters.formats.safetensors.reader
     import firstlight.filters.formats.torch.reader
+    import firstlight.images.streams.decode
+    import firstlight.inspection.atlas
+    import firstlight.patches.statistics
 
 LONGEST = 2000  # characters of a message
+
+
+def read(reader: str, path: Path) -> None:
+    """Read a file as the target says."""
+    if reader == "filters":
+        firstlight.filters.load_filters(path)
+    elif reader == "images":
+        for _ in firstlight.images.image_stream(path, workers=1, progress=False):
+            pass
+    elif reader == "atlas":
+        firstlight.inspection.atlas.read_atlas(path)
+    else:
+        firstlight.patches.statistics.patch_statistics(path)
 
 
 def main() -> None:
@@ -33,7 +51,7 @@ def main() -> None:
         path.write_bytes(target.wrap(data))
         message = ""
         try:
-            firstlight.filters.load_filters(path)
+            read(target.reader, path)
         except FirstlightError as error:
             message = str(error)
         assert "\n" not in message, "the message has several lines"

@@ -1,7 +1,8 @@
-"""Fuzz the readers of filters with atheris: `python -m fuzz.readers [TARGET ...] [--seconds 60]`.
+"""Fuzz what reads files of others with atheris: `python -m fuzz.readers [TARGET ...] [--seconds 60]`.
 
-Every input must end in filters or in one of firstlight's errors of one line, within 10 s and 1 GiB. Anything else is a
-crash: atheris keeps the input in fuzz/crashes, and the exit code is 1. Needs `pip install atheris`.
+Filters, images, atlases, moments. Every input must end in what is read or in one of firstlight's errors of one line,
+within 10 s and 1 GiB. Anything else is a crash: atheris keeps the input in fuzz/crashes, and the exit code is 1. Needs
+`pip install atheris`.
 """
 
 import argparse

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 KERAS = """
 import sys, keras
@@ -21,12 +22,12 @@ for path in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Target:
-    """What is fuzzed: the seed, the file's suffix, and how bytes are put into a file."""
+    """What is fuzzed: the seed, the file's suffix, how bytes are put into a file, and what reads that."""
 
     seed: bytes
     suffix: str
     wrap: Callable[[bytes], bytes] = bytes
-    slow: bool = False  # reading starts a process of its own
+    reader: Literal["filters", "images", "atlas", "statistics"] = "filters"
 
 
 def targets(folder: Path) -> dict[str, Target]:
@@ -63,9 +64,67 @@ def targets(folder: Path) -> dict[str, Target]:
         "onnx": Target(_onnx(net), ".onnx"),
         "npy": Target(npy.getvalue(), ".npy"),
         "npz": Target(npz.getvalue(), ".npz"),
-        "keras-config": _member(keras.read_bytes(), "config.json", ".keras", slow=True),
-        "keras-h5": Target(h5.read_bytes(), ".h5", slow=True),
+        "keras-config": _member(keras.read_bytes(), "config.json", ".keras"),
+        "keras-h5": Target(h5.read_bytes(), ".h5"),
+        "bin-index": Target(json.dumps({"weight_map": {"conv1.weight": "a.bin"}}).encode(), ".bin.index.json"),
+        "torch-records": _member(_saved({**state, "args": _foreign()}), "data.pkl", ".pt"),
+        "atlas": Target(_atlas(folder, weight), ".json", reader="atlas"),
+        "moments": Target(_moments(folder), ".npz", reader="statistics"),
+        **{f"image-{name}": Target(seed, f".{name}", reader="images") for name, seed in _pictures().items()},
     }
+
+
+def _foreign() -> dict[str, object]:
+    """Objects that checkpoints hold beside their tensors, which are read as records."""
+    import argparse
+    import collections
+    import datetime
+
+    return {
+        "options": argparse.Namespace(lr=0.1, out=Path("runs")),
+        "started": datetime.datetime(2026, 1, 2),
+        "counts": collections.Counter("aab"),
+        "best": collections.OrderedDict(a=1.5),
+    }
+
+
+def _atlas(folder: Path, weight: object) -> bytes:
+    import firstlight as fl
+    from firstlight.inspection.atlas import entry_of, write_atlas
+
+    write_atlas(folder / "seed.json", [entry_of(fl.inspect(weight), "net", "resnet", "net.pth")])
+    return (folder / "seed.json").read_bytes()
+
+
+def _moments(folder: Path) -> bytes:
+    import numpy as np
+
+    import firstlight as fl
+
+    images = np.arange(4 * 3 * 64, dtype=np.uint8).reshape(4, 3, 8, 8)
+    fl.PatchMoments(3, 3).update(images).save(folder / "seed.npz", data="seed")
+    return (folder / "seed.npz").read_bytes()
+
+
+def _pictures() -> dict[str, bytes]:
+    """A small image of each kind, with an orientation and a colour profile where it takes them."""
+    from PIL import Image, ImageCms
+
+    image = Image.frombytes("RGB", (16, 16), bytes(range(256)) * 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    found = {}
+    for suffix, name in _KINDS.items():
+        buffer = io.BytesIO()
+        options = {} if suffix in ("jp2", "gif", "ppm") else {"exif": exif, "icc_profile": profile}
+        image.save(buffer, name, **options)
+        found[suffix] = buffer.getvalue()
+    return found
+
+
+_KINDS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tiff": "TIFF", "avif": "AVIF", "jp2": "JPEG2000"}
+_KINDS |= {"gif": "GIF", "ppm": "PPM"}
 
 
 def _saved(value: object, **options: bool) -> bytes:
@@ -100,7 +159,7 @@ def _onnx(net: object) -> bytes:
 _NORM = ("weight", "bias", "running_mean", "running_var")
 
 
-def _member(archive: bytes, ending: str, suffix: str, slow: bool = False) -> Target:
+def _member(archive: bytes, ending: str, suffix: str) -> Target:
     """Fuzz one member of an archive, whose checksum is always right: mutations would else stop there."""
     with zipfile.ZipFile(io.BytesIO(archive)) as file:
         members = {info.filename: file.read(info) for info in file.infolist()}
@@ -113,4 +172,4 @@ def _member(archive: bytes, ending: str, suffix: str, slow: bool = False) -> Tar
                 file.writestr(member, data if member == name else content)
         return buffer.getvalue()
 
-    return Target(members[name], suffix, wrap, slow)
+    return Target(members[name], suffix, wrap)
