@@ -2,11 +2,13 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.images.arrays import Part
+from firstlight.images.npz_slices import NpzArray
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import open_npz
 from firstlight.utils.text import first_line
@@ -20,7 +22,7 @@ _NAMINGS = (
 _PICKLE_START = b"\x80"  # the first byte of a pickle of protocol 2 and later
 
 
-def read_array_file(path: Path, layout: str | None = None) -> dict[str, Part]:
+def read_array_file(path: Path, layout: str | None = None, whole: bool = True) -> dict[str, Part]:
     """Read the splits that a .npy or .npz file holds; grey images, (N, H, W), get their axis of one channel.
 
     Parameters
@@ -31,6 +33,8 @@ def read_array_file(path: Path, layout: str | None = None) -> dict[str, Part]:
         ``x_test`` and ``y_test``, in capitals or not; or one 4-D array of any name. Labels may be left out.
     layout : str, optional
         "NHWC" where that axis is to be the last.
+    whole : bool
+        False: no labels; and images in a .npz file that can be read in slices are an NpzArray, as they are.
 
     Raises
     ------
@@ -48,16 +52,17 @@ def read_array_file(path: Path, layout: str | None = None) -> dict[str, Part]:
     if path.suffix.lower() == ".npy":
         return {"train": Part(read_npy_images(path, layout), None)}
     return {
-        split: part._replace(images=_with_channels(part.images, layout, 1)) for split, part in _read_npz(path).items()
+        split: part if isinstance(part.images, NpzArray) else Part(with_channels(part.images, layout), part.labels)
+        for split, part in _read_npz(path, whole).items()
     }
 
 
 def read_npy_images(path: Path, layout: str | None) -> np.ndarray:
     """Memory-map a .npy file of images, as `read_npy`."""
-    return _with_channels(read_npy(path), layout, 5)
+    return with_channels(read_npy(path), layout, 5)
 
 
-def _with_channels(images: np.ndarray, layout: str | None, fewest: int) -> np.ndarray:
+def with_channels(images: np.ndarray, layout: str | None, fewest: int = 1) -> np.ndarray:
     """Grey images with an axis for their channel; what may be a single image of a few channels as it is."""
     if images.ndim != 3 or images.shape[0] < fewest or images.shape[2] <= 4:
         return images
@@ -75,33 +80,37 @@ def read_npy(path: Path) -> np.ndarray:
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except DAMAGE as error:
-        raise _refusal(path, error) from None
+        raise refusal(path, error) from None
 
 
-def _read_npz(path: Path) -> dict[str, Part]:
+def _read_npz(path: Path, whole: bool) -> dict[str, Part]:
     try:
         with zipfile.ZipFile(path):  # NumPy would take a pickle or a .npy file by this name as well
             pass
         with open_npz(path) as archive:
-            return _find_splits(path, archive)
+            return _find_splits(path, archive, whole)
     except InputError:
         raise
     except DAMAGE as error:
-        raise _refusal(path, error) from None
+        raise refusal(path, error) from None
 
 
-def _find_splits(path: Path, archive: np.lib.npyio.NpzFile) -> dict[str, Part]:
+def _find_splits(path: Path, archive: np.lib.npyio.NpzFile, whole: bool) -> dict[str, Part]:
+    def read(name: str) -> Any:
+        array = None if whole else NpzArray.of(path, name)
+        return archive[name] if array is None else array
+
     names = {name.lower(): name for name in archive.files}
     for train_images, train_labels, test_images, test_labels in _NAMINGS:
         pairs = {"train": (train_images, train_labels), "test": (test_images, test_labels)}
         parts = {
-            split: Part(archive[names[images]], archive.get(names.get(labels or "", "")))
+            split: Part(read(names[images]), archive.get(names.get(labels or "", "")) if whole else None)
             for split, (images, labels) in pairs.items()
             if images in names
         }
         if parts:
             return parts
-    candidates = [array for name in archive.files if (array := archive[name]).ndim == 4]
+    candidates = [array for name in archive.files if (array := read(name)).ndim == 4]
     if len(candidates) != 1:
         found = ", ".join(archive.files) or "nothing"
         raise InputError(
@@ -111,7 +120,8 @@ def _find_splits(path: Path, archive: np.lib.npyio.NpzFile) -> dict[str, Part]:
     return {"train": Part(candidates[0], None)}
 
 
-def _refusal(path: Path, error: Exception) -> InputError:
+def refusal(path: Path, error: Exception) -> InputError:
+    """What to say of a file, of which this was raised."""
     text = first_line(error)
     with path.open("rb") as file:
         pickled = file.read(1) == _PICKLE_START

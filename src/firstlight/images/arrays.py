@@ -79,7 +79,7 @@ def build_image_set(name: str, parts: dict[str, Part], split: str, layout: str |
 
 
 def check_images(
-    images: Any, layout: str | None = None, place: str = "images", channels: int | None = None
+    images: Any, layout: str | None = None, place: str = "images", channels: int | None = None, first: int = 0
 ) -> np.ndarray:
     """Return `images` as a view of shape (N, C, H, W), or refuse them.
 
@@ -93,12 +93,22 @@ def check_images(
         What messages call the array.
     channels : int, optional
         How many are expected, which decides where the shape alone does not; not checked.
+    first : int
+        What messages call the first of them.
 
     Raises
     ------
     InputError
         For any other type, shape or dtype, for an empty array, and for values that are not finite.
     """
+    images = laid_out(images, layout, place, channels)
+    if images.dtype.kind == "f":
+        _check_finite(images, place, first)
+    return images
+
+
+def laid_out(images: Any, layout: str | None, place: str, channels: int | None) -> np.ndarray:
+    """As `check_images`, whatever values they have."""
     if layout is not None and layout not in LAYOUTS:
         raise InputError(f"layout is {layout!r}; expected 'NCHW', 'NHWC' or None")
     if not isinstance(images, np.ndarray) or isinstance(images, np.ma.MaskedArray):
@@ -116,8 +126,6 @@ def check_images(
         images = images.astype(images.dtype.newbyteorder("="))
     if _recognise(images.shape, layout, channels, place) == "NHWC":
         images = images.transpose(0, 3, 1, 2)
-    if images.dtype.kind == "f":
-        _check_finite(images, place)
     return images
 
 
@@ -189,9 +197,11 @@ def _recognise(shape: tuple[int, ...], layout: str | None, channels: int | None,
     return found[0]
 
 
-def _check_finite(images: np.ndarray, place: str) -> None:
+def _check_finite(images: np.ndarray, place: str, first: int) -> None:
     for start in range(0, len(images), _BLOCK_IMAGES):
         finite = np.isfinite(images[start : start + _BLOCK_IMAGES]).all(axis=(1, 2, 3))
         if not finite.all():
             index = start + int(np.argmin(finite))
-            raise InputError(f"{place}: image {index} has values that are NaN or infinite; expected finite ones")
+            raise InputError(
+                f"{place}: image {first + index} has values that are NaN or infinite; expected finite ones"
+            )

@@ -191,7 +191,7 @@ def shards_of(
           every tar file is a shard.
         - A Parquet or Arrow file, a folder of Parquet files, or a saved Hugging Face data set: a file is a shard.
         - An array (N, C, H, W) or (N, H, W, C), a .npy or .npz file, an `ImageSet`, a name that `load_images` knows:
-          shards are slices. Those of a .npy file are read where the task runs; others travel there, 8 MB at most.
+          shards are slices. Those of a file are read where the task runs; others travel there, 8 MB at most.
         - Shards, which stay as they are.
     images_per_shard : int
         Of files or slices.

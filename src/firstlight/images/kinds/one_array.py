@@ -16,8 +16,10 @@ from firstlight.images.cifar.tarballs import read_archive
 from firstlight.images.imageset import ImageSet
 from firstlight.images.kinds.kind import Data, refuse_changes
 from firstlight.images.named_sets import cifar_set, load_named
+from firstlight.images.npz_slices import NpzArray
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
+from firstlight.images.sliced_images import SlicedImages
 from firstlight.images.streams.memory import ArrayImages, as_array, as_numpy
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stream import Images
@@ -29,7 +31,7 @@ class OneArray(Data):
 
     whole: ClassVar[bool] = True
 
-    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray:
+    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray | SlicedImages:
         """The images, (N, C, H, W); `channels` are those expected, where the shape does not tell the layout."""
         raise NotImplementedError
 
@@ -127,14 +129,18 @@ class ArrayFile(OneArray):
     def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
         return build_image_set(self.name, read_array_file(self.path, layout), split, layout, labels)
 
-    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray:
-        parts = read_array_file(self.path, layout)
+    def array(self, split: str | None, layout: str | None, channels: int | None = None) -> np.ndarray | SlicedImages:
+        parts = read_array_file(self.path, layout, whole=False)
         if (split or "train") not in parts:
             raise InputError(f"split is {split!r}, but {self.path} holds {', '.join(parts)}")
-        return check_images(parts[split or "train"].images, layout, self.name, channels)
+        images = parts[split or "train"].images
+        if isinstance(images, NpzArray):
+            return SlicedImages(images, layout, self.name, channels)
+        return check_images(images, layout, self.name, channels)
 
     def cut(self, cut: Cut, split: str | None, layout: str | None) -> Iterator[Shard]:
         images = self.array(split, layout, cut.channels)
         cut = cut.of(images.shape[1])
-        mapped = self.path.suffix.lower() == ".npy"
-        return cut.mapped(self.path, images, layout) if mapped else cut.array(self.name, images)
+        if isinstance(images, SlicedImages) or self.path.suffix.lower() == ".npz":
+            return cut.array(self.name, images)
+        return cut.mapped(self.path, images, layout)

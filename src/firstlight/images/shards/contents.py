@@ -10,6 +10,7 @@ import numpy as np
 
 from firstlight.images.array_files import read_npy_images
 from firstlight.images.arrays import check_images
+from firstlight.images.sliced_images import SlicedImages
 from firstlight.images.streams.encoded import Encoded, EncodedImages, SourceInFile
 from firstlight.images.streams.image_tables import ImageTable
 from firstlight.images.streams.memory import ArrayImages
@@ -104,10 +105,10 @@ class MappedSlice:
 
 @dataclass(frozen=True, eq=False)
 class ArraySlice:
-    """Images in memory; they travel with the shard."""
+    """Images in memory, which travel with the shard; or in a .npz file."""
 
     name: str
-    images: np.ndarray = field(repr=False)
+    images: np.ndarray | SlicedImages = field(repr=False)
 
     def open(self, channels: int, geometry: Geometry) -> Images:
         return ArrayImages(self.name, self.images, channels, geometry)

@@ -22,6 +22,7 @@ from firstlight.images.shards.contents import (
     TarFile,
 )
 from firstlight.images.shards.shard import FileStamp, Shard
+from firstlight.images.sliced_images import SlicedImages
 from firstlight.images.streams.choice import Choice
 from firstlight.images.streams.decode import decoders
 from firstlight.images.streams.image_files import ImageFiles, files_below
@@ -60,16 +61,18 @@ class Cut:
         """With so many channels, where none were asked for."""
         return replace(self, channels=self.channels or channels)
 
-    def array(self, name: str, images: np.ndarray) -> Iterator[Shard]:
-        """Slices of an array in memory, known by their pixels."""
+    def array(self, name: str, images: np.ndarray | SlicedImages) -> Iterator[Shard]:
+        """Slices of an array in memory, or in a .npz file, known by their pixels."""
+        stamps = (FileStamp.of(images.array.path),) if isinstance(images, SlicedImages) else ()
         ArrayImages(name, images[:1], self.channels, self.geometry)  # which refuses options that do not go with it
-        for start, stop in self._ranges(len(images), max(1, _SLICE_BYTES // images[0].nbytes)):
+        for start, stop in self._ranges(len(images), max(1, _SLICE_BYTES * len(images) // images.nbytes)):
             part, place = images[start:stop], f"{printable(name)}[{start}:{stop}]"
             digest = hashlib.sha256()
             for piece in pieces(part):
                 digest.update(np.ascontiguousarray(piece, dtype=images.dtype.newbyteorder("<")).data)
             known_by = [images.dtype.name, *part.shape, digest.hexdigest()]
-            yield self._shard(place, len(part), part.nbytes, ArraySlice(place, part), known_by, [])
+            content = ArraySlice(place, images.part(start, stop) if isinstance(images, SlicedImages) else part)
+            yield replace(self._shard(place, len(part), part.nbytes, content, known_by, []), files=stamps)
 
     def mapped(self, path: Path, images: np.ndarray, layout: str | None) -> Iterator[Shard]:
         """Slices of a .npy file, which a task reads by itself."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.images.arrays import check_images
+from firstlight.images.sliced_images import SlicedImages
 from firstlight.images.streams.decode import decoders, planes
 from firstlight.images.streams.encoded import Decoded
 from firstlight.images.streams.items import KEYS, Evidence, images_in, is_pil
@@ -20,7 +21,7 @@ _RED, _GREEN, _BLUE, _HALF = 19595, 38470, 7471, 32768  # ITU-R 601 in 1/65536, 
 
 
 class ArrayImages:
-    """An array (N, C, H, W), possibly mapped from a file.
+    """An array (N, C, H, W), possibly mapped from a file, or read from it in slices.
 
     Raises
     ------
@@ -30,7 +31,7 @@ class ArrayImages:
 
     noun = "image"
 
-    def __init__(self, name: str, images: np.ndarray, channels: int, geometry: Geometry) -> None:
+    def __init__(self, name: str, images: np.ndarray | SlicedImages, channels: int, geometry: Geometry) -> None:
         self.name, self.images = name, images
         self.channels, self.geometry = channels, geometry
         next(self._results(images[:1]), None)  # whatever is wrong with the options is told before the reading
@@ -43,7 +44,7 @@ class ArrayImages:
         """The images, many at a time."""
         return self._results(self.images)
 
-    def _results(self, images: np.ndarray) -> Generator[Decoded]:
+    def _results(self, images: np.ndarray | SlicedImages) -> Generator[Decoded]:
         for piece in pieces(images):
             try:
                 shaped = self.geometry.apply_to_array(match_channels(piece, self.channels, self.name))

@@ -1,8 +1,12 @@
 """Images of different sizes, gathered into stacks of equal ones."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from firstlight.images.sliced_images import SlicedImages
 
 STACK_BYTES = 32 << 20
 
@@ -39,8 +43,8 @@ class Stacks:
         return np.ascontiguousarray(images[0]) if len(images) == 1 else np.concatenate(images)
 
 
-def pieces(images: np.ndarray, limit: int = STACK_BYTES) -> Iterator[np.ndarray]:
-    """Views of (N, C, H, W) of at most `limit` bytes each, or of one image."""
+def pieces(images: "np.ndarray | SlicedImages", limit: int = STACK_BYTES) -> Iterator[np.ndarray]:
+    """Views or slices of (N, C, H, W) of at most `limit` bytes each, or of one image."""
     step = max(1, limit * len(images) // max(1, images.nbytes))
     for start in range(0, len(images), step):
         yield images[start : start + step]
