@@ -31,7 +31,7 @@ class NpzArray(NamedTuple):
     path : Path
     known_by : tuple
         What tells of which file and member the places are.
-    shape, dtype :
+    shape, dtype : tuple of int and dtype
         Of the array, in C order.
     start, packed : int
         Where the member begins in the file, and its bytes there.

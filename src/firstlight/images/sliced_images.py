@@ -18,7 +18,7 @@ class SlicedImages:
     Parameters
     ----------
     array : NpzArray
-    layout, place, channels :
+    layout, place, channels : optional
         As of `check_images`.
     start, stop : int, optional
         Which of the images.
