@@ -26,12 +26,12 @@ class Constants:
     graph : Graph
     parts : OnnxParts
         The model that the graph is of.
-    folder : Path
-        Where the model lies.
+    model : Path
+        The file of the model.
     """
 
-    def __init__(self, graph: Graph, parts: OnnxParts, folder: Path) -> None:
-        self.graph, self.parts, self.folder = graph, parts, folder
+    def __init__(self, graph: Graph, parts: OnnxParts, model: Path) -> None:
+        self.graph, self.parts, self.model = graph, parts, model
         self.inputs = {put.name for put in graph.inputs}
         self.sparse = {decoded(tensor.values.name) for tensor in parts.graph.sparse_initializer}
         self.known: dict[str, Constant] = {}
@@ -87,7 +87,7 @@ class Constants:
 
     def _read(self, name: str, depth: int) -> Constant:
         if name in self.parts.spans:
-            return stored(self.parts.initializer(name), name, self.folder)
+            return stored(self.parts.initializer(name), name, self.model)
         node = self.graph.producer.get(name)
         if node is None:
             reason = "is stored as a sparse tensor" if name in self.sparse else "is not in the file"
@@ -135,7 +135,7 @@ class Constants:
     def _of_constant(self, node: Node, name: str) -> Constant:
         for attribute in node.proto.attribute:
             if attribute.name == "value" and attribute.type == attribute.TENSOR:
-                return stored(attribute.t, name, self.folder)
+                return stored(attribute.t, name, self.model)
             if attribute.name in ("value_float", "value_floats", "value_int", "value_ints"):
                 dtype = "float32" if "float" in attribute.name else "int64"
                 single, several = (

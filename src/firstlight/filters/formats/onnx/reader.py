@@ -56,12 +56,12 @@ def read_onnx(path: Path, source: str, layer: str | None = None) -> FilterBank:
     except ImportError:
         raise SourceError(f"{source}: reading ONNX models needs onnx: pip install 'firstlight[onnx]'") from None
     with named(source), np.errstate(all="ignore"):  # what is not finite is told once the weights are there
-        return _read(open_onnx(path), path.parent, source, layer)
+        return _read(open_onnx(path), path, source, layer)
 
 
-def _read(parts: OnnxParts, folder: Path, source: str, layer: str | None) -> FilterBank:
+def _read(parts: OnnxParts, model: Path, source: str, layer: str | None) -> FilterBank:
     graph = Graph(parts)
-    constants = Constants(graph, parts, folder)
+    constants = Constants(graph, parts, model)
     first = first_layers(graph)
     if layer is None:
         if not first.convolutions:

@@ -9,6 +9,7 @@ import numpy as np
 
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
+from firstlight.filters.formats.beside import beside
 from firstlight.filters.formats.onnx.parts import decoded, shown
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Constant:
     name: str
 
 
-def stored(tensor: "TensorProto", name: str, folder: Path) -> Constant:
+def stored(tensor: "TensorProto", name: str, model: Path) -> Constant:
     """Read one tensor.
 
     Parameters
@@ -44,8 +45,8 @@ def stored(tensor: "TensorProto", name: str, folder: Path) -> Constant:
         Its data may lie in a file of its own.
     name : str
         What messages call it.
-    folder : Path
-        Where the model lies; such files must be in it.
+    model : Path
+        The model, beside which such files must lie.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def stored(tensor: "TensorProto", name: str, folder: Path) -> Constant:
         raise SourceError(f"{shown(name)} holds {kind}; expected real numbers")
     needed = -(-count * _BITS.get(dtype.name, 8 * dtype.itemsize) // 8)
     if tensor.data_location == tensor.EXTERNAL:
-        tensor = _inlined(tensor, name, folder, needed)
+        tensor = _inlined(tensor, name, model, needed)
     if tensor.HasField("raw_data") and len(tensor.raw_data) != needed:
         raise SourceError(
             f"{shown(name)} holds {len(tensor.raw_data):,} bytes where {dtype.name} of shape {dims} needs {needed:,}: "
@@ -85,7 +86,7 @@ def stored(tensor: "TensorProto", name: str, folder: Path) -> Constant:
     return Constant(values.astype(np.float64), dtype.name, name)
 
 
-def _inlined(tensor: "TensorProto", name: str, folder: Path, needed: int) -> "TensorProto":
+def _inlined(tensor: "TensorProto", name: str, model: Path, needed: int) -> "TensorProto":
     """The tensor with its data, out of a file in the model's folder."""
     from onnx import TensorProto
 
@@ -93,9 +94,8 @@ def _inlined(tensor: "TensorProto", name: str, folder: Path, needed: int) -> "Te
     location = where.get("location", "")
     offset, length = (_whole(where.get(key, default), name) for key, default in (("offset", "0"), ("length", "")))
     try:
-        home = folder.resolve(strict=True)
-        path = (home / location).resolve(strict=True)
-        if not location or not path.is_relative_to(home):
+        path = beside(model, location)
+        if path is None:
             raise SourceError(
                 f"the data of {shown(name)} are in {shown(location)!r}, outside the model's folder; expected a file in "
                 "it: copy the model and its data into one folder"

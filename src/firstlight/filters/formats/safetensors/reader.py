@@ -12,6 +12,7 @@ import numpy as np
 
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import TensorEntry, TensorFile
+from firstlight.filters.formats.beside import beside
 from firstlight.filters.formats.dtypes import numpy_dtype, to_float64
 from firstlight.filters.formats.refusals import named, readable
 from firstlight.filters.formats.safetensors.header import (
@@ -80,9 +81,8 @@ def read_index(path: Path, source: str) -> TensorFile:
         shards: dict[str, Sequence[TensorEntry]] = {}
         total = 0
         for name in dict.fromkeys(weights.values()):
-            shard = path.parent / name
             with named(name):
-                _check_inside(path.parent, shard)
+                shard = _shard(path, name)
                 if not name.endswith(".safetensors"):
                     shards[name] = _torch_entries(shard, f"{source}: {name}")
                     if sum(map(len, shards.values())) > _MOST_TENSORS:
@@ -159,14 +159,14 @@ def _open(path: Path) -> Iterator[BinaryIO]:
             yield file
 
 
-def _check_inside(folder: Path, shard: Path) -> None:
-    """Refuse a link that leads out of the folder, except into the store of the Hugging Face hub's own cache."""
-    folder = folder.absolute()
-    stores = [parent.parent / "blobs" for parent in (folder, *folder.parents) if parent.name == "snapshots"]
+def _shard(index: Path, name: str) -> Path:
+    """Where a shard lies; a link that leads out of the index's folder is refused."""
     try:
-        target = shard.resolve()
-        allowed = [place.resolve() for place in (folder, *stores)]
-    except (OSError, RuntimeError):  # RuntimeError: links in a circle
+        found = beside(index, name)
+    except RuntimeError:  # links in a circle
         raise SourceError("cannot be read (its link leads nowhere)") from None
-    if not any(target.is_relative_to(place) for place in allowed):
+    except OSError as error:
+        raise SourceError(f"cannot be read ({error.strerror})") from None
+    if found is None:
         raise SourceError("is a link that leads out of the index's folder; expected a file inside it")
+    return found
