@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import BboxBase
 from PIL import Image
 
-from firstlight.errors import InputError, RunError
+from firstlight.errors import InputError, OutputError
 from firstlight.experiments import FigureEntry
 from firstlight.figures.axes import new_figure
 from firstlight.figures.pictures import show_tiles
@@ -113,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
     with use(PAPER):
         drawn = draw_figures(recorded_results(), PAPER, ["svg"], ["linear/regimes"])
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot be written to .*file"):
+    with pytest.raises(OutputError, match=r"file.* cannot be written"):
         write_drawn(drawn, tmp_path / "file")
     assert [path.name for path in write_drawn(drawn, tmp_path / "new")] == ["linear_regimes.svg"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["linear_regimes.svg"]

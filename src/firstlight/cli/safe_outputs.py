@@ -105,7 +105,7 @@ def check_folder(option: str, folder: Path) -> None:
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{option} is {folder}, a file; expected a folder: name one")
-    check_target(folder / "x")
+    check_target(folder / "x", folder)
 
 
 def _check(target: Target, path: Path, sources: list[str], force: bool) -> None:

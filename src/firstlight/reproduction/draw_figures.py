@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firstlight.errors import InputError, RunError
+from firstlight.errors import InputError
 from firstlight.experiments import EXPERIMENTS
 from firstlight.figures.styles import Style, use
 from firstlight.report.publication import Drawn, Format, drawn
@@ -61,19 +61,16 @@ def write_drawn(figures: Iterable[Drawn], folder: Path) -> list[Path]:
 
     Raises
     ------
-    RunError
-        The folder cannot be written.
+    OutputError
+        One cannot be written.
     """
     paths = []
-    try:
-        for figure in figures:
-            for kind, content in figure.files.items():
-                path = folder / figure.file_name(kind)
-                with atomic_write(path) as file:
-                    file.write(content)
-                paths.append(path)
-    except OSError as error:
-        raise RunError(f"the figures cannot be written to {folder} ({error}): give another --out") from None
+    for figure in figures:
+        for kind, content in figure.files.items():
+            path = folder / figure.file_name(kind)
+            with atomic_write(path) as file:
+                file.write(content)
+            paths.append(path)
     return paths
 
 

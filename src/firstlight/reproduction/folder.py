@@ -68,8 +68,8 @@ def write_reproduction(reproduction: Reproduction, png: bool = True) -> None:
             write_text(reproduction.report, reproduction_page(reproduction))
     except OSError as error:
         raise RunError(
-            f"the results cannot be written ({error}); the trained runs in {out / RUNS} are safe: mend that and run "
-            "the same command again"
+            f"the results cannot be written ({error.filename}: {error.strerror}); the trained runs in {out / RUNS} are "
+            "safe: mend that and run the same command again"
         ) from None
 
 

@@ -33,7 +33,7 @@ def refusal(path: Path | str, error: OSError) -> OutputError:
     said = error.strerror or " ".join(str(error).split())
     advice = _ADVICE.get(error.errno or 0, "a file that can be written: name another")
     refused = OutputError(f"{path} cannot be written ({said}); expected {advice}")
-    refused.errno, refused.strerror = error.errno, said
+    refused.errno, refused.strerror, refused.filename = error.errno, said, str(path)
     return refused
 
 
@@ -77,15 +77,13 @@ def settled(path: Path | str) -> Path:
 
     Raises
     ------
-    OutputError
-        It is a folder, a socket, a disk, or protected from being written.
+    OSError
+        It cannot be looked at; an OutputError where it is a folder, a socket, a disk, or protected.
     """
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
         return Path(os.path.realpath(path))
-    except OSError as error:
-        raise refusal(path, error) from None
     if stat.S_ISDIR(mode):
         raise OutputError(f"{path} is a folder; expected the name of a file: name one in it")
     for is_special, what in _SPECIAL:

@@ -54,8 +54,14 @@ def write_text(path: Path | str, text: str) -> None:
         file.write(text.encode(errors="replace"))
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, named: Path | None = None) -> None:
     """Try, without a trace, whether `atomic_write` can write a file, before the work that is to go into it.
+
+    Parameters
+    ----------
+    path : Path
+    named : Path, optional
+        What the user gave, where that is another, for the message.
 
     Raises
     ------
@@ -64,14 +70,16 @@ def check_target(path: Path) -> None:
     """
     if is_stream(path):
         return
-    target = settled(path)
-    place = nearest_folder(target)
     try:
+        target = settled(path)
+        place = nearest_folder(target)
         check_names(target)
         with partial_of(place / target.relative_to(place).parts[0]):
             pass
+    except OutputError:
+        raise
     except OSError as error:
-        raise refusal(path, error) from None
+        raise refusal(named or path, error) from None
 
 
 def _keep_owner(file: IO[bytes], target: Path) -> None:
