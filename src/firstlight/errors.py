@@ -27,6 +27,13 @@ class SourceError(FirstlightError):
     """Images or filters could not be obtained from where they were asked for."""
 
 
+class MachineError(FirstlightError):
+    """This machine is in trouble, such as without memory; nothing is wrong with what was read."""
+
+    stays = False
+    """Whether it was tried again, to no avail."""
+
+
 class EngineError(FirstlightError):
     """Tasks cannot be run where they were sent, or not to their end; what was handed out before is good."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from firstlight.errors import RunError
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import open_npz, write_npz
+from firstlight.utils.trouble import refuse_trouble
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Measurements:
             try:
                 return _read(path, text)
             except DAMAGE as error:
+                refuse_trouble(error, str(path))
                 if self.recorded:
                     raise RunError(f"{path} is damaged ({error}): restore the record") from None
                 logger.warning("%s is damaged (%s) and measured again", path, error)

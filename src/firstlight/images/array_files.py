@@ -12,6 +12,7 @@ from firstlight.images.npz_slices import NpzArray
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import open_npz
 from firstlight.utils.text import first_line
+from firstlight.utils.trouble import refuse_trouble
 
 # How the arrays of a .npz file may be called: images and labels of train, then of test.
 _NAMINGS = (
@@ -80,6 +81,7 @@ def read_npy(path: Path) -> np.ndarray:
     try:
         return np.lib.format.open_memmap(path, mode="r")
     except DAMAGE as error:
+        refuse_trouble(error, str(path))
         raise refusal(path, error) from None
 
 
@@ -92,6 +94,7 @@ def _read_npz(path: Path, whole: bool) -> dict[str, Part]:
     except InputError:
         raise
     except DAMAGE as error:
+        refuse_trouble(error, str(path))
         raise refusal(path, error) from None
 
 

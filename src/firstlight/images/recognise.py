@@ -126,9 +126,9 @@ def _in_folder(folder: Path, name: str) -> Data:
         if is_original(cifar, folder):
             return OriginalFiles(cifar.name, f"the original batches of {cifar.title}", folder, definition=cifar)
     tars, tables, picture, arrow = [], [], "", ""
-    for file, problem in files_below(folder, _may_hold_images):
+    for file in files_below(folder, _may_hold_images):
         suffix = os.path.splitext(file)[1].lower()
-        if problem or suffix in SUFFIXES:  # a folder that cannot be listed is told as a broken picture
+        if suffix in SUFFIXES:
             picture = picture or file
         elif suffix == ".parquet":
             tables.append(file)

@@ -14,6 +14,7 @@ from firstlight.utils.damage import DAMAGE
 from firstlight.utils.nearest import nearest_path
 from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.text import first_line
+from firstlight.utils.trouble import refuse_trouble
 from firstlight.utils.version import __version__
 
 # Format 1 had no dilation: it was 1.
@@ -64,6 +65,7 @@ def read_sums(path: str | Path, kind: FileKind) -> tuple[dict[str, Any], dict[st
             f"{path}: no such file{nearest_path(Path(path))}; expected {kind.what} written by {kind.writer}"
         ) from None
     except DAMAGE as error:
+        refuse_trouble(error, str(path))
         cause = first_line(error, kind=True)
         raise InputError(
             f"{path}: not a whole file of {kind.what} ({cause}); expected one written by {kind.writer}"

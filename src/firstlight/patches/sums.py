@@ -13,6 +13,7 @@ from firstlight.patches.storage import FileKind, read_sums, stamped, write_sums
 from firstlight.patches.validation import type_name, validate_images
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.text import counted
+from firstlight.utils.trouble import refuse_trouble
 
 # The sum over so many patches of products of two bytes still fits a signed 64-bit integer.
 MOST_PATCHES = (2**63 - 1) // 255**2
@@ -279,7 +280,8 @@ class PatchSums(ABC):
             sums = cls._of_settings(header)
             sums._restore(header, arrays)
             sums.provenance = {**header["provenance"]}
-        except DAMAGE:
+        except DAMAGE as error:
+            refuse_trouble(error, str(path))
             raise InputError(
                 f"{path}: the {cls._noun} contradict their header, so the file is damaged: compute them again"
             ) from None

@@ -15,6 +15,7 @@ from firstlight.filters.formats.archives import open_archive
 from firstlight.filters.formats.refusals import named
 from firstlight.filters.formats.safetensors.run_records import RECORDS, one_record
 from firstlight.utils.text import listed
+from firstlight.utils.trouble import refuse_trouble
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +64,11 @@ def filters_from_file(path: Path, source: str, layer: str | None = None) -> Filt
     except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links, before Python 3.13
         reason = getattr(error, "strerror", None) or error
         raise SourceError(f"{source} cannot be read ({reason}); expected {_FORMATS}") from None
-    except MemoryError:
-        raise SourceError(f"{source} needs more memory than there is: it is damaged, or not weights") from None
+    except MemoryError as error:
+        refuse_trouble(error, source)
+        raise SourceError(
+            f"{source} asks for more memory than any machine has: it is damaged, or not weights"
+        ) from None
 
 
 def _reader(path: Path, source: str, start: bytes) -> Callable[[str | None], FilterBank]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from firstlight.errors import FirstlightError, SourceError
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.text import first_line
+from firstlight.utils.trouble import refuse_trouble
 
 
 @contextmanager
@@ -46,5 +47,6 @@ def refusing(expected: str) -> Iterator[None]:
     except DAMAGE as error:
         if isinstance(error, OSError) and error.strerror:  # the system's, not a parser's
             raise SourceError(f"cannot be read ({error.strerror})") from None
+        refuse_trouble(error, "what it holds")
         cause = first_line(error, kind=True)
         raise SourceError(f"cannot be read as {expected} ({cause}): it is damaged or cut off") from None

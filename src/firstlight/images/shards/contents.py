@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -28,20 +28,13 @@ class Content(Protocol):
         ...
 
 
-class FileEntry(NamedTuple):
-    """A file relative to its folder; or a folder, and the problem why it cannot be listed."""
-
-    name: str
-    problem: str
-
-
 @dataclass
 class ImageFileChunk:
     """Some of the image files below a folder."""
 
     name: str
     root: Path
-    entries: tuple[FileEntry, ...] = field(repr=False)
+    entries: tuple[str, ...] = field(repr=False)
     left_out: "Counter[str]" = field(default_factory=Counter, repr=False)
     noun: str = field(default="file", repr=False)
 
@@ -51,8 +44,8 @@ class ImageFileChunk:
 
     def items(self) -> Iterator[Encoded]:
         """The files, named relative to the folder."""
-        for name, problem in self.entries:
-            yield Encoded(printable(name), problem or self.root / name)
+        for name in self.entries:
+            yield Encoded(printable(name), self.root / name)
         if self.left_out:
             yield Encoded("", self.left_out)
 

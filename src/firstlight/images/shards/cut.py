@@ -15,7 +15,6 @@ from firstlight.errors import InputError, SourceError
 from firstlight.images.shards.contents import (
     ArraySlice,
     Content,
-    FileEntry,
     ImageFileChunk,
     MappedSlice,
     TableFile,
@@ -111,16 +110,14 @@ class Cut:
         path, decoded_by = files.path.absolute(), decoders(self.geometry.max_pixels)
         root = path if path.is_dir() else path.parent
         choice = Choice(files.only)
-        found = files_below(root, choice.takes) if path.is_dir() else [(path.name, "")]
-        entries = [FileEntry(*entry) for entry in found]
-        stamps = [FileStamp.of(os.path.join(root, entry.name)) for entry in entries]
+        entries = list(files_below(root, choice.takes)) if path.is_dir() else [path.name]
+        stamps = [FileStamp.of(os.path.join(root, entry)) for entry in entries]
         for start, stop in self._ranges(len(entries)):
-            chunk = tuple(entries[start:stop])
-            known = [stamp for entry, stamp in zip(chunk, stamps[start:stop], strict=True) if not entry.problem]
+            chunk, known = tuple(entries[start:stop]), stamps[start:stop]
             left = choice.left if stop == len(entries) else Counter()
             name = f"{files.name}[{start}:{stop}]" if len(entries) > 1 else files.name
-            known_by = [*(entry.name for entry in chunk if entry.problem), decoded_by]
-            yield self._shard(name, len(chunk), None, ImageFileChunk(name, root, chunk, left), known_by, known, root)
+            content = ImageFileChunk(name, root, chunk, left)
+            yield self._shard(name, len(chunk), None, content, [decoded_by], known, root)
 
     def _shard(
         self,

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -17,6 +18,7 @@ from firstlight.images.streams.left_out import DAMAGED, MOST_NAMED, TOO_SMALL, B
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stacks import Stacks
 from firstlight.utils.text import first_line, printable
+from firstlight.utils.trouble import insist, refuse_trouble
 
 
 class FileStamp(NamedTuple):
@@ -30,7 +32,7 @@ class FileStamp(NamedTuple):
     def of(cls, path: Path | str) -> Self:
         """As the file is now."""
         try:
-            status = os.stat(path)
+            status = insist(partial(os.stat, path), printable(str(path)))
         except OSError:
             return cls(str(path), -1, -1)
         return cls(str(path), status.st_size, status.st_mtime_ns)
@@ -162,6 +164,7 @@ class Reading:
             with closing(shard.content.open(shard.channels, shard.geometry).results()) as results:
                 yield from results
         except (SourceError, InputError, OSError) as error:  # of a file that holds many images
+            refuse_trouble(error, shard.name)
             yield Decoded(shard.name, None, first_line(error), kind=DAMAGED)
 
     @property

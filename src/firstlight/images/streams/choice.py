@@ -1,6 +1,5 @@
 """Which files of a data set are its images: chosen by their names, and what is left out counted by kind."""
 
-import contextlib
 import os
 import re
 from collections import Counter
@@ -10,6 +9,7 @@ from typing import BinaryIO
 
 from firstlight.images.streams.decode import SUFFIXES
 from firstlight.utils.text import printable
+from firstlight.utils.trouble import trouble_of
 
 # What lies beside photographs and is none, by how it is named; never of a lossy format, which would spoil it.
 _WORDS = (
@@ -75,9 +75,12 @@ def further_pages(file: BinaryIO) -> int:
     pages, start = 1, file.read(_BLOCK)
     file.seek(0)
     if start.startswith(_PAGED) or (start[1:4] == b"PNG" and b"acTL" in start):
-        # What cannot be read is told when it is decoded.
-        with contextlib.suppress(Exception), Image.open(file, formats=("TIFF", "GIF", "WEBP", "PNG")) as image:
-            pages = getattr(image, "n_frames", 1)
+        try:
+            with Image.open(file, formats=("TIFF", "GIF", "WEBP", "PNG")) as image:
+                pages = getattr(image, "n_frames", 1)
+        except Exception as error:  # told when it is decoded
+            if trouble_of(error):
+                raise
     file.seek(0)
     return max(0, pages - 1)
 

@@ -33,7 +33,9 @@ import numpy as np
 from firstlight.images.streams.heic import HEIC_ADVICE, is_heic, with_heic
 from firstlight.images.streams.image_metadata import upright, without_metadata
 from firstlight.images.streams.resize import Geometry, Undecodable
+from firstlight.images.streams.shortage import check_memory
 from firstlight.utils.text import first_line
+from firstlight.utils.trouble import refuse_trouble, trouble_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -65,6 +67,8 @@ _DEEP = tuple(f"{mode};16{order}" for mode in ("RGB", "RGBA", "RGBX", "CMYK") fo
 def decode(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
     """Decode an image file.
 
+    What `trouble_of` the machine keeps from it is raised as it comes.
+
     Parameters
     ----------
     file : BinaryIO
@@ -91,6 +95,7 @@ def decode(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
         if plain is not None:
             with contextlib.suppress(Undecodable):
                 return _decoded(plain, channels, geometry)
+        check_memory(file, with_heic(_FORMATS))
         raise
 
 
@@ -110,7 +115,8 @@ def is_image(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return is_heic(file.read(12)) or bool(_open(file, None))
-    except OSError:  # Pillow's own kind of it: no image
+    except OSError as error:  # Pillow's own kind of it: no image
+        refuse_trouble(error, str(path))
         return False
     except Exception:  # damaged, or without a meaning in 8 bits: told when it is decoded
         return True
@@ -153,6 +159,8 @@ def _reasons() -> Iterator[None]:
     except (Undecodable, UnidentifiedImageError):
         raise
     except Exception as error:  # damaged files make Pillow's parsers raise anything: struct.error, TypeError, ...
+        if trouble_of(error):
+            raise
         raise Undecodable(first_line(error)) from None
 
 

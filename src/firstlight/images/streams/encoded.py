@@ -9,17 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 import numpy as np
 
+from firstlight.errors import SourceError
 from firstlight.images.streams.choice import further_pages
 from firstlight.images.streams.decode import decode, decoders
 from firstlight.images.streams.left_out import UNREADABLE
 from firstlight.images.streams.parallel import in_order
 from firstlight.images.streams.resize import Geometry, Undecodable
+from firstlight.utils.trouble import insist, trouble_of
 
 # Images below so many bytes are quicker decoded, or hashed, than handed to a thread.
 _WORTH_BYTES = 8192
@@ -67,6 +70,10 @@ class Encoded:
         ------
         Undecodable
             There is nothing to read, or it is no regular file: opening a pipe would wait forever.
+        SourceError
+            The file is gone.
+        OSError
+            This machine cannot open it.
         """
         if isinstance(self.content, str):
             raise Undecodable(self.content)
@@ -76,9 +83,22 @@ class Encoded:
             if not stat.S_ISREG(os.stat(self.content).st_mode):
                 raise Undecodable("not a regular file")
             return self.content.open("rb")
+        except FileNotFoundError:
+            if self.content.is_symlink():
+                raise Undecodable("a link to nothing") from None
+            raise gone(self.name) from None
         except OSError as error:
-            broken = isinstance(error, FileNotFoundError) and self.content.is_symlink()
-            raise Undecodable("a link to nothing" if broken else error.strerror or str(error)) from None
+            if trouble_of(error):
+                raise
+            raise Undecodable(error.strerror or str(error)) from None
+
+
+def gone(name: str) -> SourceError:
+    """What to say of a file or folder that was listed."""
+    return SourceError(
+        f"{name} is not there any more; expected data that stay as they are: let what changes them finish, and start "
+        "again"
+    )
 
 
 class EncodedSource(Protocol):
@@ -153,12 +173,15 @@ class EncodedImages:
         if isinstance(item.content, Counter):
             return Decoded(item.name, None, left_out=item.content)
         try:
-            with item.open() as file:
-                pages = further_pages(file)
-                images = decode(file, self.channels, self.geometry)[None]
-                return Decoded(item.name, images, left_out={"further pages": pages} if pages else {})
+            return insist(partial(self._opened, item), item.name)
         except Undecodable as error:
             return Decoded(item.name, None, str(error), kind=error.kind)
+
+    def _opened(self, item: Encoded) -> Decoded:
+        with item.open() as file:
+            pages = further_pages(file)
+            images = decode(file, self.channels, self.geometry)[None]
+            return Decoded(item.name, images, left_out={"further pages": pages} if pages else {})
 
 
 def _worth(item: Encoded) -> bool:
@@ -167,8 +190,12 @@ def _worth(item: Encoded) -> bool:
 
 def _digest(item: Encoded) -> tuple[str, bytes]:
     """Name and SHA-256 of the content; zeros for what cannot be read."""
-    try:
+
+    def content() -> bytes:
         with item.open() as file:
-            return item.name, hashlib.file_digest(cast(Any, file), "sha256").digest()
-    except (Undecodable, OSError):
+            return hashlib.file_digest(cast(Any, file), "sha256").digest()
+
+    try:
+        return item.name, insist(content, item.name)
+    except Undecodable:
         return item.name, bytes(32)

@@ -3,11 +3,14 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from firstlight.errors import SourceError
 from firstlight.images.streams.choice import Choice
-from firstlight.images.streams.encoded import Encoded
+from firstlight.images.streams.encoded import Encoded, gone
 from firstlight.utils.text import printable
+from firstlight.utils.trouble import insist, trouble_of
 
 
 class ImageFiles:
@@ -40,21 +43,28 @@ class ImageFiles:
             yield Encoded(printable(self.path.name), self.path)
             return
         choice = Choice(self.only)
-        for relative, problem in files_below(self.path, choice.takes):
-            yield Encoded(printable(relative), problem or self.path / relative)
+        for relative in files_below(self.path, choice.takes):
+            yield Encoded(printable(relative), self.path / relative)
         if choice.left:
             yield Encoded("", choice.left)
 
 
-def files_below(folder: Path, takes: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+def files_below(folder: Path, takes: Callable[[str], bool]) -> Iterator[str]:
     """The files below a folder that are taken by their paths relative to it, in a fixed order; hidden ones are none.
 
     At any time the names in as many folders are held as lie within each other.
 
     Yields
     ------
-    (str, str)
-        Path relative to the folder, and nothing; or that of a folder, and why it cannot be listed.
+    str
+        Path relative to the folder.
+
+    Raises
+    ------
+    MachineError
+        This machine cannot list one of the folders.
+    SourceError
+        Nobody can, or it is gone.
     """
     seen: set[tuple[int, int]] = set()
     open_folders = [iter([("", True)])]
@@ -63,12 +73,15 @@ def files_below(folder: Path, takes: Callable[[str], bool]) -> Iterator[tuple[st
         if relative is None:
             open_folders.pop()
         elif not is_folder:
-            yield relative, ""
+            yield relative
         else:
+            place = printable(str(folder / relative))
             try:
-                open_folders.append(iter(_listing(folder, relative, seen, takes)))
+                open_folders.append(iter(insist(partial(_listing, folder, relative, seen, takes), place)))
+            except FileNotFoundError:
+                raise gone(place) from None
             except OSError as error:
-                yield relative, f"the folder cannot be listed: {error.strerror or error}"
+                raise SourceError(f"{place}: the folder cannot be listed ({error.strerror or error})") from None
 
 
 def _listing(
@@ -78,9 +91,9 @@ def _listing(
     status = os.stat(root / relative)
     if (status.st_dev, status.st_ino) in seen:
         return []
-    seen.add((status.st_dev, status.st_ino))
     with os.scandir(root / relative) as entries:
         found = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
+    seen.add((status.st_dev, status.st_ino))
     found.sort(key=lambda pair: os.fsencode(pair[0]))
     prefix = f"{relative}/" if relative else ""
     return [(prefix + name, is_folder) for name, is_folder in found if is_folder or takes(prefix + name)]
@@ -89,5 +102,7 @@ def _listing(
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself
+    except OSError as error:  # a link that leads to itself
+        if trouble_of(error):
+            raise
         return False

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
+from firstlight.utils.trouble import trouble_of
+
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
@@ -52,7 +54,9 @@ def upright(image: "ImageFile") -> "Image":
     # ImageOps.exif_transpose would write all of the EXIF anew, which fails where anything in it is odd.
     try:
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # whatever Pillow's parsers raise on a damaged one
+    except Exception as error:  # whatever Pillow's parsers raise on a damaged one
+        if trouble_of(error):
+            raise
         turn = None
     return image.transpose(Transpose[turn]) if turn else image
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.encoded import Encoded
 from firstlight.utils.text import first_line, printable
+from firstlight.utils.trouble import refuse_trouble
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,7 +115,9 @@ class ImageTable:
             inside = target.is_relative_to(self.root.resolve())
         except (OSError, ValueError, RuntimeError):  # a null byte; a link that leads to itself
             return f"its path is none: {printable(path, 100)}"
-        return target if inside else f"its path leads out of the data set: {printable(path, 100)}"
+        if not inside:
+            return f"its path leads out of the data set: {printable(path, 100)}"
+        return target if target.exists() else "No such file or directory"
 
 
 def one_table(path: Path) -> ImageTable:
@@ -199,6 +202,7 @@ def _json(path: Path) -> dict[str, Any]:
             text = file.read(_MOST_JSON + 1)
         found = json.loads(text) if len(text) <= _MOST_JSON else None
     except (OSError, ValueError, RecursionError) as error:
+        refuse_trouble(error, str(path))
         raise SourceError(f"{path} cannot be read: {first_line(error)}") from None
     if not isinstance(found, dict):
         raise SourceError(f"{path} is damaged; expected a small JSON object")
@@ -225,10 +229,11 @@ def _table(path: Path) -> Iterator[tuple["pa.Schema", int, Any]]:
                 schema, batches = _record_batches(source)
                 rows = sum(batch.num_rows for batch in batches)
                 yield schema, rows, lambda column: (batch.column(column) for batch in _record_batches(source)[1])
-    # MemoryError: a damaged length; UnicodeDecodeError (a ValueError): a name; the rest is what pyarrow documents.
+    # UnicodeDecodeError (a ValueError): a name; the rest is what pyarrow documents.
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, MemoryError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
+        refuse_trouble(error, str(path))
         raise SourceError(f"{path} cannot be read as a table: {first_line(error)}") from None
 
 

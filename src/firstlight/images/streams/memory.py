@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from firstlight.images.streams.items import KEYS, Evidence, images_in, is_pil
 from firstlight.images.streams.resize import Geometry, Undecodable
 from firstlight.images.streams.stacks import pieces
 from firstlight.utils.text import counted, first_line
+from firstlight.utils.trouble import insist
 
 _RED, _GREEN, _BLUE, _HALF = 19595, 38470, 7471, 32768  # ITU-R 601 in 1/65536, as Pillow has it
 
@@ -132,7 +134,7 @@ class PythonImages:
             return
         for index in range(len(self.source)):
             try:
-                item = self.source[index]
+                item = insist(partial(self.source.__getitem__, index), f"item {index}")
             except (OSError, SyntaxError) as error:  # what Pillow makes of a broken file
                 item = error
             yield index, item

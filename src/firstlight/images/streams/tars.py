@@ -14,6 +14,7 @@ from firstlight.images.streams.choice import Choice
 from firstlight.images.streams.encoded import Encoded, SourceInFile
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.text import first_line, printable
+from firstlight.utils.trouble import refuse_trouble
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 # As `files_below` takes them: what ends so may be one.
@@ -78,10 +79,11 @@ class TarImages:
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
-        """Say which file is damaged."""
+        """Say which file is damaged, or cannot be read here."""
         try:
             yield
         except _DAMAGE as error:
+            refuse_trouble(error, self.name)
             raise SourceError(f"{self.name} cannot be read as a tar file: {first_line(error)}") from None
 
     @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from firstlight.engines import Engine, open_engine
-from firstlight.errors import EngineError, InputError, SourceError
+from firstlight.errors import EngineError, InputError, MachineError, SourceError
 from firstlight.images import shards_of
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.choice import ADVICE, left_out_text
@@ -129,8 +129,8 @@ def accumulate(
         An option is none, there are no shards, or the state is of others.
     SourceError
         A shard has changed since it was made; something is broken, if strict; or all of it is.
-    EngineError
-        Workers are lost; the state, if there is one, holds what was done.
+    EngineError, MachineError
+        Workers are lost, or cannot read what they should; the state, if there is one, holds what was done.
 
     Examples
     --------
@@ -205,14 +205,14 @@ def _work(
                 if state is not None and time.monotonic() - saved > STATE_SECONDS:
                     total.save(state)
                     saved = time.monotonic()
-    except EngineError as error:
+    except (EngineError, MachineError) as error:
         done = int(total.done.sum())
         kept = (
             f"; {state} keeps the {counted(done, 'shard')} that {plural(done, 'is', 'are')} done"
             if state is not None and total.images
             else ""
         )
-        raise EngineError(f"{error}{kept}") from None
+        raise type(error)(f"{error}{kept}") from None
     except Exception:
         total = replace(total, failed=True)
         raise

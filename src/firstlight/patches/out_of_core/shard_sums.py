@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from firstlight.patches.geometry import PatchGeometry
 from firstlight.patches.image_lags import ImageLags
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.sums import PatchSums
+from firstlight.utils.trouble import insist
 
 
 class PatchesAndPixels:
@@ -86,7 +88,13 @@ def sum_shard(shard: Shard, kind: SumsKind, strict: bool, stopping: threading.Ev
     ------
     SourceError
         Files of the shard have changed since it was made; or something is broken, if strict.
+    MachineError
+        This machine cannot read it, or has no memory for the sums.
     """
+    return insist(partial(_sum, shard, kind, strict, stopping), f"shard {shard.name}")
+
+
+def _sum(shard: Shard, kind: SumsKind, strict: bool, stopping: threading.Event | None) -> ShardSums:
     sums = kind.empty()
     reading = shard.read(strict, sums.extent)
     for stack in reading:

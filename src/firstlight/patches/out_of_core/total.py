@@ -18,6 +18,7 @@ from firstlight.patches.sums import PatchSums
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.text import counted
+from firstlight.utils.trouble import refuse_trouble
 
 FORMAT = 2
 _HINT = "begin anew with --restart (restart=True), or name another file"
@@ -146,6 +147,7 @@ class Total:
         except InputError:
             raise
         except DAMAGE as error:
+            refuse_trouble(error, str(path))
             raise InputError(f"{path}: no whole state of an accumulation ({type(error).__name__}): {_HINT}") from None
 
     def _other(self, header: dict[str, Any]) -> str:

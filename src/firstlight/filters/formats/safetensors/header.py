@@ -172,7 +172,7 @@ def parse_json(raw: bytes | bytearray, what: str) -> Any:
         return json.loads(raw.decode(), object_pairs_hook=unique)
     except RecursionError:
         raise SourceError(f"the {what} is nested too deeply") from None
-    except (ValueError, MemoryError) as error:  # ValueError: JSON, UTF-8, and integers of thousands of digits
+    except ValueError as error:  # JSON, UTF-8, and integers of thousands of digits
         raise SourceError(f"the {what} is not valid JSON ({first_line(error)}): the file is damaged") from None
 
 
