@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from firstlight.errors import InputError, NonFiniteWeights, SourceError
+from firstlight.errors import InputError, MachineError, NonFiniteWeights, SourceError
 from firstlight.filters.formats.refusals import named, readable, refusing
 from firstlight.utils.damage import DAMAGE
 
@@ -21,7 +21,7 @@ def test_named_adds_to_what_the_source_is_blamed_for():
         raise NonFiniteWeights("layer")
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DAMAGE if kind is not OSError])
+@pytest.mark.parametrize("kind", [kind for kind in DAMAGE if kind not in (OSError, MemoryError)])
 def test_what_parsers_raise_becomes_a_line(kind: type[Exception]):
     with pytest.raises(SourceError) as caught, named("a.pt2"), refusing("a program"):
         raise kind("x\ny")
@@ -37,6 +37,12 @@ def test_what_the_system_says_and_our_own_errors_pass():
         refusing("a program"),
     ):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    with (
+        pytest.raises(MachineError, match=r"^a.pt2: .*cannot be read on this machine .out of memory.: "),
+        named("a.pt2"),
+        refusing("a program"),
+    ):
+        raise MemoryError
     with pytest.raises(InputError, match=r"^a.pt2: layer$"), named("a.pt2"), refusing("a program"):
         raise InputError("layer")
     with pytest.raises(ZeroDivisionError, match="x"), named("a"):

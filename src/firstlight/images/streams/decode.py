@@ -50,7 +50,6 @@ _TIFF_STARTS = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _PHOTOMETRIC, _BITS, _PLANAR, _SAMPLE_FORMAT = 262, 258, 284, 339  # TIFF tags
 _SIGNED = 2
 
-
 _GRAY = ("1", "L", "LA", "La")
 _NO_MEANING = {
     "F": "floating-point pixels, whose range is not known: convert them to 8 bits, or pass them as a .npy file",
