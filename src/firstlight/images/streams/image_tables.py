@@ -113,7 +113,8 @@ class ImageTable:
         try:
             target = (self.root / path).resolve()
             inside = target.is_relative_to(self.root.resolve())
-        except (OSError, ValueError, RuntimeError):  # a null byte; a link that leads to itself
+        except (OSError, ValueError, RuntimeError) as error:  # a null byte; a link that leads to itself
+            refuse_trouble(error, printable(path, 100))
             return f"its path is none: {printable(path, 100)}"
         if not inside:
             return f"its path leads out of the data set: {printable(path, 100)}"
