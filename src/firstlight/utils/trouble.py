@@ -79,6 +79,7 @@ def insist(work: Callable[[], Result], what: str) -> Result:
     """
     with _ALONE:
         pass
+    reason = ""
     for wait in _WAITS:
         try:
             return work()
