@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from firstlight import cli
-from firstlight.cli.command_line import INTERRUPTED
+from firstlight.cli.ending import INTERRUPTED
 from firstlight.images import load_images
 from firstlight.patches import ImageLags, PatchMoments
 from firstlight.theory.sampling_error import sampling_errors

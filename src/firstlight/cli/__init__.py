@@ -3,6 +3,26 @@
 Read first: `compare.py`.
 """
 
-from firstlight.cli.command_line import app, main
+from collections.abc import Sequence
+from typing import Any
 
-__all__ = ["app", "main"]
+from firstlight.cli.ending import run_to_end
+
+__all__ = ["app", "main"]  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code.
+
+    0: done; 1: what was asked for with `--check` or `--fail-on` is not so; 2: bad input, or trouble, told in one line;
+    130: interrupted; 141: whoever read the output went away before its end, as `head` does; 143: terminated.
+    """
+    return run_to_end(arguments)
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":  # which costs time to import
+        raise AttributeError(name)
+    from firstlight.cli.command_line import app
+
+    return app

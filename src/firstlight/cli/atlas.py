@@ -9,6 +9,7 @@ from firstlight.cli.output import Json, Place, give_json, result_console
 from firstlight.cli.safe_outputs import Force, Target, check_outputs, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
+from firstlight.utils.given import user_path
 
 if TYPE_CHECKING:
     from firstlight.inspection.known import Known
@@ -84,7 +85,7 @@ def add(*sources: str, atlas: Path, family: str = "", layer: str | None = None, 
     """
     from firstlight.inspection.atlas import read_atlas
 
-    path = atlas.expanduser()
+    path = user_path(atlas)
     check_outputs([Target("--atlas", path, lambda _: True)], sources)
     return _collect(sources, path, read_atlas(path), family, layer, verbosity)
 
@@ -127,7 +128,7 @@ def check(*, atlas: Path | None = None, json: Json = None, force: Force = False,
 def _known(atlas: Path | None) -> "list[Known]":
     from firstlight.inspection.atlas import read_atlas, shipped_atlas
 
-    return list(shipped_atlas()) if atlas is None else read_atlas(atlas.expanduser())
+    return list(shipped_atlas()) if atlas is None else read_atlas(user_path(atlas))
 
 
 def _collect(
@@ -137,7 +138,7 @@ def _collect(
     from firstlight.inspection.atlas import entry_of, write_atlas
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
     from firstlight.inspection.inspection import Failure, Inspection
-    from firstlight.utils.text import counted
+    from firstlight.utils.text import counted, printable
 
     if not sources:
         raise InputError("atlas was given no source; expected a file of weights, or several")
@@ -148,5 +149,5 @@ def _collect(
     if new:
         write_atlas(path, [*(one for one in known if one.name not in names), *new])
         if not verbosity.quiet:
-            print(f"{path}: {counted(len(new), 'network')} added")
+            print(printable(f"{path}: {counted(len(new), 'network')} added"))
     return print_failures([one for one in found if isinstance(one, Failure)])

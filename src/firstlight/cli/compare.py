@@ -5,6 +5,7 @@ from firstlight.cli.output import Json, Output, give_json, give_text, print_part
 from firstlight.cli.safe_outputs import Force, check_outputs, html_target, json_target, matrix_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
+from firstlight.utils.csv_text import csv_text
 
 
 def compare(
@@ -55,7 +56,7 @@ def compare(
     print_parts(console, comparison_parts(found, text_width(console)))
     give_json(json, {"data": statistics.data, **found.to_dict()})
     if csv is not None:
-        give_text(csv, found.to_frame().to_csv(index_label="source", lineterminator="\n"))
+        give_text(csv, csv_text(found.to_frame(), index_label="source"))
     if html is not None:
         from firstlight.report.filter_pages import comparison_page
 

@@ -8,6 +8,7 @@ from firstlight.cli.folders import DataDir
 from firstlight.cli.output import Json, give_json, result_console
 from firstlight.cli.safe_outputs import Force, check_outputs, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
+from firstlight.utils.text import printable
 
 data_app = App(name="data", help="List and fetch data sets.")
 
@@ -47,4 +48,4 @@ def fetch(name: str, *, data_dir: DataDir = None, verbosity: Verbosity = USUAL) 
     from firstlight.images import fetch as run
 
     verbosity.apply()
-    print(run(name, data_dir=data_dir))
+    print(printable(str(run(name, data_dir=data_dir))))

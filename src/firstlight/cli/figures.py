@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from firstlight.cli.output import PLAIN, Json, Place, give_json, hint, result_console
+from firstlight.cli.output import Json, Place, give_json, hint, print_line, result_console
 from firstlight.cli.safe_outputs import Force, check_folder, check_outputs, drawn_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
+from firstlight.utils.given import user_path
 from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
@@ -54,10 +55,10 @@ def figures(
     from firstlight.reproduction.shipped_record import recorded_results
 
     verbosity.apply()
-    own = Path(given[0]).expanduser() if given and not is_name(given[0]) else None
+    own = user_path(given[0]) if given and not is_name(given[0]) else None
     names = given if own is None else given[1:]
     _check_names(names, own)
-    target = (out or (own or Path("firstlight-out/recorded")) / f"figures-{style}").expanduser()
+    target = out or (own or Path("firstlight-out/recorded")) / f"figures-{style}"
     check_folder("--out", target)
     formats = tuple(dict.fromkeys(format_))
     there = (path for kind in formats for path in target.glob(f"*_*.{kind}") if is_name(path.name.split("_")[0]))
@@ -66,7 +67,7 @@ def figures(
     paths = write_drawn(drawn, target)
     console = result_console(json)
     for path in paths:
-        console.print(str(path), **PLAIN)
+        print_line(console, str(path))
     count = counted(len(drawn), "figure")
     hint(console, f"{count} in style {style}; --json - tells the captions", verbosity.quiet)
     result = [

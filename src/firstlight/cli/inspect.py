@@ -8,6 +8,7 @@ from firstlight.cli.output import Json, Output, give_json, give_text, print_part
 from firstlight.cli.safe_outputs import Force, check_outputs, csv_target, html_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
+from firstlight.utils.given import user_path
 
 ASKED_FOR = 1  # exit code: what --fail-on names was found
 
@@ -71,7 +72,7 @@ def inspect(
         std=options.std,
         initial=start,
         data_dir=options.data_dir,
-        atlas=None if atlas is None else read_atlas(atlas.expanduser()),
+        atlas=None if atlas is None else read_atlas(user_path(atlas)),
         **options.image_options(),
     )
     good = [one for one in found if isinstance(one, Inspection)]

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from firstlight.cli.output import Flag
 from firstlight.errors import InputError
+from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
     from firstlight.inspection.inspection import Failure
@@ -94,7 +95,7 @@ DEFAULTS = InspectionOptions()
 def print_failures(failures: "Sequence[Failure]") -> int:
     """Print an error a source that could not be read; returns the exit code."""
     for failure in failures:
-        print(f"firstlight: error: {failure.error}", file=sys.stderr)
+        print(f"firstlight: error: {printable(failure.error)}", file=sys.stderr)
     return FAILED if failures else 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError
+from firstlight.utils.given import json_of
 from firstlight.utils.targets import is_stream
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def refuse_to_replace(
     try:
         header, _ = read_sums(target, MOMENTS)
         told = dict(header["provenance"])
-        then, now = (json.loads(options) for options in (told.get("options", "{}"), recorded["options"]))
+        then, now = (json_of(options) for options in (told.get("options", "{}"), recorded["options"]))
     except (InputError, KeyError, TypeError, ValueError):
         raise InputError(f"--out is {target}, a file that holds no moments; expected a new one: {_ADVICE}") from None
     pairs = {name: (header.get(name), value) for name, value in {"max_distance": None, **patches}.items()}

@@ -1,12 +1,15 @@
 """What all commands share about their output: results on standard output, the rest on standard error."""
 
-import os
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from cyclopts import Parameter
 
+from firstlight.errors import InputError
+from firstlight.utils.csv_text import csv_text
+from firstlight.utils.given import user_path
+from firstlight.utils.text import first_line, printable
 from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ def _path(_: object, tokens: "Sequence[Token]") -> Path:
     name = tokens[0].value
     if not name:
         raise ValueError("an empty name; expected that of a file")
-    return Path(os.path.expanduser(name))
+    return user_path(name)
 
 
 Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True, converter=_path)]  # "-" is standard output
@@ -37,17 +40,14 @@ Json = Annotated[
 ]
 _WIDEST = 100
 _NARROWEST = 40  # where no sentence stands on one letter a line
-# A line as it is, whatever brackets it has and however long it is.
-PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
 
 def result_console(*outputs: Path | None) -> "Console":
     """Where tables go: standard output, or nowhere where that is for an output."""
-    from rich.console import Console
-
     from firstlight.cli.trimming import Trimming
+    from firstlight.utils.visible_console import VisibleConsole
 
-    console = Console(quiet="-" in map(str, outputs))
+    console = VisibleConsole(quiet="-" in map(str, outputs))
     console.on_broken_pipe = _broken_pipe  # rich would exit with 1, which says that claims were not reproduced
     console.push_render_hook(Trimming())
     return console
@@ -68,6 +68,11 @@ def print_parts(console: "Console", parts: "Iterable[RenderableType]") -> None:
         console.print(part, width=text_width(console))
 
 
+def print_line(console: "Console", text: str) -> None:
+    """Print one line as it is, whatever brackets or breaks it has and however long it is."""
+    console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
 def hint(console: "Console", text: str, quiet: bool = False) -> None:
     """A line that helps to read a result or to go on from it, as it is, whatever brackets it has."""
     if not quiet:
@@ -78,7 +83,14 @@ def give_json(json: Path | None, value: Any) -> None:
     """Write JSON where it was asked for: into a file, or on standard output where that is "-"."""
     if json is None:
         return
-    give_text(json, dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    try:
+        text = dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise InputError(
+            f"--json is given, but the results are not finite ({first_line(error)}); expected weights and data whose "
+            "squares are: scale them"
+        ) from None
+    give_text(json, text + "\n")
 
 
 def give_text(path: Path, text: str) -> None:
@@ -93,4 +105,4 @@ def write_csv(path: Path, frames: "Sequence[pd.DataFrame]") -> None:
     """Write tables of the same columns beneath each other, or print them; floats keep all their digits."""
     import pandas as pd
 
-    give_text(path, pd.concat(frames).to_csv(index=False, lineterminator="\n"))
+    give_text(path, csv_text(pd.concat(frames), index=False))

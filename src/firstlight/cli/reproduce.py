@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from firstlight.cli.engine_options import LOCAL, EngineOptions
 from firstlight.cli.folders import DEFAULT_OUT, DataDir
-from firstlight.cli.output import PLAIN, Flag, Json, Place, give_json, result_console
+from firstlight.cli.output import Flag, Json, Place, give_json, print_line, result_console
 from firstlight.cli.safe_outputs import Force, Target, check_folder, check_outputs, html_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import FirstlightError, InputError
@@ -112,7 +112,7 @@ def reproduce(
 
         give_json(json, claims_data(found))
     if check and not found.all_reproduced:
-        console.print("--check: not every published claim that was tested is reproduced: exit code 1.", **PLAIN)
+        print_line(console, "--check: not every published claim that was tested is reproduced: exit code 1.")
         return 1
     return 0
 
@@ -193,5 +193,5 @@ def _print_claims(found: "Reproduction", beside: "Reproduction | None", console:
     if verbose:
         for paragraph in claims_in_full(found):
             console.print(paragraph, highlight=False)
-    console.print(f"{found.summary}, preset {found.about['preset']}.", **PLAIN)
-    console.print(f"Report: {found.report}", **PLAIN)
+    print_line(console, f"{found.summary}, preset {found.about['preset']}.")
+    print_line(console, f"Report: {found.report}")

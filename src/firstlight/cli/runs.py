@@ -6,10 +6,11 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from firstlight.cli.folders import DEFAULT_OUT, Out
-from firstlight.cli.output import PLAIN, Flag, Json, give_json, result_console
+from firstlight.cli.output import Flag, Json, give_json, print_line, result_console
 from firstlight.cli.safe_outputs import Force, check_outputs, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
+from firstlight.utils.given import user_path
 from firstlight.utils.text import counted
 
 runs_app = App(name="runs", help="List, show and clean trained networks.")
@@ -32,7 +33,7 @@ def list_runs(*, out: Out = DEFAULT_OUT, json: Json = None, force: Force = False
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     size = decimal(sum(run.size for run in runs))
     said = f"{counted(len(runs), 'run')} in {_store(out)}" + (f": {counts}, {size}" if counts else "")
-    console.print(said, **PLAIN)
+    print_line(console, said)
     give_json(json, [run_dict(run) for run in runs])
 
 
@@ -97,13 +98,13 @@ def clean_runs(
         remove_runs(runs)
     console = result_console(json)
     for run in runs:
-        console.print(f"{'would remove' if dry_run else 'removed'} {run.hash} ({run.state})", **PLAIN)
+        print_line(console, f"{'would remove' if dry_run else 'removed'} {run.hash} ({run.state})")
     if not runs and not verbosity.quiet:
-        console.print(f"nothing to remove in {store}: no run is {' or '.join(wanted)}", **PLAIN)
+        print_line(console, f"nothing to remove in {store}: no run is {' or '.join(wanted)}")
     give_json(json, {"removed": not dry_run, "runs": [run_dict(run) for run in runs]})
 
 
 def _store(out: Path) -> Path:
     from firstlight.reproduction.folder import RUNS
 
-    return out.expanduser() / RUNS
+    return user_path(out) / RUNS

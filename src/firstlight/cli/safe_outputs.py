@@ -12,6 +12,7 @@ from typing import Annotated, NamedTuple
 from cyclopts import Parameter
 
 from firstlight.errors import InputError
+from firstlight.utils.given import user_path
 from firstlight.utils.targets import is_stream
 from firstlight.utils.whole_files import check_target
 
@@ -81,7 +82,7 @@ def check_outputs(targets: Sequence[Target], inputs: Iterable[object] = (), forc
     OutputError
         It cannot be written.
     """
-    sources = [path for one in inputs if one is not None and os.path.lexists(path := os.path.expanduser(str(one)))]
+    sources = [path for one in inputs if one is not None and os.path.lexists(path := str(user_path(str(one))))]
     given = [(target, target.path) for target in targets if target.path is not None]
     for number, (target, path) in enumerate(given):
         for other, before in given[:number]:

@@ -6,9 +6,10 @@ from cyclopts import Parameter
 
 from firstlight.cli.folders import DataDir
 from firstlight.cli.inspection_options import Layout
-from firstlight.cli.output import Json, Place, give_json, hint, result_console, write_csv
+from firstlight.cli.output import Json, Place, give_json, hint, print_line, result_console, write_csv
 from firstlight.cli.safe_outputs import Force, check_folder, check_outputs, csv_target, drawn_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
+from firstlight.utils.text import printable
 
 
 def theory(
@@ -60,7 +61,7 @@ def theory(
     images = load_images(data, data_dir=data_dir, layout=layout, labels=False)
     found = formula_over_time(patch_basis(images, kernel_size), lr, steps)
     for line in theory_lines(found, images.name):
-        console.print(line, markup=False)
+        console.print(printable(line), markup=False)
     console.print(theory_table(found, console.width))
     hint(console, "τ = lr × steps, on pixels normalised per channel", verbosity.quiet)
     hint(console, "energy profile: a bar a component, relative to the highest", verbosity.quiet)
@@ -69,5 +70,5 @@ def theory(
         figure = theory_figure(found)
         write_figure(figure, svg(figure), out / "theory")
         if not verbosity.quiet:
-            console.print(f"Written: {out / 'theory.csv'}, theory.svg, theory.png", soft_wrap=True, markup=False)
+            print_line(console, f"Written: {out / 'theory.csv'}, theory.svg, theory.png")
     give_json(json, {"data": images.name, **found.to_dict()})

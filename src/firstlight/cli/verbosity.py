@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from firstlight.errors import InputError
 from firstlight.utils.console import silence
+from firstlight.utils.text import printable
 
 LOG_VARIABLE = "FIRSTLIGHT_LOG"
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -28,10 +29,13 @@ class Verbosity:
         No progress, notes or hints: results and errors only.
     verbose
         Tell on standard error what is read, chosen and kept, and why [env: FIRSTLIGHT_LOG=debug].
+    traceback
+        Show where an error comes from, for a report of one that is unexpected; also before the command.
     """
 
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative=())] = False
     verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False
+    traceback: Annotated[bool, Parameter(negative=())] = False  # which `ending` takes out before
 
     def apply(self) -> None:
         """Tell so much from now on."""
@@ -67,7 +71,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         who = record.name if logging.getLogger("firstlight").level <= logging.DEBUG else "firstlight"
-        print(f"{who}: {record.getMessage()}", file=sys.stderr, flush=True)
+        print(f"{who}: {printable(record.getMessage())}", file=sys.stderr, flush=True)
 
 
 def _environment_level() -> int:

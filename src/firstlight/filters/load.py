@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.networks.in_memory import as_array, is_array, read_state_dict
+from firstlight.utils.given import user_path
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +107,7 @@ def _load_named(source: str | Path, layer: str | None, example: Any) -> FilterBa
     from firstlight.filters.formats.detect import filters_from_file
     from firstlight.utils.nearest import nearest_path
 
-    path = Path(source).expanduser()
+    path = user_path(source)
     try:
         missing = not (path.exists() or path.is_symlink())
     except (OSError, ValueError) as error:  # a name too long, or with a null byte

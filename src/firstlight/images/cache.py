@@ -8,6 +8,7 @@ from pathlib import Path
 
 from firstlight.errors import SourceError
 from firstlight.utils.console import note
+from firstlight.utils.given import user_path
 from firstlight.utils.locks import hold
 from firstlight.utils.partials import PARTIAL, remove_partials
 
@@ -25,7 +26,7 @@ def cache_dir(data_dir: str | Path | None = None) -> Path:
     """
     chosen = data_dir if data_dir is not None else os.environ.get(CACHE_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
+        return user_path(chosen)
     import pooch
 
     return Path(pooch.os_cache("firstlight"))

@@ -10,6 +10,7 @@ from firstlight.images.imageset import SPLITS, ImageSet
 from firstlight.images.recognise import recognise
 from firstlight.images.shards.shard import Shard
 from firstlight.images.streams.stream import ImageStream
+from firstlight.utils.given import user_path
 from firstlight.utils.nearest import nearest_path
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def shards_of(
 
 
 def _existing(path: Path) -> Path:
-    path = path.expanduser()
+    path = user_path(path)
     if not path.is_file():
         raise InputError(f"labels file {path} does not exist{nearest_path(path)}; expected a .npy file")
     return path

@@ -20,6 +20,7 @@ from firstlight.inspection.known import Known, Standing
 from firstlight.profile import correlation_or_nan
 from firstlight.theory.null import gaussian_profiles, percentile
 from firstlight.utils.checks import whole_number
+from firstlight.utils.given import json_of
 from firstlight.utils.text import counted, printable, size_text
 from firstlight.utils.whole_files import write_text
 
@@ -163,7 +164,7 @@ def _short(number: float) -> float:
 def shipped_atlas() -> tuple[Known, ...]:
     """The atlas that comes with the package."""
     text = (files("firstlight.inspection") / "known_networks.json").read_text(encoding="utf-8")
-    return tuple(_entries(json.loads(text)))
+    return tuple(_entries(json_of(text)))
 
 
 def read_atlas(path: Path) -> list[Known]:
@@ -181,8 +182,8 @@ def read_atlas(path: Path) -> list[Known]:
             raise SourceError(
                 f"{path} has more than {_LARGEST:,} bytes; expected an atlas, which firstlight atlas wrote"
             )
-        return list(_entries(json.loads(path.read_bytes())))
-    except (OSError, InputError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return list(_entries(json_of(path.read_bytes())))
+    except (OSError, InputError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise SourceError(
             f"{path} is damaged, or no atlas ({printable(str(error), 80)}); expected one that firstlight atlas wrote"
         ) from None

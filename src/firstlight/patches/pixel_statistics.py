@@ -1,6 +1,5 @@
 """The normalisation that moments of patches bring along: mean and deviation of the pixels, channel by channel."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.normalise import Normalisation
+from firstlight.utils.given import json_of
 
 
 def pixel_statistics(moments: PatchMoments) -> Normalisation:
@@ -31,7 +31,7 @@ def pixel_statistics(moments: PatchMoments) -> Normalisation:
 def recorded_normalisation(moments: PatchMoments) -> Normalisation | None:
     """That of all pixels of the images, where a file of moments says it, as `firstlight moments` writes it."""
     try:
-        mean, std = (json.loads(moments.provenance[name]) for name in ("mean", "std"))
+        mean, std = (json_of(moments.provenance[name]) for name in ("mean", "std"))
     except (KeyError, ValueError, TypeError):
         return None
     fits = _is_numbers(mean, moments.channels) and _is_numbers(std, moments.channels)

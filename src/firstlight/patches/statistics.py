@@ -15,6 +15,7 @@ from firstlight.patches.moments import PatchMoments
 from firstlight.patches.shipped import DATA
 from firstlight.patches.storage import is_moments
 from firstlight.utils.checks import whole_number
+from firstlight.utils.given import user_path
 
 
 def patch_statistics(
@@ -103,5 +104,5 @@ def basis_of_size(
 
 def sums_file(data: Any) -> Path | None:
     """The file, if what a user gave for data is that of PatchMoments or ImageLags instead of images."""
-    path = Path(data).expanduser() if isinstance(data, str | Path) else None
+    path = user_path(data) if isinstance(data, str | Path) and str(data) else None
     return path if path is not None and is_moments(path) else None

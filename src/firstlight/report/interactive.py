@@ -14,6 +14,7 @@ from firstlight.inspection.network_view import NetworkView, opening
 from firstlight.report.payload import page_data, script_text
 from firstlight.report.plotly_script import plotly_script
 from firstlight.report.static_charts import decorrelation_chart, learning_chart, profile_chart
+from firstlight.utils.visible import visible
 
 SCRIPTS = (
     *("formula.js", "pictures.js", "charts.js", "filters.js", "scores.js", "training_charts.js", "explorer.js"),
@@ -75,8 +76,7 @@ def render(
             **values,
         )
     )
-    # Bytes of a file's name that are no UTF-8 stand in Python's text as what no page may hold.
-    return page.encode(errors="replace").decode()
+    return visible(page)
 
 
 def markup(figures: Figures, text: str, name: str, label: str) -> Markup:

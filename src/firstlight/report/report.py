@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from firstlight.errors import InputError, RunError
 from firstlight.utils.checks import whole_number
+from firstlight.utils.given import user_path
 from firstlight.utils.whole_files import write_text
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Report:
         InputError
             It cannot be written there.
         """
-        target = Path(path).expanduser()
+        target = user_path(path)
         if target.is_dir():
             raise InputError(f"path is the folder {str(target)!r}; expected a file, such as report.html in it")
         page = self.html

@@ -14,6 +14,7 @@ from firstlight.figures.svg import write_figure
 from firstlight.report.claims_data import claims_data
 from firstlight.report.claims_pages import claims_markdown
 from firstlight.report.reproduction_page import reproduction_page
+from firstlight.utils.csv_text import csv_text
 from firstlight.utils.progress_line import Line, in_turn
 from firstlight.utils.whole_files import write_text
 
@@ -80,7 +81,7 @@ def _drawing_seconds(result: Result) -> float:
 def _write_tables(result: Result, folder: Path) -> None:
     """Every table of an experiment as `folder/EXPERIMENT_TABLE.csv`; floats keep all their digits."""
     for name, table in result.tables.items():
-        write_text(folder / f"{result.experiment}_{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_text(folder / f"{result.experiment}_{name}.csv", csv_text(table, index=False))
 
 
 def _write_figures(result: Result, folder: Path, png: bool) -> None:

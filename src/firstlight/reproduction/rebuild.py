@@ -5,7 +5,6 @@ first-layer weights over the steps, metrics, environment), `measurements/` (smal
 file that says by experiment what was run on what: `reproduction.json` or `record.json`.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -26,6 +25,7 @@ from firstlight.reproduction.reproduction import chosen_experiments, measured_in
 from firstlight.training import Run
 from firstlight.training.run import SEAL
 from firstlight.training.run_files import file_digest
+from firstlight.utils.given import json_of
 from firstlight.utils.progress_line import Line
 
 KEPT = ("preset", "data", "date", "command")  # of each experiment
@@ -102,7 +102,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         )
     path = folder / name
     try:
-        found = json.loads(path.read_bytes())
+        found = json_of(path.read_bytes())
         version = found.get("format", 1)
         if version not in (1, FORMAT):
             raise RunError(f"{path} has format {version!r}; expected {FORMAT}: {_MENDING[name]}")
@@ -114,7 +114,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         return _checked(_of_first_version(record, folder) if version == 1 else record, folder)
     except FirstlightError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(f"{path} cannot be read ({error!r}): {_MENDING[name]}") from None
 
 

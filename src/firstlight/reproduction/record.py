@@ -12,6 +12,7 @@ from rich.console import Console
 from firstlight.experiments.results import Reproduction
 from firstlight.reproduction.rebuild import rebuild
 from firstlight.reproduction.shipped_record import recorded_results
+from firstlight.utils.given import user_path
 
 
 def recorded(
@@ -49,5 +50,5 @@ def recorded(
     T1.patch reproduced 0.022 (1 data set)
     A2 violated 0.057 (1 data set)
     """
-    folder = Path(results).expanduser() if results is not None else recorded_results()
+    folder = user_path(results) if results is not None else recorded_results()
     return rebuild(folder, experiments, command="firstlight reproduce --recorded", console=console)

@@ -26,6 +26,7 @@ from firstlight.reproduction.shipped_record import take_recorded
 from firstlight.theory import fit_formula
 from firstlight.training import Run, RunSpec, describe, train_all
 from firstlight.utils.console import progress_console
+from firstlight.utils.given import user_path
 from firstlight.utils.progress_line import Line, in_turn
 from firstlight.utils.text import counted, plural
 
@@ -106,7 +107,7 @@ def reproduce(
         from firstlight.training.machine import choose_device
 
         choose_device(device)  # before anything is loaded or written
-    out = Path(out).expanduser()
+    out = user_path(out)
     make_folders(out)
     with Line(console) as line:
         line.later = None  # what is to be trained is not known yet

@@ -9,6 +9,7 @@ from firstlight import errors
 from firstlight.images.named_sets import NAMES
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
+from firstlight.utils.given import user_path
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class DataPlaces:
     @classmethod
     def of(cls, sources: Mapping[str, str | Path] | None, data_dir: Path | str | None) -> "DataPlaces":
         """With absolute paths for relative ones."""
-        folder = None if data_dir is None else str(Path(data_dir).expanduser().absolute())
+        folder = None if data_dir is None else str(user_path(data_dir).absolute())
         return cls({name: _absolute(source) for name, source in (sources or {}).items()}, folder)
 
     def task(self, spec: RunSpec) -> dict[str, Any]:
@@ -47,7 +48,7 @@ class DataPlaces:
 
 
 def _absolute(source: str | Path) -> str:
-    path = Path(source).expanduser()
+    path = user_path(source)
     named = isinstance(source, str) and source in NAMES
     return str(path.absolute()) if path.exists() and not named else str(source)
 

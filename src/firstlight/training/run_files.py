@@ -10,6 +10,7 @@ import safetensors
 import safetensors.numpy
 
 from firstlight.errors import RunError
+from firstlight.utils.given import json_of
 from firstlight.utils.whole_files import atomic_write, write_text
 
 # safetensors writes several metadata keys in random order; one key keeps equal content equal in bytes.
@@ -30,8 +31,8 @@ def read_json(path: Path) -> dict[str, Any]:
         The file cannot be read, or holds something else.
     """
     try:
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:  # RecursionError: a thousand brackets
+        values = json_of(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({error}); expected JSON") from None
     if not isinstance(values, dict):
         raise RunError(f"{path} holds a {type(values).__name__}; expected a JSON object")
@@ -56,10 +57,10 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            sealed = json.loads((file.metadata() or {})[METADATA_KEY])
+            sealed = json_of((file.metadata() or {})[METADATA_KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             values, digest = sealed["values"], sealed["sha256"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
         raise RunError(f"{path} cannot be read ({error}); expected tensors that firstlight wrote") from None
     if _digest(arrays, values) != digest:
         raise RunError(f"{path} is damaged: its content does not match its digest")

@@ -16,6 +16,7 @@ from firstlight.training.failure import FAILED, stored_failure
 from firstlight.training.run import FILTERS, METRICS, SEAL, SPEC, Run, read_spec
 from firstlight.training.run_files import read_json, read_tensors
 from firstlight.training.spec import RunSpec, hash_of
+from firstlight.utils.given import user_path
 from firstlight.utils.locks import LOCK, hold_if_free, is_held
 from firstlight.utils.partials import PARTIAL
 
@@ -119,7 +120,7 @@ def remove_runs(runs: Iterable[StoredRun]) -> None:
 
 def _folders(store: Path | str) -> list[Path]:
     try:
-        return sorted(path for path in Path(store).expanduser().iterdir() if _is_run_folder(path))
+        return sorted(path for path in user_path(store).iterdir() if _is_run_folder(path))
     except OSError as error:
         raise InputError(
             f"{store} cannot be listed ({error.strerror}); expected a folder of runs: train some with `firstlight "

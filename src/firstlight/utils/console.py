@@ -4,6 +4,8 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from firstlight.utils.text import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -19,7 +21,7 @@ def silence(silent: bool) -> None:
 def note(message: str) -> None:
     """Tell the user, on standard error, what is being done on their behalf."""
     if not _silent:
-        print(f"firstlight: {message}", file=sys.stderr, flush=True)
+        print(f"firstlight: {printable(message)}", file=sys.stderr, flush=True)
 
 
 @lru_cache(maxsize=1)
@@ -36,10 +38,10 @@ def in_notebook() -> bool:
 
 def progress_console(shown: bool = True) -> "Console":
     """Where progress is shown: standard error, or nowhere."""
-    from rich.console import Console
+    from firstlight.utils.visible_console import VisibleConsole
 
     quiet = _silent or not shown
-    console = Console(stderr=True, quiet=quiet)
+    console = VisibleConsole(stderr=True, quiet=quiet)
     if console.is_jupyter:  # a live display needs ipywidgets there; without it every refresh is a warning
-        return Console(stderr=True, quiet=quiet, force_jupyter=False, force_terminal=False)
+        return VisibleConsole(stderr=True, quiet=quiet, force_jupyter=False, force_terminal=False)
     return console

@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from firstlight.utils.given import json_of
 from firstlight.utils.whole_files import atomic_write
 
 
@@ -58,4 +59,4 @@ def open_npz(path: Path | str) -> Iterator[NpzFile]:
 
 def header_of(stored: NpzFile) -> Any:
     """The header that `write_npz` wrote."""
-    return json.loads(str(stored["header"]))
+    return json_of(str(stored["header"]))

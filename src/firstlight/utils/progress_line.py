@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from firstlight.utils.console import in_notebook, note, progress_console
-from firstlight.utils.text import duration
+from firstlight.utils.text import duration, printable
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -46,7 +46,7 @@ class Now:
 
     def fitted(self, width: int) -> "tuple[str, int, int, str]":
         """Title, bar of so many characters of which so many are filled, and the rest, in so many columns."""
-        told = [detail if isinstance(detail, str) else detail() for detail in self.details]
+        told = [printable(detail if isinstance(detail, str) else detail()) for detail in self.details]
         share = [] if self.share is None else [f"{self.share:.0%}"]
         left = []
         if self.left is not None:
@@ -145,21 +145,21 @@ class Line:
         if self is not root or self.later != 0:  # a part of the whole, whose share is one of time
             done = time.monotonic() - root._began
             share = done / (done + left) if left else None
-        root._now = Now(title, tuple(details), share, left)
+        root._now = Now(printable(title), tuple(details), share, left)
         if root._surface:
             root._surface.refresh()
 
     def say(self, line: str) -> None:
         """A line that stays, as it is, whatever brackets or width it has; in a notebook, until the next one."""
         root = self._root
-        root._said = line
+        root._said = line = printable(line)
         if not isinstance(root._surface, _InNotebook):
             root._console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
     def note(self, message: str) -> None:
         """As `say`, but a note of the program to its user."""
         root = self._root
-        root._said = message
+        root._said = printable(message)
         if not isinstance(root._surface, _InNotebook):
             note(message)
 

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from firstlight.utils.visible import visible
+
 T = TypeVar("T")
 
 _LONGEST = 200  # characters of what somebody else's code said
 
 
 def printable(text: str, most: int | None = None) -> str:
-    """Text as one line without control characters, whatever bytes it is made of, and no longer than `most` or so.
+    """Text as one line, as `visible` gives it, and no longer than `most` or so.
 
     Examples
     --------
@@ -17,14 +19,13 @@ def printable(text: str, most: int | None = None) -> str:
     ('tab\\\\there', 'a long...')
     """
     cut = most is not None and len(text) > most
-    text = text[:most]
-    text = text if text.isprintable() else ascii(text)[1:-1]
+    text = visible(text[:most]).replace("\n", "\\n").replace("\t", "\\t")
     return f"{text}..." if cut else text
 
 
 def one_line(error: BaseException) -> str:
     """All that an error says, on one line."""
-    return " ".join(str(error).split())
+    return printable(" ".join(str(error).split()))
 
 
 def first_line(error: BaseException, *, kind: bool = False) -> str:

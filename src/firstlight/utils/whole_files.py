@@ -10,6 +10,7 @@ from typing import IO
 from firstlight.errors import OutputError
 from firstlight.utils.partials import partial_of, remove_abandoned
 from firstlight.utils.targets import check_names, is_stream, nearest_folder, open_stream, refusal, settled
+from firstlight.utils.visible import visible
 
 
 @contextmanager
@@ -49,9 +50,9 @@ def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write UTF-8 text atomically, line ends as they are; what is no UTF-8 in a file's name as question marks."""
+    """Write UTF-8 text atomically, line ends as they are, and as `visible` gives it."""
     with atomic_write(path) as file:
-        file.write(text.encode(errors="replace"))
+        file.write(visible(text).encode())
 
 
 def check_target(path: Path, named: Path | None = None) -> None:

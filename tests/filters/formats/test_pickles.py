@@ -146,7 +146,7 @@ def test_no_code_is_run(name, planted):
     ("data", "says"),
     [
         (b"cos\nsystem\n", r"os\.system"),
-        (b"]X\4\0\0\0os\n\x1bX\1\0\0\0A\x93", r"os\\n\\x1b\.A"),
+        (b"]X\4\0\0\0os\n\x1bX\1\0\0\0A\x93", r"os\\n\\u001b\.A"),
         (b"X\x0b\0\0\0collectionsX\x14\0\0\0OrderedDict.fromkeys\x93", r"collections\.OrderedDict\.fromkeys"),
         (b"cbuiltins\ngetattr\ncpathlib\nPath\nX\5\0\0\0touch\x86R)R", r"pathlib\.Path\.touch"),
     ],

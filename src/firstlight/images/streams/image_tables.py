@@ -1,7 +1,6 @@
 """Tables with a column of encoded images: Parquet, Arrow, and what Hugging Face's `datasets` saves to disk."""
 
 import contextlib
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.encoded import Encoded
+from firstlight.utils.given import json_of
 from firstlight.utils.text import first_line, printable
 from firstlight.utils.trouble import refuse_trouble
 
@@ -201,8 +201,8 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             text = file.read(_MOST_JSON + 1)
-        found = json.loads(text) if len(text) <= _MOST_JSON else None
-    except (OSError, ValueError, RecursionError) as error:
+        found = json_of(text) if len(text) <= _MOST_JSON else None
+    except (OSError, ValueError) as error:
         refuse_trouble(error, str(path))
         raise SourceError(f"{path} cannot be read: {first_line(error)}") from None
     if not isinstance(found, dict):
@@ -284,7 +284,7 @@ def _holds_bytes(kind: Any) -> bool:
 
 def _declared_images(metadata: dict[bytes, bytes] | None) -> set[str]:
     try:
-        features = json.loads((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        features = json_of((metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
         return {name for name, feature in features.items() if feature.get("_type") == "Image"}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return set()  # the types of the columns tell as well

@@ -25,6 +25,7 @@ from firstlight.patches.out_of_core.shard_sums import SumsKind, sum_shard
 from firstlight.patches.out_of_core.total import Total
 from firstlight.utils.checks import whole_number
 from firstlight.utils.console import note
+from firstlight.utils.given import user_path
 from firstlight.utils.progress import ImageProgress
 from firstlight.utils.text import counted, plural
 
@@ -149,7 +150,7 @@ def accumulate(
     kind = SumsKind(replace(geometry, channels=shards[0].channels if channels is None else channels), max_distance)
     if engine is not None and not isinstance(engine, Engine):
         raise InputError(f"engine is {engine!r}; expected an Engine: open one with `with open_engine(...) as engine`")
-    state = None if state is None else Path(state).expanduser()
+    state = None if state is None else user_path(state)
     total = Total.empty(kind, blocks, shards)
     if state is not None and state.exists() and not restart:
         total = Total.load(state, kind, blocks, shards)

@@ -4,7 +4,6 @@ The graph is in models/NAME.json, the numbers in data/weights/weight_N and data/
 tensor lies in data/weights/NAME_weights_config.json and its like.
 """
 
-import json
 import math
 import zipfile
 from typing import Any
@@ -15,6 +14,7 @@ from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
 from firstlight.filters.formats.archives import read_member
 from firstlight.filters.formats.dtypes import item_size, to_float64
+from firstlight.utils.given import json_of
 from firstlight.utils.text import listed
 
 _FARTHEST = 1 << 30  # bytes into a shared storage that may have to be read over before the weight begins
@@ -121,7 +121,7 @@ class ExportedArchive:
         return root, model
 
     def _json(self, name: str) -> Any:
-        return json.loads(read_member(self.archive, self.root + name))
+        return json_of(read_member(self.archive, self.root + name))
 
     def _meta(self, name: str) -> tuple[str, dict[str, Any]]:
         if name not in self.payloads:

@@ -4,7 +4,6 @@ Whole models come with their configuration, a graph of layers; files of weights 
 Code in a file (a Lambda layer's) is never decoded.
 """
 
-import json
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from firstlight.filters.formats.keras.hdf5 import dtype_of, numbers_of, open_hdf
 from firstlight.filters.formats.keras.layers import KERNELS, KerasLayer, checked_name, is_model, pair
 from firstlight.filters.formats.keras.weights import LegacyWeights, Weights, weights_of
 from firstlight.filters.formats.refusals import named, refusing
+from firstlight.utils.given import json_of
 from firstlight.utils.text import counted
 
 _EPSILON = 1e-3  # of Keras's batch normalisation, where the file does not say
@@ -36,7 +36,7 @@ def read_in_process(path: Path, source: str, layer: str | None = None) -> Filter
         hdf5, config = open_hdf5(path, stack)
         file = stack.enter_context(h5py.File(hdf5, "r"))
         config = text_of(file, "model_config") if config is None else config
-        model = None if config is None else json.loads(config)
+        model = None if config is None else json_of(config)
         weights = weights_of(file)
         if model is None:
             return _by_order(weights, source, layer, "the file holds no graph of layers: the first was judged")

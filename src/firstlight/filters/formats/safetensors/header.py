@@ -1,11 +1,11 @@
 """The header of a safetensors file, and the index of several: JSON that nobody has vouched for."""
 
-import json
 import math
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from firstlight.errors import SourceError
+from firstlight.utils.given import json_of
 from firstlight.utils.text import counted, first_line, printable
 
 LARGEST_HEADER = 100_000_000  # bytes, the limit of the format's own library
@@ -169,9 +169,7 @@ def parse_json(raw: bytes | bytearray, what: str) -> Any:
         return table
 
     try:
-        return json.loads(raw.decode(), object_pairs_hook=unique)
-    except RecursionError:
-        raise SourceError(f"the {what} is nested too deeply") from None
+        return json_of(raw.decode(), object_pairs_hook=unique)
     except ValueError as error:  # JSON, UTF-8, and integers of thousands of digits
         raise SourceError(f"the {what} is not valid JSON ({first_line(error)}): the file is damaged") from None
 

@@ -210,7 +210,7 @@ def _strided(
     storage: Storage, dtype: str, offset: Any, size: Any, strides: Any, metadata: list, quantizer: tuple = ()
 ) -> StoredTensor:
     shape, steps = _sizes(size), _sizes(strides)
-    if len(shape) != len(steps) or not isinstance(offset, int) or not 0 <= offset < 1 << 63:
+    if len(shape) != len(steps) or type(offset) is not int or not 0 <= offset < 1 << 63:
         raise Malformed("a tensor whose size and strides do not agree")
     flat = metadata[0].flat if metadata and isinstance(metadata[0], Mapping) else []
     # What may be there: {"neg": True}, {"conj": True}, or both.
@@ -229,6 +229,6 @@ def _sizes(value: Any) -> tuple[int, ...]:
         value = value.args[0]
     if not isinstance(value, tuple | list) or len(value) > _MAX_DIMENSIONS:
         raise Malformed("a tensor whose size is no tuple")
-    if not all(isinstance(n, int) and 0 <= n < 1 << 63 for n in value):
+    if not all(type(n) is int and 0 <= n < 1 << 63 for n in value):
         raise Malformed("a tensor whose size makes no sense")
     return tuple(value)
