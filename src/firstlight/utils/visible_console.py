@@ -35,7 +35,6 @@ def _visible(text: Text) -> Text:
     if (shown := visible(plain)) == plain:
         return text
     whole = text.blank_copy(shown)
-    whole.spans = [
-        Span(len(visible(plain[: one.start])), len(visible(plain[: one.end])), one.style) for one in text.spans
-    ]
+    for start, end, style in text.spans:
+        whole.stylize(style, len(visible(plain[:start])), len(visible(plain[:end])))
     return whole
