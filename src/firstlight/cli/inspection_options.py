@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from firstlight.cli.output import Flag
 from firstlight.errors import InputError
+from firstlight.utils.addresses import without_credentials
 from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
@@ -101,4 +102,4 @@ def print_failures(failures: "Sequence[Failure]") -> int:
 
 def command_line() -> str:
     """The command as it was typed, for a page that tells how it was made."""
-    return "firstlight " + shlex.join(sys.argv[1:])
+    return "firstlight " + shlex.join(map(without_credentials, sys.argv[1:]))

@@ -11,6 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib.npyio import NpzFile
 
+from firstlight.utils.addresses import without_credentials
 from firstlight.utils.given import json_of
 from firstlight.utils.whole_files import atomic_write
 
@@ -22,7 +23,9 @@ def write_npz(
 
     Without compression the same arrays are the same bytes on every machine, whatever library compresses there.
     """
-    named: dict[str, Any] = dict(arrays) if header is None else {"header": np.array(json.dumps(header)), **arrays}
+    named: dict[str, Any] = (
+        dict(arrays) if header is None else {"header": np.array(without_credentials(json.dumps(header))), **arrays}
+    )
     with atomic_write(path) as file:
         if file.seekable():
             _pack(file, named, compressed)

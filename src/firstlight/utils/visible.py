@@ -1,4 +1,4 @@
-"""The filter for text that leaves the program: what nobody sees, and what moves or turns round the rest, is escaped.
+"""The filter for text that leaves the program: no credentials, and what nobody sees or what turns text round escaped.
 
 Ordinary text of any language stays as it is, with its combining marks and emoji.
 """
@@ -6,6 +6,8 @@ Ordinary text of any language stays as it is, with its combining marks and emoji
 import json
 import re
 from typing import Any, TextIO
+
+from firstlight.utils.addresses import without_credentials
 
 # Control characters but for those of layout; what is of no width; what turns text round; halves of surrogates, which
 # are the bytes of a file's name that are no UTF-8.
@@ -19,16 +21,16 @@ _FLAG = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{2,6}\U000e007f")  # of Sco
 
 
 def visible(text: str) -> str:
-    """Text without characters that are not seen: they stand there as JSON and JavaScript write them.
+    """Text without credentials, nor characters that are not seen: these stand there as JSON and JavaScript write them.
 
-    The value of a string in JSON is the same before and after.
+    The value of a string in JSON is the same before and after, but for credentials.
 
     Examples
     --------
     >>> visible("\\x1b[31mred"), visible("a\\u202eb"), visible("naïve 漢字")
     ('\\\\u001b[31mred', 'a\\\\u202eb', 'naïve 漢字')
     """
-    return _UNSEEN.sub(_escaped, text)
+    return _UNSEEN.sub(_escaped, without_credentials(text))
 
 
 class VisibleStream:

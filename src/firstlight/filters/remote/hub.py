@@ -15,6 +15,7 @@ from firstlight.filters.formats.safetensors.reader import join_shards, tensor_en
 from firstlight.filters.remote.ranges import MissingFile, RemoteFile, Traffic
 from firstlight.filters.remote.web import Web, origin
 from firstlight.images.download import Deadline
+from firstlight.utils.addresses import bare_address
 from firstlight.utils.text import listed, printable
 
 _HUB = "https://huggingface.co"
@@ -54,11 +55,11 @@ def read_remote(source: str) -> TensorFile:
     """
     if source.startswith("hf:"):
         return _read_hub(source)
-    shown = re.split(r"[?#]", source)[0]  # a query can be a credential
     try:
         origin(source)
     except SourceError as error:
         raise InputError(f"{error} (an address of the web is https://HOST/PATH)") from None
+    shown = bare_address(source)
     _check_kind(shown)
     web = Web(Deadline(_SECONDS))
     with named(shown):
