@@ -24,15 +24,22 @@ CLAIMS, ABOUT, RECORD = "claims.json", "reproduction.json", "record.json"
 TABLES, FIGURES, RUNS, MEASUREMENTS = "tables", "figures", "runs", "measurements"
 
 
-def make_folders(out: Path) -> None:
+def make_folders(out: Path) -> list[Path]:
     """Make the folders of a reproduction, before hours of training and not after them.
+
+    Returns
+    -------
+    list of Path
+        Those that were not there, the innermost first.
 
     Raises
     ------
     InputError
         One of them cannot be written.
     """
-    for folder in (out, out / TABLES, out / FIGURES, out / RUNS, out / MEASUREMENTS):
+    folders = (out, out / TABLES, out / FIGURES, out / RUNS, out / MEASUREMENTS)
+    new = [folder for folder in (*reversed(folders), *out.parents) if not folder.exists()]
+    for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -41,6 +48,7 @@ def make_folders(out: Path) -> None:
             raise InputError(
                 f"out needs {str(folder)!r}; expected a folder that can be written ({error.strerror})"
             ) from None
+    return new
 
 
 def write_reproduction(reproduction: Reproduction, png: bool = True) -> None:

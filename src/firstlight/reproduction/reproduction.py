@@ -1,5 +1,6 @@
 """`reproduce`: run experiments on real data, judge their claims, and write the folder that shows them."""
 
+import contextlib
 import dataclasses
 import datetime
 import difflib
@@ -108,11 +109,17 @@ def reproduce(
 
         choose_device(device)  # before anything is loaded or written
     out = user_path(out)
-    make_folders(out)
+    new = make_folders(out)
     with Line(console) as line:
         line.later = None  # what is to be trained is not known yet
-        main, *others = sets_of(data, data_dir, other_data(chosen, preset), console)
-        check_trainable(*main)
+        try:
+            main, *others = sets_of(data, data_dir, other_data(chosen, preset), console)
+            check_trainable(*main)
+        except BaseException:  # nothing has begun: it leaves no empty folders
+            with contextlib.suppress(OSError):
+                for folder in new:
+                    folder.rmdir()
+            raise
         name = main[0].name
         sets = {name: main} | {train.name: (train, test) for train, test in others if train.name != name}
         facts = {key: (SetFacts.of(train), SetFacts.of(test)) for key, (train, test) in sets.items()}
