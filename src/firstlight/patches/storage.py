@@ -88,5 +88,9 @@ def is_moments(path: Path) -> bool:
     """Whether a file looks like one of moments, with lags or without; what it holds is not read."""
     if path.suffix.lower() != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return {"header.npy", "second.npy", "first.npy"} <= set(archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"header.npy", "second.npy", "first.npy"} <= set(archive.namelist())
+    except DAMAGE as error:  # whoever reads it as data then tells what
+        refuse_trouble(error, str(path))
+        return False
