@@ -1,4 +1,4 @@
-"""Commands killed at any moment, over and over: the last run has the bits of an undisturbed one, and nothing is left."""
+"""Commands killed at any moment, over and over: the last run has the bits of an undisturbed one, nothing is left."""
 
 import os
 import signal

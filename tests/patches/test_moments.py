@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
-from firstlight.errors import InputError
+import firstlight as fl
+from firstlight.errors import FirstlightError, InputError
 from firstlight.patches import PatchMoments
 
 RNG = np.random.default_rng(0)
@@ -502,6 +503,14 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path):
         PatchMoments.load(tmp_path / "none.npz")
     with pytest.raises(InputError, match="not a whole file of patch moments"):
         PatchMoments.load(tmp_path)
+
+
+def test_a_damaged_directory_is_told_where_the_file_is_given_as_data(tmp_path: Path):
+    path = tmp_path / "m.npz"
+    PatchMoments(3, 3).update(np.zeros((2, 3, 8, 8), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"PK\x01\x03"))
+    with pytest.raises(FirstlightError, match=r"m\.npz"):
+        fl.patch_statistics(path)
 
 
 def test_every_damaged_byte_is_refused_or_harmless(tmp_path: Path):
