@@ -234,7 +234,16 @@ def test_folders_of_output_hold_nothing_else_of_these_names(run: Run):
         "theory --out w.npy",
     ):
         assert run(command)[0] == 2
+
+
+def test_a_reproduction_is_written_into_a_folder_of_its_own(run: Run, monkeypatch):
+    monkeypatch.setattr("firstlight.reproduction.record.recorded", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    page = '<!doctype html>\n<html lang="en" class="no-js">\n<head>\n<meta charset="utf-8">\n'
+    earlier = {"claims.json": '{\n  "format": 2', "reproduction.json": '{\n  "command": "x"', "report.html": page}
+    for name, content in {**earlier, "claims.md": "5 of 8"}.items():
+        Path(name).write_text(content)
+    assert run("reproduce linear --recorded --out .")[0] == 130  # it was begun
     Path("claims.json").write_text('{"format": "my own"}')
-    code, said = run("reproduce formula --recorded --out .")
+    code, said = run("reproduce linear --recorded --out .")
     assert code == 2
     assert "claims.json, a file that is no earlier output" in said

@@ -64,3 +64,10 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SourceError, match=r"file/x cannot be written .*data_dir= or FIRSTLIGHT_CACHE"):
         sole_writer(tmp_path / "file" / "x").__enter__()
+
+
+def test_without_a_home_no_folder_is_made_that_is_called_as_its_sign(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match="there is no home folder"):
+        sole_writer(Path("~/.cache/firstlight/cifar10")).__enter__()
+    assert list(tmp_path.iterdir()) == []

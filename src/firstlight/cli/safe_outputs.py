@@ -34,13 +34,13 @@ class Target(NamedTuple):
     is_ours: Callable[[Path], bool]
 
 
-def json_target(path: Path | None, first: str, option: str = "--json") -> Target:
-    """Where JSON goes that begins with a key."""
+def json_target(path: Path | None, *first: str, option: str = "--json") -> Target:
+    """Where JSON goes that begins with one of some keys."""
 
     def is_ours(path: Path) -> bool:
         head = _beginning(path)
         found = _JSON.match(head)
-        return head == b"[]\n" or (found is not None and found[1].decode() == first)
+        return head == b"[]\n" or (found is not None and found[1].decode() in first)
 
     return Target(option, path, is_ours)
 

@@ -70,6 +70,8 @@ class _Handler(logging.Handler):
     """Prints to what standard error is at that moment: a live display puts lines above itself there."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "matplotlib" and record.getMessage().startswith("mkdir"):
+            return  # it says again that its cache is not kept
         who = record.name if logging.getLogger("firstlight").level <= logging.DEBUG else "firstlight"
         print(f"{who}: {printable(record.getMessage())}", file=sys.stderr, flush=True)
 

@@ -1,9 +1,13 @@
 """The cache on disk: where it is, and one process at a time."""
 
+import atexit
 import contextlib
+import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from firstlight.errors import SourceError
@@ -32,24 +36,50 @@ def cache_dir(data_dir: str | Path | None = None) -> Path:
     return Path(pooch.os_cache("firstlight"))
 
 
+class UnwritableCache(SourceError):
+    """Nothing can be kept in a folder."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"the cache folder {folder} cannot be written ({error.strerror or error}): "
+            f"name another with data_dir= or {CACHE_VARIABLE}"
+        )
+
+
+@lru_cache(maxsize=1)
+def temporary_cache() -> Path:
+    """A folder for what cannot be kept, until the process ends.
+
+    Raises
+    ------
+    UnwritableCache
+        There is no place even for that.
+    """
+    try:
+        folder = tempfile.mkdtemp(prefix="firstlight-cache-")
+    except OSError as error:
+        raise UnwritableCache(Path(tempfile.gettempdir()), error) from None
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
 @contextlib.contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
     """Hold `folder` (made if need be) for this process alone, and clear away what a killed one left.
 
     Raises
     ------
-    SourceError
+    UnwritableCache
         When the folder cannot be written.
     """
     with contextlib.ExitStack() as stack:
         try:
+            if folder.parts[0] == "~":
+                raise FileNotFoundError(errno.ENOENT, "there is no home folder")
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(hold(folder, "fetches into", note))
         except OSError as error:
-            raise SourceError(
-                f"the cache folder {folder} cannot be written ({error.strerror or error}): "
-                f"name another with data_dir= or {CACHE_VARIABLE}"
-            ) from None
+            raise UnwritableCache(folder, error) from None
         remove_partials(folder)
         yield
 

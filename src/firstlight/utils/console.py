@@ -24,7 +24,7 @@ def note(message: str) -> None:
         print(f"firstlight: {printable(message)}", file=sys.stderr, flush=True)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=64)
 def note_once(message: str) -> None:
     """Tell the user, but not again for each of the networks that a command looks at."""
     note(message)

@@ -14,8 +14,10 @@ from tests.images.conftest import Web
 from tests.images.originals import binary_batch, parquet, python2_batch
 
 from firstlight.errors import SourceError
+from firstlight.images.cache import temporary_cache
 from firstlight.images.cifar import CifarDefinition, Pixels
 from firstlight.images.cifar.obtain import fetch_cifar, is_stored, load_cifar
+from firstlight.utils.console import note_once
 
 FILES = {f"{split}-{part}.npy" for split in ("train", "test") for part in ("images", "labels")}
 
@@ -42,6 +44,32 @@ def test_fetched_once_then_from_the_cache(
     provenance = json.loads((cache / "cifar10" / "provenance.json").read_text())
     assert provenance["source"] == "Hugging Face hub"
     assert provenance["sha256"]["test"]["labels"] == small.digests["test"].labels
+
+
+@pytest.mark.parametrize("data_dir", ["file/x", "file"])
+def test_a_cache_that_cannot_be_written_costs_one_warning_and_no_answer(
+    small: CifarDefinition,
+    splits: dict[str, Pixels],
+    web: Web,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    data_dir: str,
+) -> None:
+    (tmp_path / "file").write_text("")
+    temporary_cache.cache_clear()
+    note_once.cache_clear()
+    monkeypatch.delenv("FIRSTLIGHT_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / data_dir))
+    assert_loads(small, splits)
+    assert len(web.asked) == 2
+    told = capsys.readouterr().err
+    assert told.count("CIFAR-10 is not kept: the cache folder") == 1
+    assert len(told.splitlines()) == 5  # and that each split is fetched, and was
+    assert "name another with data_dir=" in told
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(SourceError, match="cannot be written"):
+        fetch_cifar(small)  # which is asked to keep it
 
 
 def test_fetch_alone_gets_both_splits(small: CifarDefinition, cache: Path) -> None:

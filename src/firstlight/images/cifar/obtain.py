@@ -2,18 +2,19 @@
 
 import json
 import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from firstlight.errors import SourceError
-from firstlight.images.cache import cache_dir, scratch_folder, sole_writer
+from firstlight.images.cache import UnwritableCache, cache_dir, scratch_folder, sole_writer, temporary_cache
 from firstlight.images.cifar import CifarDefinition, Digest, Pixels
 from firstlight.images.cifar.mirrors import sources
 from firstlight.images.cifar.original import read_folder
 from firstlight.images.cifar.tarballs import archive_names, read_archive
-from firstlight.utils.console import note
+from firstlight.utils.console import note, note_once
 from firstlight.utils.given import json_of
 from firstlight.utils.whole_files import atomic_write, write_text
 
@@ -48,7 +49,11 @@ def load_cifar(definition: CifarDefinition, split: str, data_dir: str | Path | N
     found, failures = _find(definition, split, cache_dir(data_dir))
     if found is not None:
         return found[1]
-    folder = _fetch(definition, cache_dir(data_dir), failures)
+    try:
+        folder = _fetch(definition, cache_dir(data_dir), failures)
+    except UnwritableCache as error:
+        folder = _fetch(definition, temporary_cache(), failures)
+        note_once(f"{definition.title} is not kept: {error}")
     pixels = read_store(definition, folder, split)
     if pixels is None:
         raise SourceError(f"{definition.title} vanished from {folder} after it was fetched: try again")
@@ -71,7 +76,7 @@ def fetch_cifar(definition: CifarDefinition, data_dir: str | Path | None = None)
 def is_stored(definition: CifarDefinition, data_dir: str | Path | None = None) -> bool:
     """Tell whether the cache has all files; what they hold is checked only when they are read."""
     folder = cache_dir(data_dir) / definition.name
-    return all(path.is_file() for split in _SPLITS for path in _paths(folder, split))
+    return all(os.path.isfile(path) for split in _SPLITS for path in _paths(folder, split))
 
 
 def read_store(definition: CifarDefinition, folder: Path, split: str) -> Pixels | None:
@@ -83,7 +88,7 @@ def read_store(definition: CifarDefinition, folder: Path, split: str) -> Pixels 
         When they are damaged or not genuine.
     """
     images_path, labels_path = _paths(folder, split)
-    if not (images_path.is_file() and labels_path.is_file()):
+    if not (os.path.isfile(images_path) and os.path.isfile(labels_path)):  # which cannot be read, either
         return None
     try:
         images = np.lib.format.open_memmap(images_path, mode="r")
@@ -127,7 +132,7 @@ def _find(definition: CifarDefinition, split: str, root: Path) -> tuple[tuple[Pa
 
 
 def _fetch(definition: CifarDefinition, root: Path, failures: list[str]) -> Path:
-    if root.is_file():
+    if os.path.isfile(root):
         reasons = "; ".join(failures)
         raise SourceError(
             f"{reasons}; expected one of the original archives, {' or '.join(archive_names(definition))}, or a folder"
@@ -146,7 +151,7 @@ def _fetch(definition: CifarDefinition, root: Path, failures: list[str]) -> Path
                 note(f"{definition.title} cannot be had from the {source.title}: {error}")
                 continue
             except OSError as error:
-                raise SourceError(f"the cache folder {folder} cannot be used: {error}") from None
+                raise UnwritableCache(folder, error) from None
             _store(folder, source.title, splits, digests)
             return folder
     reasons = "; ".join(failures)
@@ -178,7 +183,7 @@ def _store(folder: Path, source: str, splits: dict[str, Pixels], digests: dict[s
                     np.save(file, array)
         write_text(folder / _PROVENANCE, json.dumps(provenance, indent=2) + "\n")
     except OSError as error:
-        raise SourceError(f"the cache folder {folder} cannot be written ({error.strerror or error})") from None
+        raise UnwritableCache(folder, error) from None
 
 
 def _recorded_digest(folder: Path, split: str) -> Digest | None:

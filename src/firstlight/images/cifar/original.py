@@ -1,6 +1,7 @@
 """The original CIFAR batches: plain bytes, and Python pickles that are read without unpickling freely."""
 
 import io
+import os
 import pickle
 from collections.abc import Iterable
 from pathlib import Path
@@ -65,7 +66,7 @@ def join(parts: Iterable[Pixels]) -> Pixels:
 def is_original(definition: CifarDefinition, folder: Path) -> bool:
     """Tell by the names of files whether a folder holds the training batches, Python or binary."""
     forms = (definition.python_files["train"], definition.binary_files["train"])
-    return any(all((folder / name).is_file() for name in names) for names in forms)
+    return any(all(os.path.isfile(folder / name) for name in names) for names in forms)
 
 
 def read_folder(definition: CifarDefinition, folder: Path, split: str) -> Pixels | None:
@@ -77,7 +78,7 @@ def read_folder(definition: CifarDefinition, folder: Path, split: str) -> Pixels
         When there are batches but they cannot be read or are not the data set's.
     """
     for names in (definition.python_files[split], definition.binary_files[split]):
-        if all((folder / name).is_file() for name in names):
+        if all(os.path.isfile(folder / name) for name in names):
             pixels = join(_read(folder / name, definition) for name in names)
             definition.check(split, pixels)
             return pixels

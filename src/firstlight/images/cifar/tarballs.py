@@ -1,5 +1,6 @@
 """The original CIFAR archives, read where they lie: nothing of them is unpacked to disk."""
 
+import os
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def read_archive(definition: CifarDefinition, path: Path, split: str) -> Pixels 
     SourceError
         When it cannot be read or is not the data set's.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     pixels = decode_archive(definition, path, split)
     definition.check(split, pixels)

@@ -39,10 +39,10 @@ import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
-import numba
 import numpy as np
 
 from firstlight.patches.geometry import PatchGeometry
+from firstlight.patches.kernels.compiled import compiled
 from firstlight.patches.kernels.dots import dot
 from firstlight.patches.kernels.single_image import add_single
 from firstlight.patches.kernels.unfolded import is_quicker_unfolded, unfolded_sums
@@ -67,7 +67,7 @@ _QUICK = 1 << 23
 _LANES = 16
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _pack(images, stride, planes):
     """Transpose a block of images into planes[c, y, x % stride, x // stride, n]; the last plane is ones."""
     count, channels, height, width = images.shape
@@ -82,7 +82,7 @@ def _pack(images, stride, planes):
     planes[channels] = 1
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _slide(planes, a, b, dx, stride, dilation, phase_size, count, windows, sums, offsets):
     """Sums over the windows of one row, of row a times row b, for every pair of taps j and j + dx.
 
@@ -109,7 +109,7 @@ def _slide(planes, a, b, dx, stride, dilation, phase_size, count, windows, sums,
             sums[s] = sums[s - step] - left + entered
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _accumulate(planes, kernel_size, stride, dilation, windows, second, first):
     """Add the moments of one packed block of images to `second` and `first`.
 

@@ -33,9 +33,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from firstlight.patches.kernels.compiled import compiled
 from firstlight.patches.kernels.dots import dot
 from firstlight.utils.cores import cores
 
@@ -239,7 +239,7 @@ def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[slice]:
         yield slice(start, start + size)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _accumulate(planes, lags, moved, row_cell, column_edges, part, parts, cells):
     """Add the products of one block of images, planes[c, y, x, n], to their cells: of every `parts`-th lag."""
     channels, height, width, count = planes.shape
@@ -264,7 +264,7 @@ def _accumulate(planes, lags, moved, row_cell, column_edges, part, parts, cells)
                         )
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _gather(cells, lags, shifts, starts_y, stops_y, starts_x, stops_x, second):
     """Put the sum of each entry's rectangle of cells into second[shift, c, i, j, e, i', j']."""
     kernel_size = second.shape[2]

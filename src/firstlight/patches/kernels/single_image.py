@@ -27,10 +27,10 @@ one rectangle is a difference or two.
 array([ 46,  74, 154, 206])
 """
 
-import numba
 import numpy as np
 
 from firstlight.patches.geometry import PatchGeometry
+from firstlight.patches.kernels.compiled import compiled
 from firstlight.patches.kernels.dots import dot, products
 
 
@@ -66,7 +66,7 @@ def add_single(
     _accumulate(planes, turned, geometry.kernel_size, stride, geometry.dilation, windows, part, parts, second, first)
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _pack(image, stride, columns, planes, turned):
     """Split image (C, H, W) into planes[c, y % stride, x % stride, y // stride, x // stride], the last c of ones.
 
@@ -90,7 +90,7 @@ def _pack(image, stride, columns, planes, turned):
                         turned[c, u, v, border + x, y] = planes[c, u, v, y, columns - border + x]
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _outside(flat, sides, a, b, side_a, side_b, pitch, rows, columns, border, tops, sums):
     """Fill prefix sums over what is outside some rectangle.
 
@@ -121,7 +121,7 @@ def _outside(flat, sides, a, b, side_a, side_b, pitch, rows, columns, border, to
         sums[1 + outer_rows, 1 + x] = sums[1 + outer_rows, x] + whole
 
 
-@numba.njit(nogil=True, cache=True)
+@compiled
 def _accumulate(planes, turned, kernel_size, stride, dilation, windows, part, parts, second, first):
     """Add the moments of one packed image to `second` and `first`: of every `parts`-th lag, from `part`.
 
