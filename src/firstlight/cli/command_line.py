@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 
 from firstlight.cli import completion
 from firstlight.cli.atlas import atlas_app
+from firstlight.cli.clean import clean
 from firstlight.cli.compare import compare
 from firstlight.cli.data import data_app
 from firstlight.cli.figures import figures
@@ -32,7 +33,7 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,  # how to go on is said where the program ends
 )
-for command in (inspect, compare, moments, figures, data_app, runs_app, reproduce, theory, atlas_app):
+for command in (inspect, compare, moments, figures, data_app, runs_app, reproduce, theory, atlas_app, clean):
     app.command(command)
 
 

@@ -87,5 +87,5 @@ def sole_writer(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
     """Make a folder inside `folder`, on the same disk, that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix=PARTIAL, dir=folder) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f"{PARTIAL}scratch-", dir=folder) as scratch:
         yield Path(scratch)

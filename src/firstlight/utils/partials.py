@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,12 +21,15 @@ except ImportError:  # on Windows, where a file that is open cannot be removed
 
 PARTIAL = ".part-"  # begins the name of whatever is unfinished
 _NAME = re.compile(re.escape(PARTIAL) + r"(.+)-\d+-\d+", re.DOTALL)
+_FOLDER = re.compile(re.escape(PARTIAL) + r"(?:[0-9a-f]{16}(?:-\d+)?|scratch-\w{8})")
+_REST = 3600.0  # seconds
 _KEPT = 50  # characters of a name, so that this one is not too long for a file system
 
 
 @contextmanager
 def partial_of(target: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """A new file beside a target, and its name; held until the end of the block, and gone then if it still has it."""
+    remove_abandoned(target)
     path, file = _made(target)
     held = os.dup(file.fileno()) if fcntl else None  # which has the same lock
     try:
@@ -53,6 +57,22 @@ def remove_abandoned(target: Path) -> None:
             path.unlink()
 
 
+def leftovers(top: Path) -> Iterator[Path]:
+    """What was left unfinished in a folder and below: files that nobody holds, folders that nobody works on.
+
+    No lock is on such a folder (a run that was being removed or copied, a download), so that it must have been at rest
+    for an hour.
+    """
+    for place, folders, names in os.walk(top):
+        if any(name.startswith(PARTIAL) for name in names):
+            yield from abandoned(Path(place))
+        for name in [one for one in folders if one.startswith(PARTIAL)]:
+            folders.remove(name)
+            path = Path(place, name)
+            if _FOLDER.fullmatch(name) and _is_at_rest(path):
+                yield path
+
+
 def remove_partials(folder: Path) -> None:
     """Clear away what killed processes left in a folder; the caller makes sure that nobody writes there now."""
     for leftover in folder.glob(f"{PARTIAL}*"):
@@ -74,10 +94,22 @@ def _made(target: Path) -> tuple[Path, IO[bytes]]:
         file.close()  # cleared away before it was held
 
 
+def _is_mine(status: os.stat_result) -> bool:
+    return not hasattr(os, "getuid") or status.st_uid == os.getuid()
+
+
+def _is_at_rest(folder: Path) -> bool:
+    try:
+        inside = [os.lstat(path) for path in (folder, *folder.rglob("*"))]
+    except OSError:
+        return False
+    return all(_is_mine(status) and time.time() - status.st_mtime > _REST for status in inside)
+
+
 def _is_free(path: str) -> bool:
     try:
         status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+        if not stat.S_ISREG(status.st_mode) or not _is_mine(status):
             return False
         if fcntl is None:
             return True

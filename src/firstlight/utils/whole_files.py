@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from firstlight.errors import OutputError
-from firstlight.utils.partials import partial_of, remove_abandoned
+from firstlight.utils.partials import partial_of
 from firstlight.utils.targets import check_names, is_stream, nearest_folder, open_stream, refusal, settled
 from firstlight.utils.visible import visible
 
@@ -34,7 +34,6 @@ def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
             return
         target = settled(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(target)
         with partial_of(target) as (partial, file):
             _keep_owner(file, target)
             yield file
