@@ -23,9 +23,9 @@ def clean(
     force: Force = False,
     verbosity: Verbosity = USUAL,
 ) -> None:
-    """Show what killed commands left behind, and remove it with --yes.
+    """Show and clear what killed commands left behind.
 
-    Unfinished files (.part-...) that no process writes any more, and folders of downloads and runs that were begun and
+    It is shown, and removed with --yes: unfinished files (.part-...) that no process writes any more, and folders of downloads and runs that were begun and
     left for an hour. The states of interrupted `moments` (FILE.npz.part), which the same command goes on from, are
     listed, and stay.
 
