@@ -59,6 +59,20 @@ def test_every_command_ends_in_one_line_and_its_exit_code(command, ending, monke
     assert printed.err.count("\n") == bool(line)
 
 
+@pytest.mark.parametrize("command", GIVEN, ids=" ".join)
+def test_every_command_tells_its_help_and_refuses_what_it_does_not_know(command, capsys):
+    assert main([*command, "--help"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main([*command, "--no-such-option", "1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_exit_codes_are_told_in_one_table():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "cli.md").read_text()
+    told = [int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
+    assert told == sorted({0, 1, *(code for _, code, _ in ENDINGS.values()), 143})
+
+
 @pytest.mark.parametrize("arguments", [["--traceback", "inspect", "none"], ["inspect", "none", "--traceback"]])
 def test_a_traceback_is_shown_where_asked_for(arguments, monkeypatch, capsys):
     def fail(*_):
