@@ -501,7 +501,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match=r"none\.npz: no such file"):
         PatchMoments.load(tmp_path / "none.npz")
-    with pytest.raises(InputError, match="not a whole file of patch moments"):
+    with pytest.raises(InputError, match="it is a folder; expected a file"):
         PatchMoments.load(tmp_path)
 
 

@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from firstlight.errors import InputError
 from firstlight.utils.given import user_path
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.targets import is_stream
 from firstlight.utils.whole_files import check_target
 
@@ -134,7 +135,8 @@ def _files_of(source: str, name: str) -> Iterator[str]:
         for folder, _, files in os.walk(source):
             yield from (os.path.join(folder, file) for file in files)
     elif source.lower().endswith(_NAMES_FILES):
-        named = Path(source).read_bytes()
+        with open_file(source) as file:
+            named = file.read()
         for place in {os.path.dirname(os.path.abspath(source)), os.path.dirname(os.path.realpath(source))}:
             for folder, _, files in islice(os.walk(place), _MOST_FOLDERS):
                 yield from (os.path.join(folder, file) for file in files if os.fsencode(file) in named)

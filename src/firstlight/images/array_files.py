@@ -11,6 +11,7 @@ from firstlight.images.arrays import Part
 from firstlight.images.npz_slices import NpzArray
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import open_npz
+from firstlight.utils.regular_file import check_file, open_file
 from firstlight.utils.text import first_line
 from firstlight.utils.trouble import refuse_trouble
 
@@ -47,9 +48,10 @@ def read_array_file(path: Path, layout: str | None = None, whole: bool = True) -
             f"{path} is not a file that images are read from; expected .npy or .npz: "
             "image files, folders of them and saved data sets are read by image_stream"
         )
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {problem}; expected a .npy or .npz file")
+    check_file(path)
     if path.suffix.lower() == ".npy":
         return {"train": Part(read_npy_images(path, layout), None)}
     return {
@@ -126,7 +128,7 @@ def _find_splits(path: Path, archive: np.lib.npyio.NpzFile, whole: bool) -> dict
 def refusal(path: Path, error: Exception) -> InputError:
     """What to say of a file, of which this was raised."""
     text = first_line(error)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         pickled = file.read(1) == _PICKLE_START
     if pickled or "allow_pickle" in text or "Python objects" in text:
         return InputError(

@@ -18,6 +18,8 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
+from firstlight.utils.regular_file import open_file
+
 _CHUNK, _PACKED = 1 << 16, 1 << 14  # bytes at once
 _SPREAD, _LATEST = 64, 32  # places that are kept, of some 60 kB each
 _LOCAL_HEADER = 30  # bytes, before a name and what follows it
@@ -55,7 +57,7 @@ class NpzArray(NamedTuple):
     def of(cls, path: Path, name: str) -> "NpzArray | None":
         """Find an array by its name in the file; None for one that has to be read whole."""
         path = path.absolute()
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             if f"{name}.npy" not in archive.namelist():
                 return None
             info = archive.getinfo(f"{name}.npy")
@@ -72,7 +74,7 @@ class NpzArray(NamedTuple):
             return None
         if skip + math.prod(shape) * dtype.itemsize > info.file_size:
             raise EOFError(f"{name} has {info.file_size - skip:,} bytes, too few for {dtype} of shape {shape}")
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file.seek(info.header_offset)
             local = file.read(_LOCAL_HEADER)
             status = path.stat()
@@ -111,7 +113,7 @@ class NpzArray(NamedTuple):
         place = places.before(begin) or _Place(0, 0, 0, zlib.decompressobj(-zlib.MAX_WBITS) if self.deflated else None)
         position, checksum, width = place.position, place.checksum, max(_CHUNK, self.size // _SPREAD)
         state = place.state and place.state.copy()
-        with self.path.open("rb") as file:
+        with open_file(self.path) as file:
             file.seek(self.start + place.offset)
             while position < end:
                 target = begin if position < begin else end

@@ -34,6 +34,7 @@ from firstlight.images.streams.stream import ImageStream
 from firstlight.images.streams.tars import TAR_ENDS, TarFiles, is_tar, tar_folder
 from firstlight.utils.given import user_path
 from firstlight.utils.nearest import nearest_path
+from firstlight.utils.regular_file import check_file
 from firstlight.utils.text import printable
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,8 @@ def _at(path: Path) -> Data:
         return _in_folder(path, name)
     if not path.exists() and not path.is_symlink():
         raise InputError(f"{path} does not exist{nearest_path(path)}; expected {_EXPECTED}")
+    if path.exists():
+        check_file(path)
     if suffix in (".npy", ".npz"):
         return ArrayFile(path.name, f"a {suffix} file", path)
     for cifar in CIFAR.values():

@@ -20,7 +20,7 @@ from firstlight.inspection.known import Known, Standing
 from firstlight.profile import correlation_or_nan
 from firstlight.theory.null import gaussian_profiles, percentile
 from firstlight.utils.checks import whole_number
-from firstlight.utils.given import json_of
+from firstlight.utils.given import json_file, json_of
 from firstlight.utils.text import counted, printable, size_text
 from firstlight.utils.whole_files import write_text
 
@@ -182,7 +182,7 @@ def read_atlas(path: Path) -> list[Known]:
             raise SourceError(
                 f"{path} has more than {_LARGEST:,} bytes; expected an atlas, which firstlight atlas wrote"
             )
-        return list(_entries(json_of(path.read_bytes())))
+        return list(_entries(json_file(path)))
     except (OSError, InputError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise SourceError(
             f"{path} is damaged, or no atlas ({printable(str(error), 80)}); expected one that firstlight atlas wrote"

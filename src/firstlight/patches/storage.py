@@ -13,6 +13,7 @@ from firstlight.errors import InputError
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.nearest import nearest_path
 from firstlight.utils.npz import header_of, open_npz, write_npz
+from firstlight.utils.regular_file import NotAFile
 from firstlight.utils.text import first_line
 from firstlight.utils.trouble import refuse_trouble
 from firstlight.utils.version import __version__
@@ -60,6 +61,8 @@ def read_sums(path: str | Path, kind: FileKind) -> tuple[dict[str, Any], dict[st
             lacking = [name for name in kind.beside if name not in stored.files]
             arrays = {name: stored[name] for name in ("second", "first", *kind.beside) if name not in lacking}
         version, lags_version = header["format"], header.get("lags_format")
+    except NotAFile:
+        raise
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such file{nearest_path(Path(path))}; expected {kind.what} written by {kind.writer}"

@@ -25,7 +25,7 @@ from firstlight.reproduction.reproduction import chosen_experiments, measured_in
 from firstlight.training import Run
 from firstlight.training.run import SEAL
 from firstlight.training.run_files import file_digest
-from firstlight.utils.given import json_of
+from firstlight.utils.given import json_file
 from firstlight.utils.progress_line import Line
 
 KEPT = ("preset", "data", "date", "command")  # of each experiment
@@ -102,7 +102,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         )
     path = folder / name
     try:
-        found = json_of(path.read_bytes())
+        found = json_file(path)
         version = found.get("format", 1)
         if version not in (1, FORMAT):
             raise RunError(f"{path} has format {version!r}; expected {FORMAT}: {_MENDING[name]}")

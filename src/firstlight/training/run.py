@@ -14,6 +14,7 @@ from firstlight.errors import InputError, RunError
 from firstlight.training.run_files import file_digest, read_json, read_tensors, write_json, write_tensors
 from firstlight.training.spec import RunSpec
 from firstlight.training.steps import record_steps
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import plural
 from firstlight.utils.whole_files import write_text
 
@@ -187,7 +188,7 @@ def _read_filters(path: Path, spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
 def _read_metrics(path: Path) -> pd.DataFrame:
     # Not pandas' own reader: not every version of it reads a float back to the last bit.
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with io.TextIOWrapper(open_file(path), encoding="utf-8", newline="") as file:
             header, *rows = list(csv.reader(file)) or [[]]
     except ValueError as error:
         raise RunError(f"{path} cannot be read ({error}); expected text") from None

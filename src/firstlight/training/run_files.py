@@ -10,7 +10,8 @@ import safetensors
 import safetensors.numpy
 
 from firstlight.errors import RunError
-from firstlight.utils.given import json_of
+from firstlight.utils.given import json_file, json_of
+from firstlight.utils.regular_file import NotAFile, check_file, open_file
 from firstlight.utils.whole_files import atomic_write, write_text
 
 # safetensors writes several metadata keys in random order; one key keeps equal content equal in bytes.
@@ -31,7 +32,9 @@ def read_json(path: Path) -> dict[str, Any]:
         The file cannot be read, or holds something else.
     """
     try:
-        values = json_of(path.read_bytes())
+        values = json_file(path)
+    except NotAFile:
+        raise
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({error}); expected JSON") from None
     if not isinstance(values, dict):
@@ -56,6 +59,7 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         The file cannot be read, is cut short, or any bit of its content is not what was written.
     """
     try:
+        check_file(path)
         with safetensors.safe_open(path, framework="numpy") as file:
             sealed = json_of((file.metadata() or {})[METADATA_KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
@@ -70,7 +74,8 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex; raises `RunError` where it cannot be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with open_file(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise RunError(f"{path} cannot be read ({error.strerror})") from None
 

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.errors import InputError
+from firstlight.utils.regular_file import open_file
+
+LARGEST_JSON = 1 << 24  # bytes; 16 MiB of hostile JSON unfold to some 600 MiB, and no real file comes near
 
 
 def user_path(path: str | Path) -> Path:
@@ -35,6 +38,15 @@ def json_of(text: str | bytes, **hooks: Any) -> Any:
         return json.loads(text, **hooks)
     except RecursionError:  # a few thousand brackets are enough
         raise ValueError("nested too deeply") from None
+
+
+def json_file(path: str | Path) -> Any:
+    """What a file of JSON holds; whatever is wrong with it is a ValueError or an OSError."""
+    with open_file(path) as file:
+        text = file.read(LARGEST_JSON + 1)
+    if len(text) > LARGEST_JSON:
+        raise ValueError(f"it has more than {LARGEST_JSON:,} bytes")
+    return json_of(text)
 
 
 def _is_there(path: Path) -> bool:

@@ -13,6 +13,7 @@ from numpy.lib.npyio import NpzFile
 
 from firstlight.utils.addresses import without_credentials
 from firstlight.utils.given import json_of
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.whole_files import atomic_write
 
 
@@ -52,7 +53,7 @@ def open_npz(path: Path | str) -> Iterator[NpzFile]:
     Where the file is damaged, this and the reading raise one of `damage.DAMAGE`.
     """
     # Opened here: np.load leaves a damaged file open.
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         if not zipfile.is_zipfile(file):  # np.load would take it for a pickle, and advise to run that
             raise zipfile.BadZipFile("it is no archive of arrays")
         file.seek(0)

@@ -122,7 +122,7 @@ def test_torch_is_not_imported(exported: Path):
 
 def test_a_missing_file_or_a_folder(tmp_path: Path):
     fails(tmp_path / "none.pt2", "No such file")
-    fails(tmp_path, "directory")
+    fails(tmp_path, "it is a folder")
 
 
 def test_non_finite_weights_are_told(tmp_path: Path):

@@ -196,8 +196,8 @@ def test_files_that_cannot_be_read(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     for path, message in (
         (tmp_path / "none", "No such file"),
-        (tmp_path / "pipe", "not a regular"),
-        (tmp_path, "not a"),
+        (tmp_path / "pipe", "it is a named pipe"),
+        (tmp_path, "it is a folder"),
     ):
         assert message in refusal(path)
 

@@ -406,7 +406,7 @@ def test_other_files_are_refused(tmp_path):
         path.write_bytes(data)
         with pytest.raises(SourceError, match=rf"^ckpt\.pt is .*{says}[^\n]*$"):
             read_torch(path, "ckpt.pt")
-    with pytest.raises(SourceError, match=r"^ckpt\.pt: cannot be read \(Is a directory\)"):
+    with pytest.raises(SourceError, match=r"^ckpt\.pt: cannot be read \(it is a folder;"):
         read_torch(tmp_path, "ckpt.pt")
     with pytest.raises(SourceError, match=r"^ckpt\.pt: cannot be read \(No such file"):
         read_torch(tmp_path / "none", "ckpt.pt")

@@ -72,8 +72,8 @@ def test_what_is_no_regular_file_does_not_block(tmp_path: Path) -> None:
     assert reasons == {
         "loop.jpg": "Too many levels of symbolic links",
         "lost.jpg": "a link to nothing",
-        "null.jpg": "not a regular file",
-        "pipe.jpg": "not a regular file",
+        "null.jpg": "it is a device",
+        "pipe.jpg": "it is a named pipe",
     }
 
 

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from firstlight.errors import SourceError
+from firstlight.utils.given import LARGEST_JSON
+from firstlight.utils.regular_file import only_files
 from firstlight.utils.text import first_line
 
 LARGEST_DIRECTORY = 1 << 24  # bytes: more than 100,000 tensors; the list takes ten times as much memory
-LARGEST_JSON = 1 << 24  # bytes; 16 MiB of hostile JSON unfold to some 600 MiB, and no real graph comes near
 
 # What zipfile raises where it takes fields for what they are not: names that are no UTF-8 and negative positions are
 # ValueErrors, a format of the future is a NotImplementedError.
@@ -34,7 +35,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     OSError
         The system cannot read it.
     """
-    with _BoundedFile(path) as file:
+    with _BoundedFile(path, opener=only_files) as file:
         try:
             archive = zipfile.ZipFile(file)
         except _BAD_DIRECTORY as error:

@@ -2,7 +2,6 @@
 
 import logging
 import shlex
-import stat
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from firstlight.filters.choice.tensors import TensorFile
 from firstlight.filters.formats.archives import open_archive
 from firstlight.filters.formats.refusals import named
 from firstlight.filters.formats.safetensors.run_records import RECORDS, one_record
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import listed
 from firstlight.utils.trouble import refuse_trouble
 
@@ -53,9 +53,7 @@ def filters_from_file(path: Path, source: str, layer: str | None = None) -> Filt
         with named(source):
             if path.is_dir():
                 path = _in_folder(path, source)
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise SourceError(f"{source} is neither a file nor a folder; expected {_FORMATS}")
-            with path.open("rb") as file:
+            with open_file(path) as file:
                 start = file.read(512)
             if path.suffix == ".distcp" or (start[:1] == b"\x80" and _DISTRIBUTED in start):
                 raise _distributed(path.parent, source)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from firstlight.errors import FirstlightError, SourceError
 from firstlight.utils.damage import DAMAGE
+from firstlight.utils.regular_file import NotAFile
 from firstlight.utils.text import first_line
 from firstlight.utils.trouble import refuse_trouble
 
@@ -19,6 +20,8 @@ def named(source: str) -> Iterator[None]:
     """
     try:
         yield
+    except NotAFile as error:
+        raise SourceError(f"{source}: {error.strerror}") from None
     except FirstlightError as error:
         of_file = isinstance(error, SourceError)
         look = re.match if of_file else re.search

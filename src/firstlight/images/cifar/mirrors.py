@@ -18,6 +18,7 @@ from firstlight.images.cifar import CifarDefinition, Pixels
 from firstlight.images.cifar.tarballs import decode_archive, members
 from firstlight.images.download import Deadline, Transfer, download
 from firstlight.utils.given import json_of
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import first_line
 
 _SPLITS = ("train", "test")
@@ -146,7 +147,7 @@ def fetch_original(definition: CifarDefinition, folder: Path) -> dict[str, Pixel
     path = folder / "archive.tar.gz"
     label = f"{definition.title} from the original host (slow)"
     download(definition.archive_url, path, label, Deadline(_ORIGINAL_LIMIT))
-    with path.open("rb") as file:
+    with open_file(path) as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     if md5 != definition.archive_md5:
         raise SourceError(f"the archive has MD5 {md5}; expected {definition.archive_md5}")

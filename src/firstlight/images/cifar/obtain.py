@@ -15,7 +15,8 @@ from firstlight.images.cifar.mirrors import sources
 from firstlight.images.cifar.original import read_folder
 from firstlight.images.cifar.tarballs import archive_names, read_archive
 from firstlight.utils.console import note, note_once
-from firstlight.utils.given import json_of
+from firstlight.utils.given import json_file
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.whole_files import atomic_write, write_text
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,8 @@ def read_store(definition: CifarDefinition, folder: Path, split: str) -> Pixels 
         return None
     try:
         images = np.lib.format.open_memmap(images_path, mode="r")
-        labels = np.load(labels_path, allow_pickle=False)
+        with open_file(labels_path) as file:
+            labels = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise SourceError(f"{split} files cannot be read ({error})") from None
     digest = definition.check(split, Pixels(images, labels))
@@ -188,7 +190,7 @@ def _store(folder: Path, source: str, splits: dict[str, Pixels], digests: dict[s
 
 def _recorded_digest(folder: Path, split: str) -> Digest | None:
     try:
-        return Digest(**json_of((folder / _PROVENANCE).read_text())["sha256"][split])
+        return Digest(**json_file(folder / _PROVENANCE)["sha256"][split])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,6 +11,7 @@ import numpy as np
 
 from firstlight.errors import SourceError
 from firstlight.images.cifar import CifarDefinition, Pixels
+from firstlight.utils.regular_file import open_file
 
 _IMAGE_BYTES = 3 * 32 * 32
 
@@ -103,7 +104,8 @@ def decode_batch(definition: CifarDefinition, name: str, content: bytes) -> Pixe
 
 def _read(path: Path, definition: CifarDefinition) -> Pixels:
     try:
-        return decode_batch(definition, path.name, path.read_bytes())
+        with open_file(path) as file:
+            return decode_batch(definition, path.name, file.read())
     except OSError as error:
         raise SourceError(f"{path.name}: {error}") from None
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from firstlight.errors import SourceError
 from firstlight.images.cifar import CifarDefinition, Pixels
 from firstlight.images.cifar.original import decode_batch, join
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import first_line
 
 # What reading a damaged or foreign archive can raise.
@@ -62,7 +63,7 @@ def members(path: Path, names: list[str]) -> Iterator[tuple[str, bytes]]:
     """
     missing = set(names)
     try:
-        with tarfile.open(path, "r:gz") as archive:
+        with open_file(path) as packed, tarfile.open(fileobj=packed, mode="r:gz") as archive:
             for member in archive:
                 file = archive.extractfile(member) if member.name in missing and member.isfile() else None
                 if file is not None:

@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import os
-import stat
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
@@ -22,6 +21,7 @@ from firstlight.images.streams.decode import decode, decoders
 from firstlight.images.streams.left_out import UNREADABLE
 from firstlight.images.streams.parallel import in_order
 from firstlight.images.streams.resize import Geometry, Undecodable
+from firstlight.utils.regular_file import NotAFile, open_file
 from firstlight.utils.trouble import insist, trouble_of
 
 # Images below so many bytes are quicker decoded, or hashed, than handed to a thread.
@@ -80,13 +80,13 @@ class Encoded:
         if not isinstance(self.content, Path):
             return io.BytesIO(self.content)
         try:
-            if not stat.S_ISREG(os.stat(self.content).st_mode):
-                raise Undecodable("not a regular file")
-            return self.content.open("rb")
+            return open_file(self.content)
         except FileNotFoundError:
             if self.content.is_symlink():
                 raise Undecodable("a link to nothing") from None
             raise gone(self.name) from None
+        except NotAFile as error:
+            raise Undecodable(error.kind) from None
         except OSError as error:
             if trouble_of(error):
                 raise

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.encoded import Encoded
-from firstlight.utils.given import json_of
+from firstlight.utils.given import json_file, json_of
+from firstlight.utils.regular_file import check_file
 from firstlight.utils.text import first_line, printable
 from firstlight.utils.trouble import refuse_trouble
 
@@ -20,7 +21,6 @@ TABLE_SUFFIXES = frozenset({".parquet", ".arrow"})
 _DICT, _STATE = "dataset_dict.json", "state.json"
 _PREFERRED = ("image", "img", "pixel_values")
 _BATCH_ROWS = 32  # of Parquet; Arrow files are mapped, not read
-_MOST_JSON = 1 << 24
 
 
 class ImageTable:
@@ -199,9 +199,7 @@ def _plain_name(name: Any) -> bool:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            text = file.read(_MOST_JSON + 1)
-        found = json_of(text) if len(text) <= _MOST_JSON else None
+        found = json_file(path)
     except (OSError, ValueError) as error:
         refuse_trouble(error, str(path))
         raise SourceError(f"{path} cannot be read: {first_line(error)}") from None
@@ -217,6 +215,7 @@ def _table(path: Path) -> Iterator[tuple["pa.Schema", int, Any]]:
     import pyarrow.parquet as pq
 
     try:
+        check_file(path)
         if path.suffix.lower() == ".parquet":
             with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
 

@@ -13,6 +13,7 @@ from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.choice import Choice
 from firstlight.images.streams.encoded import Encoded, SourceInFile
 from firstlight.utils.damage import DAMAGE
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import first_line, printable
 from firstlight.utils.trouble import refuse_trouble
 
@@ -88,7 +89,7 @@ class TarImages:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator["_BoundedFile"]:
-        with self.path.open("rb") as file:
+        with open_file(self.path) as file:
             size = os.fstat(file.fileno()).st_size
             if not self.path.name.lower().endswith(".tar"):
                 with gzip.open(file) as unpacked:

@@ -16,7 +16,9 @@ import numpy as np
 
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
-from firstlight.filters.formats.archives import LARGEST_JSON, open_archive, read_member
+from firstlight.filters.formats.archives import open_archive, read_member
+from firstlight.utils.given import LARGEST_JSON
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import listed, printable
 
 _MOST_NAMES = 1 << 16
@@ -49,7 +51,7 @@ def open_hdf5(path: Path, stack: ExitStack) -> tuple[Any, str | None]:
     zipfile.BadZipFile, OSError
         It cannot be opened, as in `open_archive`.
     """
-    file = stack.enter_context(path.open("rb"))
+    file = stack.enter_context(open_file(path))
     if file.read(2) != b"PK":
         return path, None
     archive = stack.enter_context(open_archive(path))

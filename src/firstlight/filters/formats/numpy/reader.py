@@ -2,7 +2,6 @@
 
 import io
 import math
-import stat
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from firstlight.filters.choice.tensors import TensorEntry, TensorFile
 from firstlight.filters.formats.archives import open_archive
 from firstlight.filters.formats.refusals import named, refusing
 from firstlight.utils.damage import DAMAGE
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import counted, printable
 
 _LARGEST_HEADER = 4096  # bytes; NumPy's own, of the numbers that weights are, have 128
@@ -58,9 +58,7 @@ def read_numpy(path: Path, source: str) -> TensorFile:
         The file cannot be read, is cut off, or is neither.
     """
     with named(source), refusing(_EXPECTED):
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write into it
-            raise SourceError("is not a regular file; expected a .npy or .npz file")
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if file.read(len(npy.MAGIC_PREFIX)) != npy.MAGIC_PREFIX:
                 return _archive(path, source)
             file.seek(0)
@@ -74,7 +72,7 @@ def read_numpy(path: Path, source: str) -> TensorFile:
             )
         if behind == npy.MAGIC_PREFIX:
             raise SourceError("holds several arrays one after the other; expected one: save them by numpy.savez")
-        return TensorFile(source, (_entry(path.stem, array, partial(path.open, "rb"), source),), ordered=True)
+        return TensorFile(source, (_entry(path.stem, array, partial(open_file, path), source),), ordered=True)
 
 
 def _archive(path: Path, source: str) -> TensorFile:

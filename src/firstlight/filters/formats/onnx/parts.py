@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
 from firstlight.filters.formats.refusals import readable
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
@@ -70,14 +71,11 @@ def open_onnx(path: Path) -> OnnxParts:
     """
     from onnx import FunctionProto, GraphProto, ModelProto, TensorProto
 
-    with readable():
-        if not path.is_file():
-            raise SourceError("is not a file; expected an ONNX model")
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            if not 0 < size <= LARGEST_FILE:
-                raise SourceError(f"has {size:,} bytes; expected an ONNX model, of 1 to {LARGEST_FILE:,} bytes")
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    with readable(), open_file(path) as file:
+        size = path.stat().st_size
+        if not 0 < size <= LARGEST_FILE:
+            raise SourceError(f"has {size:,} bytes; expected an ONNX model, of 1 to {LARGEST_FILE:,} bytes")
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     walk = _FieldCounter(data)
     parts = OnnxParts(data, GraphProto())
     pieces: list[bytes] = []

@@ -11,6 +11,7 @@ from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
 from firstlight.filters.formats.beside import beside
 from firstlight.filters.formats.onnx.parts import decoded, shown
+from firstlight.utils.regular_file import open_file
 
 if TYPE_CHECKING:
     from onnx import TensorProto
@@ -109,7 +110,7 @@ def _inlined(tensor: "TensorProto", name: str, model: Path, needed: int) -> "Ten
                 f"hold {'all' if length is None else f'{length:,}'} from byte {offset or 0:,} on: it is cut off or "
                 "not of this model"
             )
-        with path.open("rb") as file:
+        with open_file(path) as file:
             file.seek(offset or 0)
             raw = file.read(needed)
     except (OSError, RuntimeError, ValueError) as error:  # symbolic links in a circle; zero bytes in a name

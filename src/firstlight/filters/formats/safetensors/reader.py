@@ -1,7 +1,6 @@
 """safetensors files: the header is read, and later the one tensor that is asked for."""
 
 import os
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +22,7 @@ from firstlight.filters.formats.safetensors.header import (
     parse_header,
     parse_index,
 )
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import printable
 
 _LARGEST_HEADERS = 32_000_000  # bytes, of all shards together
@@ -152,11 +152,8 @@ def _read_header(path: Path) -> tuple[bytes, int]:
 
 @contextmanager
 def _open(path: Path) -> Iterator[BinaryIO]:
-    with readable():
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write into it
-            raise SourceError("is not a regular file; expected a safetensors file")
-        with path.open("rb") as file:
-            yield file
+    with readable(), open_file(path) as file:
+        yield file
 
 
 def _shard(index: Path, name: str) -> Path:

@@ -23,6 +23,7 @@ from firstlight.filters.formats.torch.records import (
     read_exactly,
 )
 from firstlight.filters.formats.torch.values import Storage, StoredTensor, named_tensors, storage_of, tensor_of
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import counted, listed, printable
 
 # Bytes of the longest pickle that is read; that of a ResNet-50 with its optimizer has 70,000.
@@ -61,7 +62,7 @@ def read_torch(path: Path, source: str) -> TensorFile:
         It is no such file, it is damaged, it would need code to be run, or it holds no tensors.
     """
     try:
-        with named(source), readable(), path.open("rb") as file:
+        with named(source), readable(), open_file(path) as file:
             is_zip = file.read(2) == b"PK"
         return _read_zip(path, source) if is_zip else _read_legacy(path, source)
     except Malformed as error:
@@ -101,7 +102,7 @@ def _read_zip(path: Path, source: str) -> TensorFile:
 
 
 def _read_legacy(path: Path, source: str) -> TensorFile:
-    with named(source), readable(), path.open("rb", buffering=0) as file:
+    with named(source), readable(), open_file(path) as file:
         stream = io.BytesIO(file.read(_MAX_PICKLE))
         _check_legacy(stream, source)
         storages: dict[str, Storage] = {}

@@ -13,6 +13,7 @@ from firstlight.errors import SourceError
 from firstlight.filters.formats.archives import open_archive
 from firstlight.filters.formats.refusals import named, readable
 from firstlight.filters.formats.torch.values import Storage
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import printable
 
 # Bytes of the longest run that is read or unpacked at once.
@@ -85,7 +86,7 @@ class ZipArchive:
         packed = record.compress_type == zipfile.ZIP_DEFLATED
         if count > limit or (packed and start + count > _MAX_READ):
             raise SourceError(f"{self.source} has {count:,} bytes in its {label}, more than are read at once")
-        with named(self.source), readable(), self.path.open("rb", buffering=0) as file:
+        with named(self.source), readable(), open_file(self.path) as file:
             header = read_exactly(file, record.header_offset, _LOCAL_HEADER)
             if header is None or not header.startswith(b"PK\3\4"):
                 raise SourceError(f"{self.source} is cut off or damaged: its {label} is not where it should be")
@@ -124,14 +125,14 @@ class LegacyStorages:
         position, size = self.positions.get(storage.key, (0, 0))
         if storage.start + start + count > size:
             raise SourceError(f"{self.source} is damaged: a storage that it uses is missing or too short")
-        with named(self.source), readable(), self.path.open("rb", buffering=0) as file:
+        with named(self.source), readable(), open_file(self.path) as file:
             data = read_exactly(file, position + storage.start + start, count)
         if data is None:
             raise SourceError(f"{self.source} is cut off")
         return data
 
 
-def read_exactly(file: io.FileIO, position: int, count: int) -> bytes | None:
+def read_exactly(file: io.BufferedReader, position: int, count: int) -> bytes | None:
     """So many bytes from there on; None, with nothing allocated, when the file ends before."""
     if not 0 <= position <= os.fstat(file.fileno()).st_size - count:
         return None
