@@ -183,7 +183,17 @@ def test_moments_go_through_a_pipe_with_the_same_bytes(run: Run):
     assert PatchMoments.load("m.npz").count == 20 * 14 * 14
 
 
-@pytest.mark.parametrize("outputs", ["--json a --csv a", "--csv a --html ./a", "--json - --csv -", "--json a --html b"])
+def test_an_atlas_is_printed(run: Run):
+    code, said = run("atlas build w.npy --out -")
+    assert code == 0
+    assert run("atlas build w.npy --out a.json -q")[0] == 0
+    assert said == Path("a.json").read_text()
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    ["--json a --csv a", "--csv a --html ./a", "--json - --csv -", "--json a --html b", "--json a --csv a/c"],
+)
 def test_two_outputs_are_two_files(run: Run, outputs: str):
     os.symlink("a", "b")
     code, said = run(f"inspect w.npy {outputs}")
@@ -227,6 +237,9 @@ def test_folders_of_output_hold_nothing_else_of_these_names(run: Run):
         assert code == 2
         assert f"{name}, a file that is no earlier output" in said
         assert run("theory --data photos --out . --force")[0] == 0
+    for out, told in (("-", "several files are written"), ("results", "which this command reads")):
+        for command in ("theory", "reproduce"):
+            assert told in run(f"{command} --data results --out {out}")[1]
     for command in (
         "figures --out '' formula",
         "theory --out ''",

@@ -1,5 +1,6 @@
 """The command `atlas`: known networks among which `inspect` places a first layer, those of the package or one's own."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from firstlight.cli.safe_outputs import Force, Target, check_outputs, json_targe
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
 from firstlight.utils.given import user_path
+from firstlight.utils.whole_files import PRINTED
 
 if TYPE_CHECKING:
     from firstlight.inspection.known import Known
@@ -56,7 +58,7 @@ def build(*sources: str, out: Place, family: str = "", layer: str | None = None,
     sources
         As of `inspect`.
     out
-        The file; it must not be there yet.
+        The file; it must not be there yet. - prints it.
     family
         What kind of architecture they are. Default: unknown.
     layer
@@ -65,6 +67,8 @@ def build(*sources: str, out: Place, family: str = "", layer: str | None = None,
     if out.is_file():
         raise InputError(f"{out} is there already; expected a new file: firstlight atlas add --atlas {out} SOURCE...")
     check_outputs([Target("--out", out, lambda _: True)], sources)
+    if str(out) == "-":
+        out, verbosity = PRINTED, replace(verbosity, quiet=True, verbose=False)
     return _collect(sources, out, [], family, layer, verbosity)
 
 

@@ -25,9 +25,9 @@ def clean(
 ) -> None:
     """Show and clear what killed commands left behind.
 
-    It is shown, and removed with --yes: unfinished files (.part-...) that no process writes any more, and folders of downloads and runs that were begun and
-    left for an hour. The states of interrupted `moments` (FILE.npz.part), which the same command goes on from, are
-    listed, and stay.
+    It is shown, and removed with --yes: unfinished files (.part-...) that no process writes any more, and folders of
+    downloads and runs that were begun and left for an hour. The states of interrupted `moments` (FILE.npz.part), which
+    the same command goes on from, are listed, and stay.
 
     Parameters
     ----------

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from firstlight.errors import InputError
 from firstlight.utils.given import json_of
 from firstlight.utils.targets import is_stream
+from firstlight.utils.whole_files import PRINTED
 
 if TYPE_CHECKING:
     from firstlight.images import Data, Shard
     from firstlight.patches.sums import PatchSums
 
 _ADVICE = "name another file, or give --force to replace it"
-_PRINTED = Path("/dev/stdout")
 
 
 def checked_target(out: Path | None) -> tuple[Path, Path | None]:
@@ -27,7 +27,7 @@ def checked_target(out: Path | None) -> tuple[Path, Path | None]:
     if str(out) == "-":
         if sys.stdout.isatty():
             raise InputError("--out is -, and standard output is a terminal; expected a pipe, or the name of a file")
-        return _PRINTED, None
+        return PRINTED, None
     if is_stream(out):
         return out, None
     if out.suffix.lower() != ".npz":

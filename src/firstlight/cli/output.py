@@ -28,7 +28,7 @@ def _path(_: object, tokens: "Sequence[Token]") -> Path:
 
 
 Output = Annotated[Path | None, Parameter(allow_leading_hyphen=True, converter=_path)]  # "-" is standard output
-Place = Annotated[Path, Parameter(converter=_path)]
+Place = Annotated[Path, Parameter(allow_leading_hyphen=True, converter=_path)]
 Flag = Annotated[bool, Parameter(negative=())]
 Json = Annotated[
     Path | None,

@@ -20,7 +20,7 @@ from firstlight.utils.whole_files import check_target
 Force = Annotated[
     bool, Parameter(negative=(), help="Replace files that are there and are no earlier output of this command.")
 ]
-_BEGINNING = 4096  # bytes by which an output is known
+_FIGURE = 1 << 24  # bytes of a figure in which its maker is named
 _PAGE = b'<!doctype html>\n<html lang="en" class="no-js">\n<head>\n<meta charset="utf-8">\n'
 _JSON = re.compile(rb'(?:\[\n )?\{\n {1,2}"(\w+)":')  # one blank a level, which few others write
 _MOST_FOLDERS = 1000  # below that of such a source
@@ -62,15 +62,16 @@ def matrix_target(path: Path | None) -> Target:
 
     def is_ours(path: Path) -> bool:
         with path.open(newline="", encoding="utf-8") as file:
-            (corner, *columns), *rows = csv.reader(file)
-        return corner == "source" and columns == [row[0] for row in rows]
+            rows = csv.reader(file)
+            corner, *columns = next(rows)
+            return corner == "source" and columns == [row[0] for row in islice(rows, len(columns) + 1)]
 
     return Target("--csv", path, is_ours)
 
 
 def drawn_target(option: str, path: Path) -> Target:
     """Where a figure goes: what matplotlib drew before."""
-    return Target(option, path, lambda path: b"matplotlib" in path.read_bytes().lower())
+    return Target(option, path, lambda path: b"matplotlib" in _beginning(path, _FIGURE).lower())
 
 
 def check_outputs(targets: Sequence[Target], inputs: Iterable[object] = (), force: bool = False) -> None:
@@ -95,18 +96,22 @@ def check_outputs(targets: Sequence[Target], inputs: Iterable[object] = (), forc
             _check(target, path, sources, force)
 
 
-def check_folder(option: str, folder: Path) -> None:
-    """Refuse, before any work, what cannot be a folder to write into.
+def check_folder(option: str, folder: Path, inputs: Iterable[object] = ()) -> None:
+    """Refuse, before any work, what cannot be a folder to write into, or is one that is read.
 
     Raises
     ------
     InputError
-        It is a file, or a name that is empty.
+        It is a file, standard output, or a folder that the command reads.
     OutputError
         It cannot be written into.
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{option} is {folder}, a file; expected a folder: name one")
+    if str(folder) == "-":
+        raise InputError(f"{option} is -, but several files are written; expected a folder: name one")
+    if any(one is not None and _is_same(folder, user_path(str(one))) for one in inputs):
+        raise InputError(f"{option} is {folder}, which this command reads; expected another folder: name one")
     check_target(folder / "x", folder)
 
 
@@ -117,7 +122,7 @@ def _check(target: Target, path: Path, sources: list[str], force: bool) -> None:
     check_target(path)
     if is_stream(path) or not path.exists():
         return
-    with suppress(OSError, ValueError):  # ValueError: no text, or no table
+    with suppress(OSError, ValueError, LookupError, csv.Error, StopIteration):  # it is no text, or no table
         if not path.stat().st_size or target.is_ours(path):
             return
     if any(_is_same(path, file) for source in sources for file in _files_of(source, path.name)):
@@ -134,7 +139,7 @@ def _files_of(source: str, name: str) -> Iterator[str]:
     if os.path.isdir(source):
         for folder, _, files in os.walk(source):
             yield from (os.path.join(folder, file) for file in files)
-    elif source.lower().endswith(_NAMES_FILES):
+    elif os.path.isfile(source) and source.lower().endswith(_NAMES_FILES):
         with open_file(source) as file:
             named = file.read()
         for place in {os.path.dirname(os.path.abspath(source)), os.path.dirname(os.path.realpath(source))}:
@@ -149,7 +154,8 @@ def _are_one(path: Path, other: Path) -> bool:
     path, other = (Path("/dev/stdout") if str(one) == "-" else one for one in (path, other))
     if path.is_char_device():
         return False
-    return os.path.realpath(path) == os.path.realpath(other) or _is_same(path, other)
+    path, other = (Path(os.path.realpath(one)) for one in (path, other))
+    return path == other or path in other.parents or other in path.parents or _is_same(path, other)
 
 
 def _is_same(path: Path, other: str | Path) -> bool:
@@ -158,6 +164,6 @@ def _is_same(path: Path, other: str | Path) -> bool:
     return False
 
 
-def _beginning(path: Path) -> bytes:
+def _beginning(path: Path, count: int = 4096) -> bytes:
     with path.open("rb") as file:
-        return file.read(_BEGINNING)
+        return file.read(count)

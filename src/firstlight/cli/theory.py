@@ -52,7 +52,7 @@ def theory(
 
     written = [json_target(json, "data")]
     if out is not None:
-        check_folder("--out", out)
+        check_folder("--out", out, [data, data_dir])
         written.append(csv_target(out / "theory.csv", "component", "variance", option="--out"))
         written += [drawn_target("--out", out / f"theory.{kind}") for kind in ("svg", "png")]
     check_outputs(written, (data, data_dir), force)

@@ -12,6 +12,7 @@ from pathlib import Path
 from firstlight.errors import OutputError
 
 _READER_SECONDS = 5.0  # to wait for whoever reads a named pipe
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)  # which Windows lacks
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})")
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 _ADVICE = {
@@ -63,8 +64,9 @@ def open_stream(path: Path | str) -> int:
     last = time.monotonic() + _READER_SECONDS
     while True:
         try:
-            found = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
-            os.set_blocking(found, True)
+            found = os.open(path, os.O_WRONLY | _AT_ONCE)
+            if _AT_ONCE:
+                os.set_blocking(found, True)
             return found
         except OSError as error:
             if error.errno != errno.ENXIO or time.monotonic() > last:

@@ -12,6 +12,8 @@ from firstlight.utils.partials import partial_of
 from firstlight.utils.targets import check_names, is_stream, nearest_folder, open_stream, refusal, settled
 from firstlight.utils.visible import visible
 
+PRINTED = Path("/dev/stdout")
+
 
 @contextmanager
 def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
