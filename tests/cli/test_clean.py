@@ -2,9 +2,6 @@
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -91,33 +88,3 @@ def test_what_is_being_written_stays(tmp_path: Path, capsys):
 def test_a_folder_that_is_none_is_told(tmp_path: Path, capsys):
     assert cli.main(["clean", str(tmp_path / "missing")]) == 2
     assert "missing is no folder" in capsys.readouterr().err
-
-
-SLOW = """
-import importlib, sys, time
-accumulate = importlib.import_module("firstlight.patches.out_of_core.accumulate")
-accumulate.STATE_SECONDS = 0
-from firstlight import cli
-sys.exit(cli.main(sys.argv[1:]))
-"""
-
-
-@pytest.mark.slow
-def test_random_kills_of_moments_leave_the_same_file_and_nothing_else(tmp_path: Path):
-    rng = np.random.default_rng(0)
-    np.save(tmp_path / "data.npy", rng.integers(0, 256, (640, 3, 16, 16), dtype=np.uint8))
-    command = [sys.executable, "-c", SLOW, "moments", str(tmp_path / "data.npy"), "--kernel-size", "7", "-q"]
-    subprocess.run([*command, "--out", str(tmp_path / "whole.npz")], check=True, capture_output=True)
-    kills = 0
-    for _ in range(50):
-        child = subprocess.Popen([*command, "--out", str(tmp_path / "o.npz")], stdout=subprocess.DEVNULL)
-        try:
-            child.wait(rng.uniform(0.5, 3.0))
-        except subprocess.TimeoutExpired:
-            child.send_signal(signal.SIGKILL)
-            child.wait()
-            kills += 1
-    subprocess.run([*command, "--out", str(tmp_path / "o.npz")], check=True, capture_output=True)
-    assert kills > 0
-    assert (tmp_path / "o.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["data.npy", "o.npz", "whole.npz"]

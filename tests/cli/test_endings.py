@@ -150,7 +150,9 @@ def test_output_that_cannot_be_written_is_said_once():
     with open("/dev/full", "w") as full:
         done = child("", "pass", "data", "list", stdout=full)
         assert done.returncode == 2
-        assert done.stderr.startswith("firstlight: error: [Errno 28]")
+        assert done.stderr.startswith(
+            "firstlight: error: standard output cannot be written (No space left on device); "
+        )
         assert done.stderr.count("\n") == 1
         assert child("", "pass", "inspect", "none", stderr=full).returncode == 2
 

@@ -4,6 +4,8 @@ import json
 import os
 import shlex
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -260,3 +262,16 @@ def test_a_reproduction_is_written_into_a_folder_of_its_own(run: Run, monkeypatc
     code, said = run("reproduce linear --recorded --out .")
     assert code == 2
     assert "claims.json, a file that is no earlier output" in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("command", ["inspect w.npy", "inspect w.npy --json -", "data list", "--help"])
+def test_a_full_disk_behind_standard_output_is_told_in_one_line(run: Run, command: str):
+    with open("/dev/full", "w") as full:
+        program = str(Path(sys.executable).with_name("firstlight"))
+        done = subprocess.run([program, *command.split()], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(
+        "firstlight: error: standard output cannot be written (No space left on device); expected room for the file"
+    )
+    assert "Exception" not in done.stderr

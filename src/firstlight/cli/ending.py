@@ -4,6 +4,7 @@ Nothing that costs time is imported here: an interruption may come while everyth
 """
 
 import _thread
+import errno
 import io
 import os
 import signal
@@ -19,6 +20,8 @@ BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # and 143: terminated
 _TRACEBACK = "--traceback"
 _AGAIN = 0.05  # seconds until an interruption that was lost comes again
 _GOES_ON = "what takes long goes on where it was when the same command is given again"
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _stopped: int | None = None  # the signal that asked for the end
 
@@ -47,7 +50,7 @@ def run_to_end(arguments: Sequence[str] | None) -> int:
     except Exception as error:
         code = BAD_INPUT if _stopped is None else _interrupted()
         if _stopped is None:  # else it is what a library made of the interruption
-            _tell(_line(error), tracing)
+            _tell(_line(_of_output(error)), tracing)
     if _stopped is not None and code == 0:
         code = _interrupted()
     _give_up_writing()
@@ -124,7 +127,18 @@ def _flush() -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OSError(error.errno, error.strerror, "standard output") from None
+        from firstlight.utils.targets import refusal
+
+        raise refusal("standard output", error) from None
+
+
+def _of_output(error: Exception) -> Exception:
+    """The error as it is told: that of a full disk without a name is of what is printed, since files are named."""
+    if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
+        from firstlight.utils.targets import refusal
+
+        return refusal("standard output", error)
+    return error
 
 
 def _give_up_writing() -> None:
