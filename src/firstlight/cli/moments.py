@@ -66,7 +66,7 @@ def moments(
     ----------
     data
         A folder of images; a tar file of images, or a folder of them (WebDataset); Parquet, Arrow, or the folder of a
-        saved Hugging Face data set; a .npy or .npz file; cifar10, cifar100 or photos.
+        saved Hugging Face data set; a .npy or .npz file; cifar10, cifar100 or photos. Also in a remote store, s3://...
     kernel_size
         Rows and columns of a patch.
     out

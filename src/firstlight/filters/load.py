@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from firstlight.errors import InputError, SourceError
 from firstlight.filters.bank import FilterBank
 from firstlight.filters.networks.in_memory import as_array, is_array, read_state_dict
-from firstlight.utils.given import user_path
 
 if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger(__name__)
+
+_WEB = ("hf:", "https://", "http://")
 
 
 def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tensor | None" = None) -> FilterBank:
@@ -29,6 +30,8 @@ def load_filters(source: Any, layer: str | None = None, *, example: "torch.Tenso
           ``.index.json``, ``.onnx``, Keras (``.keras .h5``), ``.npy``, ``.npz``; or a folder with one of them.
         - ``hf:OWNER/NAME[@REVISION][/FILE]`` or ``https://...``: safetensors, of which only the header and the one
           tensor are fetched.
+        - A file of a remote store, ``s3://BUCKET/FILE``, ``gs://``, ``az://``, ``hf://``, ``ssh://`` and what else
+          fsspec knows; parts of it are fetched.
         - ``timm:NAME``, ``torchvision:NAME``, ``module:PACKAGE.MODULE:FACTORY``: a network that is made, which runs
           the code of that library or module.
         - A network in memory: it is run once on `example`, up to the first convolution that is executed.
@@ -99,15 +102,16 @@ def _load_named(source: str | Path, layer: str | None, example: Any) -> FilterBa
     text = str(source)
     if isinstance(source, str) and text.startswith(PREFIXES):
         return filters_from_name(text, layer, example)
-    if isinstance(source, str) and text.startswith(("hf:", "https://", "http://")):
+    if isinstance(source, str) and text.startswith(_WEB) and not text.startswith("hf://"):
         from firstlight.filters.choice.first_layer import bank_of
         from firstlight.filters.remote.hub import read_remote
 
         return bank_of(read_remote(text), layer)
     from firstlight.filters.formats.detect import filters_from_file
+    from firstlight.utils.named_path import path_of
     from firstlight.utils.nearest import nearest_path
 
-    path = user_path(source)
+    path = path_of(source)
     try:
         missing = not (path.exists() or path.is_symlink())
     except (OSError, ValueError) as error:  # a name too long, or with a null byte

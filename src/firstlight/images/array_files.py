@@ -12,6 +12,7 @@ from firstlight.images.npz_slices import NpzArray
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import open_npz
 from firstlight.utils.regular_file import check_file, open_file
+from firstlight.utils.remote_paths import RemotePath
 from firstlight.utils.text import first_line
 from firstlight.utils.trouble import refuse_trouble
 
@@ -52,6 +53,9 @@ def read_array_file(path: Path, layout: str | None = None, whole: bool = True) -
         problem = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"{path} {problem}; expected a .npy or .npz file")
     check_file(path)
+    if path.suffix.lower() == ".npy" and isinstance(path, RemotePath):
+        array = _remote(path)
+        return {"train": Part(with_channels(array.read(0, array.shape[0]), layout, 5) if whole else array, None)}
     if path.suffix.lower() == ".npy":
         return {"train": Part(read_npy_images(path, layout), None)}
     return {
@@ -87,9 +91,17 @@ def read_npy(path: Path) -> np.ndarray:
         raise refusal(path, error) from None
 
 
+def _remote(path: Path) -> NpzArray:
+    try:
+        return NpzArray.of_npy(path)
+    except DAMAGE as error:
+        raise refusal(path, error) from None
+
+
 def _read_npz(path: Path, whole: bool) -> dict[str, Part]:
     try:
-        with zipfile.ZipFile(path):  # NumPy would take a pickle or a .npy file by this name as well
+        # NumPy would take a pickle or a .npy file by this name as well.
+        with open_file(path) as file, zipfile.ZipFile(file):
             pass
         with open_npz(path) as archive:
             return _find_splits(path, archive, whole)

@@ -1,4 +1,4 @@
-"""Arrays in .npz files, of which slices are read where NumPy would hold the whole.
+"""Arrays in .npz files, and .npy files that cannot be mapped, of which slices are read and never the whole.
 
 A deflated member can only be unpacked from its start on. So places in it are kept, with the state of the decompressor
 and the checksum of what lies before: spread over the member, and those where the latest slices ended. A slice is read
@@ -26,7 +26,7 @@ _LOCAL_HEADER = 30  # bytes, before a name and what follows it
 
 
 class NpzArray(NamedTuple):
-    """An array in a .npz file, and where it lies.
+    """An array in a .npz or .npy file, and where it lies.
 
     Attributes
     ----------
@@ -35,10 +35,12 @@ class NpzArray(NamedTuple):
         What tells of which file and member the places are.
     shape, dtype : tuple of int and dtype
         Of the array, in C order.
+    skip : int
+        Bytes of the member, unpacked, before the numbers.
     start, packed : int
         Where the member begins in the file, and its bytes there.
-    skip, size, checksum : int
-        Of the member, unpacked: bytes before the numbers, all bytes, and the CRC-32 of these.
+    size, checksum : int
+        Of the member, unpacked: all bytes, and the CRC-32 of these; -1 of a .npy file.
     deflated : bool
     """
 
@@ -46,9 +48,9 @@ class NpzArray(NamedTuple):
     known_by: tuple[Any, ...]
     shape: tuple[int, ...]
     dtype: np.dtype
+    skip: int
     start: int
     packed: int
-    skip: int
     size: int
     checksum: int
     deflated: bool
@@ -64,16 +66,9 @@ class NpzArray(NamedTuple):
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 return None
             with archive.open(info) as member:
-                read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-                parse = read.get(npy.read_magic(member))
-                if parse is None:
-                    return None
-                shape, fortran, dtype = parse(member)
-                skip = member.tell()
-        if dtype.hasobject or not shape or (fortran and len(shape) > 1):
-            return None
-        if skip + math.prod(shape) * dtype.itemsize > info.file_size:
-            raise EOFError(f"{name} has {info.file_size - skip:,} bytes, too few for {dtype} of shape {shape}")
+                header = _header(member, info.file_size)
+            if header is None:
+                return None
         with open_file(path) as file:
             file.seek(info.header_offset)
             local = file.read(_LOCAL_HEADER)
@@ -83,7 +78,24 @@ class NpzArray(NamedTuple):
         )
         known_by = (str(path), status.st_size, status.st_mtime_ns, start)
         deflated = info.compress_type == zipfile.ZIP_DEFLATED
-        return cls(path, known_by, shape, dtype, start, info.compress_size, skip, info.file_size, info.CRC, deflated)
+        return cls(path, known_by, *header, start, info.compress_size, info.file_size, info.CRC, deflated)
+
+    @classmethod
+    def of_npy(cls, path: Path) -> "NpzArray":
+        """The array of a .npy file.
+
+        Raises
+        ------
+        ValueError, EOFError
+            It holds objects, or columns one after the other; or it is damaged.
+        """
+        status = path.stat()
+        with path.open("rb") as file:
+            header = _header(file, status.st_size)
+        if header is None:
+            raise ValueError("Python objects, or an array in Fortran order; expected numbers in C order")
+        known_by = (str(path), status.st_size, status.st_mtime_ns, 0)
+        return cls(path, known_by, *header, 0, status.st_size, status.st_size, -1, False)
 
     @property
     def ndim(self) -> int:
@@ -111,6 +123,8 @@ class NpzArray(NamedTuple):
         """The member's bytes from one on to another, as they are unpacked."""
         places = _places(self.known_by)
         place = places.before(begin) or _Place(0, 0, 0, zlib.decompressobj(-zlib.MAX_WBITS) if self.deflated else None)
+        if self.checksum < 0:  # nothing has to be read before the slice
+            place = _Place(begin, begin, 0, None)
         position, checksum, width = place.position, place.checksum, max(_CHUNK, self.size // _SPREAD)
         state = place.state and place.state.copy()
         with open_file(self.path) as file:
@@ -125,7 +139,7 @@ class NpzArray(NamedTuple):
                 if position == end or position // width not in places.spread:
                     offset = file.tell() - self.start
                     places.keep(_Place(position, offset, checksum, state and state.copy()), width)
-        if position == self.size and checksum != self.checksum:
+        if position == self.size and self.checksum not in (checksum, -1):
             raise zipfile.BadZipFile("a checksum (CRC-32) is not that of the content")
 
     def _next(self, file: IO[bytes], state: Any, most: int) -> bytes:
@@ -143,6 +157,20 @@ class NpzArray(NamedTuple):
                 return piece
             if ended:
                 raise EOFError("it ends before the array does")
+
+
+def _header(file: IO[bytes], size: int) -> tuple[tuple[int, ...], np.dtype, int] | None:
+    """Shape, type and length of the header; None of what is to be read whole."""
+    parse = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(npy.read_magic(file))
+    if parse is None:
+        return None
+    shape, fortran, dtype = parse(file)
+    if dtype.hasobject or not shape or (fortran and len(shape) > 1):
+        return None
+    skip = file.tell()
+    if skip + math.prod(shape) * dtype.itemsize > size:
+        raise EOFError(f"it has {size - skip:,} bytes, too few for {dtype} of shape {shape}")
+    return shape, dtype, skip
 
 
 class _Place(NamedTuple):

@@ -105,6 +105,7 @@ def image_stream(
         - A tar file of image files, or a folder of them, as WebDataset has them.
         - The folder that `save_to_disk` of a Hugging Face Dataset or DatasetDict has written; a Parquet or Arrow file,
           or a folder of Parquet files, with a column of encoded images.
+        - The address of one of these in a remote store: ``s3://BUCKET/FOLDER`` or what else fsspec knows.
         - A torch Dataset or DataLoader, or any iterable, of images, of tuples that begin with one, or of dictionaries
           with an "image", "pixel_values" or "img"; or of lists of such. An `ImageStream`.
     resize : int or tuple of two int, optional

@@ -32,7 +32,7 @@ from firstlight.images.streams.image_tables import (
 )
 from firstlight.images.streams.stream import ImageStream
 from firstlight.images.streams.tars import TAR_ENDS, TarFiles, is_tar, tar_folder
-from firstlight.utils.given import user_path
+from firstlight.utils.named_path import path_of
 from firstlight.utils.nearest import nearest_path
 from firstlight.utils.regular_file import check_file
 from firstlight.utils.text import printable
@@ -70,7 +70,7 @@ def recognise(source: Any, data_dir: str | Path | None = None) -> Data:
     if isinstance(source, str) and _is_word(source):
         raise unknown_name(source)
     if isinstance(source, str | os.PathLike):
-        found = _at(user_path(source))
+        found = _at(path_of(source))
         logger.debug("%s is %s", found.where, found.kind)
         return found
     kind = f"a {type(source).__name__}"

@@ -15,7 +15,7 @@ from firstlight.patches.moments import PatchMoments
 from firstlight.patches.shipped import DATA
 from firstlight.patches.storage import is_moments
 from firstlight.utils.checks import whole_number
-from firstlight.utils.given import user_path
+from firstlight.utils.named_path import path_of
 
 
 def patch_statistics(
@@ -104,5 +104,5 @@ def basis_of_size(
 
 def sums_file(data: Any) -> Path | None:
     """The file, if what a user gave for data is that of PatchMoments or ImageLags instead of images."""
-    path = user_path(data) if isinstance(data, str | Path) and str(data) else None
+    path = path_of(data) if isinstance(data, str | Path) and str(data) else None
     return path if path is not None and is_moments(path) else None

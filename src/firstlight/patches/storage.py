@@ -13,7 +13,7 @@ from firstlight.errors import InputError
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.nearest import nearest_path
 from firstlight.utils.npz import header_of, open_npz, write_npz
-from firstlight.utils.regular_file import NotAFile
+from firstlight.utils.regular_file import NotAFile, open_file
 from firstlight.utils.text import first_line
 from firstlight.utils.trouble import refuse_trouble
 from firstlight.utils.version import __version__
@@ -89,10 +89,10 @@ def read_sums(path: str | Path, kind: FileKind) -> tuple[dict[str, Any], dict[st
 
 def is_moments(path: Path) -> bool:
     """Whether a file looks like one of moments, with lags or without; what it holds is not read."""
-    if path.suffix.lower() != ".npz" or not path.is_file() or not zipfile.is_zipfile(path):
+    if path.suffix.lower() != ".npz" or not path.is_file():
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             return {"header.npy", "second.npy", "first.npy"} <= set(archive.namelist())
     except DAMAGE as error:  # whoever reads it as data then tells what
         refuse_trouble(error, str(path))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firstlight.errors import InputError
+from firstlight.utils.remote_paths import RemotePath
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -39,7 +40,7 @@ def check_file(path: Path | str) -> None:
     OSError
         Nothing is there, or the system does not tell.
     """
-    _refuse(os.stat(path).st_mode, path)
+    _refuse((path.stat() if isinstance(path, RemotePath) else os.stat(path)).st_mode, path)
 
 
 def open_file(path: Path | str) -> io.BufferedReader:
@@ -51,6 +52,9 @@ def open_file(path: Path | str) -> io.BufferedReader:
     OSError
         As by `open`.
     """
+    if isinstance(path, RemotePath):
+        check_file(path)
+        return path.open("rb")
     return open(path, "rb", opener=only_files)
 
 

@@ -5,16 +5,16 @@ to whatever it unfolds to. Here a directory is at most of LARGEST_DIRECTORY byte
 than was asked for. Nothing is ever extracted, so that the names of members lead nowhere.
 """
 
-import io
 import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any, cast
 
 from firstlight.errors import SourceError
 from firstlight.utils.given import LARGEST_JSON
-from firstlight.utils.regular_file import only_files
+from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import first_line
 
 LARGEST_DIRECTORY = 1 << 24  # bytes: more than 100,000 tensors; the list takes ten times as much memory
@@ -35,9 +35,10 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     OSError
         The system cannot read it.
     """
-    with _BoundedFile(path, opener=only_files) as file:
+    with open_file(path) as whole:
+        file = _BoundedFile(whole)
         try:
-            archive = zipfile.ZipFile(file)
+            archive = zipfile.ZipFile(cast(IO[bytes], file))
         except _BAD_DIRECTORY as error:
             raise zipfile.BadZipFile(first_line(error)) from None
         file.most = None
@@ -79,12 +80,18 @@ def read_member(archive: zipfile.ZipFile, name: str, span: tuple[int, int] | Non
     return data
 
 
-class _BoundedFile(io.FileIO):
+class _BoundedFile:
     """A file that refuses to read much at once, until it is told to."""
 
     most: int | None = LARGEST_DIRECTORY
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self.most is not None and size is not None and size > self.most:
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self.most is not None and size > self.most:
             raise zipfile.BadZipFile(f"its directory of members takes {size:,} bytes; expected at most {self.most:,}")
-        return super().read(size)
+        return self._file.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)

@@ -96,7 +96,7 @@ class Cut:
     def table(self, table: ImageTable) -> Iterator[Shard]:
         """The files of a table, of which only the first must be whole."""
         known_by, root = [table.column, decoders(self.geometry.max_pixels)], table.root.absolute()
-        for path in map(Path.absolute, table.files):
+        for path in (file.absolute() for file in table.files):
             name = printable(os.path.relpath(path, root))
             try:
                 count = ImageTable(name, [path], root).total()

@@ -17,6 +17,8 @@ from firstlight.images.streams.encoded import Decoded
 from firstlight.images.streams.left_out import DAMAGED, MOST_NAMED, TOO_SMALL, Broken, pairs
 from firstlight.images.streams.resize import Geometry
 from firstlight.images.streams.stacks import Stacks
+from firstlight.utils.named_path import path_of
+from firstlight.utils.remote_paths import RemotePath, is_remote
 from firstlight.utils.text import first_line, printable
 from firstlight.utils.trouble import insist, refuse_trouble
 
@@ -31,8 +33,10 @@ class FileStamp(NamedTuple):
     @classmethod
     def of(cls, path: Path | str) -> Self:
         """As the file is now."""
+        path = path_of(path) if isinstance(path, str) and is_remote(path) else path
         try:
-            status = insist(partial(os.stat, path), printable(str(path)))
+            read = path.stat if isinstance(path, RemotePath) else partial(os.stat, path)
+            status = insist(read, printable(str(path)))
         except OSError:
             return cls(str(path), -1, -1)
         return cls(str(path), status.st_size, status.st_mtime_ns)

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
@@ -59,7 +58,7 @@ class Encoded:
     def size(self) -> int:
         """Bytes; 0 where it cannot be read."""
         try:
-            return os.stat(self.content).st_size if isinstance(self.content, Path) else len(self.content)
+            return self.content.stat().st_size if isinstance(self.content, Path) else len(self.content)
         except OSError:
             return 0
 

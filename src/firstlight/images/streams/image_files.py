@@ -9,6 +9,7 @@ from pathlib import Path
 from firstlight.errors import SourceError
 from firstlight.images.streams.choice import Choice
 from firstlight.images.streams.encoded import Encoded, gone
+from firstlight.utils.remote_paths import RemotePath
 from firstlight.utils.text import printable
 from firstlight.utils.trouble import insist, trouble_of
 
@@ -88,12 +89,19 @@ def _listing(
     root: Path, relative: str, seen: set[tuple[int, int]], takes: Callable[[str], bool]
 ) -> list[tuple[str, bool]]:
     """Sorted (relative path, is a folder) of what matters in one folder; nothing if it was listed before."""
+    if isinstance(root, RemotePath):
+        found = [(name, is_folder) for name, is_folder in (root / relative).listed() if not name.startswith(".")]
+        return _sorted(found, relative, takes)
     status = os.stat(root / relative)
     if (status.st_dev, status.st_ino) in seen:
         return []
     with os.scandir(root / relative) as entries:
         found = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
     seen.add((status.st_dev, status.st_ino))
+    return _sorted(found, relative, takes)
+
+
+def _sorted(found: list[tuple[str, bool]], relative: str, takes: Callable[[str], bool]) -> list[tuple[str, bool]]:
     found.sort(key=lambda pair: os.fsencode(pair[0]))
     prefix = f"{relative}/" if relative else ""
     return [(prefix + name, is_folder) for name, is_folder in found if is_folder or takes(prefix + name)]

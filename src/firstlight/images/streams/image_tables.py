@@ -11,6 +11,7 @@ from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.encoded import Encoded
 from firstlight.utils.given import json_file, json_of
 from firstlight.utils.regular_file import check_file
+from firstlight.utils.remote_paths import RemotePath
 from firstlight.utils.text import first_line, printable
 from firstlight.utils.trouble import refuse_trouble
 
@@ -214,10 +215,12 @@ def _table(path: Path) -> Iterator[tuple["pa.Schema", int, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    remote = isinstance(path, RemotePath)
     try:
         check_file(path)
         if path.suffix.lower() == ".parquet":
-            with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            source = path.open("rb") if remote else path
+            with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file:
 
                 def pieces(column: str) -> Iterator["pa.Array[Any]"]:
                     for batch in file.iter_batches(_BATCH_ROWS, columns=[column], use_threads=False):
@@ -225,7 +228,7 @@ def _table(path: Path) -> Iterator[tuple["pa.Schema", int, Any]]:
 
                 yield file.schema_arrow, file.metadata.num_rows, pieces
         else:
-            with pa.memory_map(str(path)) as source:
+            with pa.PythonFile(path.open("rb"), "r") if remote else pa.memory_map(str(path)) as source:
                 schema, batches = _record_batches(source)
                 rows = sum(batch.num_rows for batch in batches)
                 yield schema, rows, lambda column: (batch.column(column) for batch in _record_batches(source)[1])

@@ -89,8 +89,8 @@ class TarImages:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator["_BoundedFile"]:
+        size = self.path.stat().st_size
         with open_file(self.path) as file:
-            size = os.fstat(file.fileno()).st_size
             if not self.path.name.lower().endswith(".tar"):
                 with gzip.open(file) as unpacked:
                     yield _BoundedFile(cast(IO[bytes], unpacked), _MOST_EXPANSION * size + _FREE_BYTES)

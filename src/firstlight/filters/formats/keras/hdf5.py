@@ -19,6 +19,7 @@ from firstlight.filters.choice.tensors import LARGEST
 from firstlight.filters.formats.archives import open_archive, read_member
 from firstlight.utils.given import LARGEST_JSON
 from firstlight.utils.regular_file import open_file
+from firstlight.utils.remote_paths import RemotePath
 from firstlight.utils.text import listed, printable
 
 _MOST_NAMES = 1 << 16
@@ -53,7 +54,7 @@ def open_hdf5(path: Path, stack: ExitStack) -> tuple[Any, str | None]:
     """
     file = stack.enter_context(open_file(path))
     if file.read(2) != b"PK":
-        return path, None
+        return (file if isinstance(path, RemotePath) else path), None
     archive = stack.enter_context(open_archive(path))
     if "model.weights.h5" not in archive.NameToInfo:
         members = printable(listed(archive.namelist(), separator=", "), 200)

@@ -87,10 +87,11 @@ def write_answer(path: str, source: str, layer: str | None) -> None:
     import h5py  # noqa: F401 - before memory is counted
 
     from firstlight.filters.formats.keras.model import read_in_process
+    from firstlight.utils.named_path import path_of
 
     _limit_memory()
     try:
-        bank = read_in_process(Path(path), source, layer)
+        bank = read_in_process(path_of(path), source, layer)
     except FirstlightError as error:
         sys.stdout.write(json.dumps({"error": type(error).__name__, "message": str(error)}) + "\n")
         return

@@ -6,15 +6,17 @@ asked for, and what is handed to the parser has been counted first.
 """
 
 import mmap
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar, overload
 
 from firstlight.errors import SourceError
 from firstlight.filters.choice.tensors import LARGEST
 from firstlight.filters.formats.refusals import readable
 from firstlight.utils.regular_file import open_file
+from firstlight.utils.remote_paths import RemotePath
 from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class OnnxParts:
 
     Attributes
     ----------
-    data : mmap
+    data : mmap or _Window
         The file.
     graph : GraphProto
         Without initialisers.
@@ -46,7 +48,7 @@ class OnnxParts:
         Domain and name of the functions that the model defines itself.
     """
 
-    data: mmap.mmap
+    data: "mmap.mmap | _Window"
     graph: "GraphProto"
     spans: dict[str, tuple[int, int]] = field(default_factory=dict)
     functions: set[tuple[str, str]] = field(default_factory=set)
@@ -75,7 +77,8 @@ def open_onnx(path: Path) -> OnnxParts:
         size = path.stat().st_size
         if not 0 < size <= LARGEST_FILE:
             raise SourceError(f"has {size:,} bytes; expected an ONNX model, of 1 to {LARGEST_FILE:,} bytes")
-        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        remote = isinstance(path, RemotePath)
+        data = _Window(open_file(path)) if remote else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     walk = _FieldCounter(data)
     parts = OnnxParts(data, GraphProto())
     pieces: list[bytes] = []
@@ -123,10 +126,30 @@ def shown(name: str) -> str:
     return printable(name, 160)
 
 
+class _Window:
+    """A file that cannot be mapped, whose bytes are fetched as they are asked for."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    @overload
+    def __getitem__(self, part: int) -> int: ...
+    @overload
+    def __getitem__(self, part: slice) -> bytes: ...
+    def __getitem__(self, part: int | slice) -> int | bytes:
+        start, stop = (part.start, part.stop) if isinstance(part, slice) else (part, part + 1)
+        self._file.seek(start)
+        data = self._file.read(stop - start)
+        return data if isinstance(part, slice) else data[0]
+
+    def __len__(self) -> int:
+        return self._file.seek(0, os.SEEK_END)
+
+
 class _FieldCounter:
     """Looks at the fields of nested messages without parsing them, up to a number that no network needs."""
 
-    def __init__(self, data: bytes | mmap.mmap) -> None:
+    def __init__(self, data: bytes | mmap.mmap | _Window) -> None:
         self.data = data
         self.left = MOST_FIELDS
 

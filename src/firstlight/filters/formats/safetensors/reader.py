@@ -144,7 +144,8 @@ def _torch_entries(path: Path, source: str) -> Sequence[TensorEntry]:
 def _read_header(path: Path) -> tuple[bytes, int]:
     """The header, and the number of bytes that follow it."""
     with _open(path) as file:
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         length = header_length(file.read(START), size)
         file.seek(8)
         return file.read(length), size - 8 - length

@@ -1,13 +1,12 @@
 """The bytes of a PyTorch file: records of a zip archive, or of the format before it, each read where it lies."""
 
-import io
 import os
 import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from firstlight.errors import SourceError
 from firstlight.filters.formats.archives import open_archive
@@ -132,9 +131,9 @@ class LegacyStorages:
         return data
 
 
-def read_exactly(file: io.BufferedReader, position: int, count: int) -> bytes | None:
+def read_exactly(file: IO[bytes], position: int, count: int) -> bytes | None:
     """So many bytes from there on; None, with nothing allocated, when the file ends before."""
-    if not 0 <= position <= os.fstat(file.fileno()).st_size - count:
+    if not 0 <= position <= file.seek(0, os.SEEK_END) - count:
         return None
     file.seek(position)
     data = file.read(count)
