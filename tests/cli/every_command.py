@@ -65,6 +65,7 @@ GIVEN: dict[tuple[str, ...], Callable[[Planted], list[list[object]]]] = {
         ["--data", p.images, "--out", p.out / "theory"],
         ["--data", p.weights.name, "--json", "-"],
     ],
+    ("clean",): lambda p: [[p.results], [p.weights.name], ["--data-dir", p.results, "--json", "-"]],
     ("atlas", "list"): lambda p: [["--atlas", p.atlas], ["--atlas", p.atlas, "--json", "-"], ["--atlas", p.weights]],
     ("atlas", "build"): lambda p: [[p.weights, p.pictures, "--out", p.out / "a.json", "--family", p.weights.name]],
     ("atlas", "add"): lambda p: [[p.weights, "--atlas", p.atlas]],

@@ -4,11 +4,14 @@ Read first: `compare.py`.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from firstlight.cli.ending import run_to_end
 
-__all__ = ["app", "main"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["app", "main"]
+
+TYPE_CHECKING = False  # as in typing, which costs time to import
+if TYPE_CHECKING:
+    from firstlight.cli.command_line import app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_to_end(arguments)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name != "app":  # which costs time to import
         raise AttributeError(name)
     from firstlight.cli.command_line import app

@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from types import FrameType
-from typing import Any
 
 from firstlight.errors import FirstlightError
 
@@ -38,25 +37,32 @@ def run_to_end(arguments: Sequence[str] | None) -> int:
         _own_process(tracing)
     streams = sys.stdout, sys.stderr
     try:
+        code = _code(given, tracing)
+        if _stopped is not None:  # a library made another error of it, or kept it for itself
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        code = _interrupted()
+    _give_up_writing()
+    sys.stdout, sys.stderr = streams
+    if arguments is None:  # all is done: the interpreter's own end is not interrupted, which it would say in its way
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return code
+
+
+def _code(given: Sequence[str], tracing: bool) -> int:
+    try:
         _filter_streams()
         from firstlight.cli.command_line import run
 
         code = run(given)
         _flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
-        code = BROKEN_PIPE
-    except KeyboardInterrupt:
-        code = _interrupted()
+        return BROKEN_PIPE
     except Exception as error:
-        code = BAD_INPUT if _stopped is None else _interrupted()
-        if _stopped is None:  # else it is what a library made of the interruption
+        if _stopped is None:
             _tell(_line(_of_output(error)), tracing)
-    if _stopped is not None and code == 0:
-        code = _interrupted()
-    _give_up_writing()
-    sys.stdout, sys.stderr = streams
-    if arguments is None:
-        _catch_signals(lambda *_: os._exit(code))
+        return BAD_INPUT
     return code
 
 
@@ -166,7 +172,7 @@ def _own_process(tracing: bool) -> None:
         _stopped = number
         raise KeyboardInterrupt
 
-    def ignored(told: Any) -> None:
+    def ignored(told: "sys.UnraisableHookArgs") -> None:
         global _stopped
         if issubclass(told.exc_type, KeyboardInterrupt) and _stopped is not None:  # it came where none can pass
             number, _stopped = _stopped, None
@@ -174,17 +180,13 @@ def _own_process(tracing: bool) -> None:
         elif tracing:
             sys.__unraisablehook__(told)
 
-    def in_thread(told: Any) -> None:
+    def in_thread(told: threading.ExceptHookArgs) -> None:
         if tracing:
             threading.__excepthook__(told)
         elif told.exc_value is not None and told.exc_type is not SystemExit:
             _tell(_line(told.exc_value))
 
     sys.unraisablehook, threading.excepthook = ignored, in_thread
-    _catch_signals(stop)
-
-
-def _catch_signals(handler: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # as of what runs in the background
-            signal.signal(number, handler)
+            signal.signal(number, stop)

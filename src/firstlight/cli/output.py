@@ -76,7 +76,7 @@ def print_line(console: "Console", text: str) -> None:
 def hint(console: "Console", text: str, quiet: bool = False) -> None:
     """A line that helps to read a result or to go on from it, as it is, whatever brackets it has."""
     if not quiet:
-        console.print(text, style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)
+        console.print(printable(text), style="dim", highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
 def give_json(json: Path | None, value: Any) -> None:
