@@ -56,7 +56,9 @@ from .utils.version import __version__ as __version__
 from .whitening import (
     AutocorrelationCurve as AutocorrelationCurve,
     autocorrelation as autocorrelation,
+    initialise_first_layer as initialise_first_layer,
     whitening_bank as whitening_bank,
+    whitening_filters as whitening_filters,
 )
 
 __all__: list[str]

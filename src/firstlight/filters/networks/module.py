@@ -76,7 +76,7 @@ def filters_from_module(module: nn.Module, layer: str | None = None, example: to
     InputError
         `layer` names no convolution of this network, or its weights are complex, NaN or infinite.
     """
-    modules = {_clean(name): child for name, child in module.named_modules()}
+    modules = {plain_name(name): child for name, child in module.named_modules()}
     if layer is not None and not isinstance(modules.get(layer), nn.Conv2d):
         raise InputError(
             f"layer is {layer!r}; expected the name of a two-dimensional convolution; {_candidates(modules)}"
@@ -213,7 +213,7 @@ def _names(modules: dict[str, nn.Module]) -> Iterator[list[str]]:
             handle.remove()
 
 
-def _clean(name: str) -> str:
+def plain_name(name: str) -> str:
     """The name of a layer in the network as it was before `torch.compile` wrapped it."""
     return name.replace("_orig_mod.", "").removesuffix("_orig_mod").rstrip(".")
 
