@@ -25,6 +25,7 @@ COMMANDS = {
     "inspect, page": ("inspect w.npy --data data.npz --initial v.npy", "--html x.html"),
     "inspect, table": ("inspect w.npy --data data.npz --atlas atlas.json", "--csv x.csv"),
     "compare": ("compare w.npy v.npy --data m.npz", "--html x.html"),
+    "initialise": ("initialise w.safetensors --data m.npz", "--out x.safetensors"),
     "moments": ("moments data.npz --kernel-size 3", "--out x.npz"),
     "moments, blocks": ("moments images --kernel-size 3 --blocks 8 --workers 1", "--out x.npz"),
     "theory": ("theory --data data.npz --kernel-size 3", "--json x.json"),
@@ -40,12 +41,13 @@ COMMANDS = {
     "reproduce, list": ("reproduce --list", "--json x.json"),
     "figures": ("figures results label-correlation --format svg", "--out x"),
 }
-INPUTS = ("w.npy", "v.npy", "m.npz", "data.npz", "labelled.npz", "images", "atlas.json", "y.json")
+INPUTS = ("w.npy", "w.safetensors", "v.npy", "m.npz", "data.npz", "labelled.npz", "images", "atlas.json", "y.json")
 
 
 def made_inputs(whole: bool) -> None:
     """Write what the commands read into this folder; what `figures` reads only where the `whole` is asked for."""
     from PIL import Image
+    from safetensors.numpy import save_file
 
     import firstlight as fl
     from firstlight import cli
@@ -54,6 +56,7 @@ def made_inputs(whole: bool) -> None:
     rng = np.random.default_rng(0)
     for name in ("w.npy", "v.npy"):
         np.save(name, rng.normal(size=(8, 3, 3, 3)))
+    save_file({"conv1.weight": np.load("w.npy")}, "w.safetensors")
     images = rng.integers(0, 256, (520, 3, 32, 32), dtype=np.uint8)
     labels = np.arange(520) % 2
     parts = {"train_images": images[:260], "train_labels": labels[:260]}

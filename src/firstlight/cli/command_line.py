@@ -14,6 +14,7 @@ from firstlight.cli.clean import clean
 from firstlight.cli.compare import compare
 from firstlight.cli.data import data_app
 from firstlight.cli.figures import figures
+from firstlight.cli.initialise import initialise
 from firstlight.cli.inspect import inspect
 from firstlight.cli.lists import lists_last
 from firstlight.cli.moments import moments
@@ -33,7 +34,19 @@ app = App(
     help_format="markdown",
     suppress_keyboard_interrupt=False,  # how to go on is said where the program ends
 )
-for command in (inspect, compare, moments, figures, data_app, runs_app, reproduce, theory, atlas_app, clean):
+for command in (
+    inspect,
+    compare,
+    moments,
+    figures,
+    data_app,
+    runs_app,
+    reproduce,
+    theory,
+    initialise,
+    atlas_app,
+    clean,
+):
     app.command(command)
 
 

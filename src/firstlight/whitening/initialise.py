@@ -10,7 +10,8 @@ from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.statistics import basis_for
 from firstlight.utils.text import size_text
-from firstlight.whitening.initial_filters import EPS, Kind, whitening_filters
+from firstlight.whitening.initial_filters import whitening_filters
+from firstlight.whitening.kinds import EPS, Kind
 
 if TYPE_CHECKING:
     from torch import nn

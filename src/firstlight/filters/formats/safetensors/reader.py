@@ -51,7 +51,7 @@ def read_safetensors(path: Path, source: str) -> TensorFile:
         The file cannot be read, is cut off, or contradicts itself.
     """
     with named(source):
-        header, data_size = _read_header(path)
+        header, data_size = read_header(path)
         return TensorFile(source, _local_entries(path, header, data_size, source), ordered=False)
 
 
@@ -76,7 +76,7 @@ def read_index(path: Path, source: str) -> TensorFile:
         The index or a shard cannot be read, is damaged, or names a file outside its folder.
     """
     with named(source):
-        with _open(path) as file:
+        with open_regular(path) as file:
             weights = parse_index(file.read(LARGEST_HEADER + 1), _SHARDS)
         shards: dict[str, Sequence[TensorEntry]] = {}
         total = 0
@@ -88,7 +88,7 @@ def read_index(path: Path, source: str) -> TensorFile:
                     if sum(map(len, shards.values())) > _MOST_TENSORS:
                         raise SourceError(f"the shards hold over {_MOST_TENSORS:,} tensors: no network has so many")
                     continue
-                header, data_size = _read_header(shard)
+                header, data_size = read_header(shard)
                 total += len(header)
                 if total > _LARGEST_HEADERS:
                     raise SourceError(f"the shards' headers exceed {_LARGEST_HEADERS:,} bytes: no network has so many")
@@ -126,7 +126,7 @@ def join_shards(weights: dict[str, str], shards: Mapping[str, Sequence[TensorEnt
 
 def _local_entries(path: Path, header: bytes, data_size: int, source: str) -> tuple[TensorEntry, ...]:
     def fetch(begin: int, end: int) -> bytes:
-        with _open(path) as file:
+        with open_regular(path) as file:
             file.seek(start + begin)
             return file.read(end - begin)
 
@@ -137,13 +137,13 @@ def _local_entries(path: Path, header: bytes, data_size: int, source: str) -> tu
 def _torch_entries(path: Path, source: str) -> Sequence[TensorEntry]:
     from firstlight.filters.formats.torch.reader import read_torch
 
-    with _open(path):  # a pipe would be waited for
+    with open_regular(path):  # a pipe would be waited for
         return read_torch(path, source).entries
 
 
-def _read_header(path: Path) -> tuple[bytes, int]:
+def read_header(path: Path) -> tuple[bytes, int]:
     """The header, and the number of bytes that follow it."""
-    with _open(path) as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         length = header_length(file.read(START), size)
@@ -152,7 +152,7 @@ def _read_header(path: Path) -> tuple[bytes, int]:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
+def open_regular(path: Path) -> Iterator[BinaryIO]:
     with readable(), open_file(path) as file:
         yield file
 
