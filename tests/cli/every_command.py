@@ -51,6 +51,10 @@ GIVEN: dict[tuple[str, ...], Callable[[Planted], list[list[object]]]] = {
         [p.images, "--kernel-size", 3, "--plan"],
         [p.weights, "--kernel-size", 3, "--out", p.out / "o.npz", "--only", p.weights.name],
     ],
+    ("initialise",): lambda p: [
+        [p.weights, "--out", p.out / "w.safetensors"],
+        [p.weights.with_suffix(".safetensors"), "--out", p.out / "w.safetensors", "--data", p.moments],
+    ],
     ("figures",): lambda p: [[p.results, "--out", p.out / "figures"], [p.weights.name]],
     ("data", "list"): lambda p: [["--data-dir", p.results], ["--data-dir", p.results, "--json", "-"]],
     ("data", "fetch"): lambda p: [[p.weights.name]],

@@ -60,7 +60,7 @@ def test_the_options_are_those_of_the_function(folder: Path):
         ({"conv1.weight": torch.zeros(4, 3, 3, 3)}, "--out new.safetensors", "weights that are not all zero"),
         ({"conv1.weight": torch.zeros(4, 7, 3, 3)}, "--out new.safetensors", "7"),
         ({"fc.weight": torch.zeros(4, 7)}, "--out new.safetensors", "looks like the first layer"),
-        ({"conv1.weight": WEIGHT.to(torch.int8)}, "--out new.safetensors", "int8"),
+        ({"conv1.weight": WEIGHT.to(torch.int8)}, "--out new.safetensors", "stores no floating-point weight of conv1"),
     ],
 )
 def test_what_cannot_be_started_is_refused_and_nothing_written(

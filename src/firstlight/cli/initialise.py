@@ -1,7 +1,7 @@
 """The command `initialise`: a network whose first layer starts as whitening filters, in a new file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -11,7 +11,6 @@ from firstlight.cli.output import Place, print_line, result_console
 from firstlight.cli.safe_outputs import Force, Target, check_outputs
 from firstlight.cli.verbosity import USUAL, Verbosity
 from firstlight.errors import InputError
-from firstlight.whitening.kinds import EPS, Kind
 
 
 def initialise(
@@ -19,9 +18,9 @@ def initialise(
     *,
     out: Place,
     data: str | None = None,
-    kind: Kind = "pca",
+    kind: Literal["pca", "zca", "eq3"] = "pca",
     tau: float = float("inf"),
-    eps: float = EPS,
+    eps: float | None = None,
     pairs: bool = True,
     seed: int = 0,
     layer: str | None = None,
@@ -51,7 +50,7 @@ def initialise(
     tau
         Of eq3: lr × steps, on pixels normalised as the data.
     eps
-        Of pca and zca: added to the variances, so that weak components stay small.
+        Of pca and zca: added to the variances, so that weak components stay small. Default: 0.0005.
     pairs
         Whether a layer of more filters than components takes their negatives before it takes rotations of them.
     seed
@@ -80,7 +79,8 @@ def initialise(
     bank = load_filters(path, layer)
     statistics = patch_statistics(data, data_dir, channels=bank.weight.shape[1])
     basis = statistics.basis(bank, mean, std)
-    weight = started(bank, basis, kind=kind, tau=tau, eps=eps, pairs=pairs, seed=seed)
+    options: dict[str, Any] = {} if eps is None else {"eps": eps}
+    weight = started(bank, basis, kind=kind, tau=tau, pairs=pairs, seed=seed, **options)
     rewritten(path, str(model), bank, weight, out)
     if not verbosity.quiet:
         count, *shape = weight.shape

@@ -10,8 +10,7 @@ from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.statistics import basis_for
 from firstlight.utils.text import size_text
-from firstlight.whitening.initial_filters import whitening_filters
-from firstlight.whitening.kinds import EPS, Kind
+from firstlight.whitening.initial_filters import EPS, Kind, whitening_filters
 
 if TYPE_CHECKING:
     from torch import nn
