@@ -12,6 +12,7 @@ from firstlight.patches import PatchMoments
 from firstlight.patches.pixel_statistics import pixel_statistics
 from firstlight.patches.shipped import shipped_moments
 from firstlight.patches.statistics import patch_statistics
+from firstlight.utils.console import note_once
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (30, 3, 12, 10), dtype=np.uint8)
@@ -194,3 +195,26 @@ def test_other_channels_than_the_images_have_are_named():
 def test_unknown_data_are_refused():
     with pytest.raises((InputError, SourceError), match="no-such-thing"):
         patch_statistics("no-such-thing")
+
+
+@pytest.mark.parametrize("place", ["file", "file/x"])
+def test_a_cache_that_cannot_be_written_costs_a_warning_and_no_answer(tmp_path: Path, capsys, place: str):
+    (tmp_path / "file").write_text("")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (9, 3, 8, 8), dtype=np.uint8))
+    filters = np.random.default_rng(1).normal(size=(4, 3, 3, 3))
+    note_once.cache_clear()
+    found = [fl.inspect(filters, tmp_path / "x.npy", data_dir=tmp_path / folder) for folder in (place, place, "cache")]
+    assert found[0].to_dict() == found[1].to_dict() == found[2].to_dict()
+    told = capsys.readouterr().err
+    assert told.count("the statistics of x.npy are not kept: the cache folder") == 1
+    assert "name another with data_dir= or FIRSTLIGHT_CACHE" in told
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_without_a_home_no_folder_is_made_that_is_called_as_its_sign(tmp_path: Path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("firstlight.patches.computed_statistics.cache_dir", lambda _: Path("~/.cache/firstlight"))
+    np.save("x.npy", np.zeros((9, 3, 8, 8), np.uint8) + np.arange(8, dtype=np.uint8))
+    fl.patch_statistics("x.npy").moments(3, 3, 3)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
+    assert "there is no home folder" in capsys.readouterr().err

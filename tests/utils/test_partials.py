@@ -1,5 +1,6 @@
 """What a kill leaves is found and cleared by who writes the same file again; what somebody writes or owns is not."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -164,3 +165,27 @@ def test_a_private_file_stays_private_and_its_owner_the_same(tmp_path: Path):
     after = os.stat(tmp_path / "o")
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
     assert after.st_ino != before.st_ino
+
+
+def test_what_is_mounted_by_itself_is_written_into(tmp_path: Path, monkeypatch):
+    def busy(*_):
+        raise OSError(errno.EBUSY, "Device or resource busy")
+
+    monkeypatch.setattr(os, "replace", busy)
+    (tmp_path / "o").write_text("a longer text")
+    before = os.stat(tmp_path / "o").st_ino
+    write_text(tmp_path / "o", "new")
+    assert (tmp_path / "o").read_text() == "new"
+    assert os.stat(tmp_path / "o").st_ino == before
+    assert names(tmp_path) == ["o"]
+
+
+def test_streams_are_tried_beforehand(tmp_path: Path):
+    reading = os.open("/dev/null", os.O_RDONLY)
+    for wrong in (f"/dev/fd/{reading}", "/dev/fd/99999"):
+        with pytest.raises(OSError, match=r"cannot be written \(Bad file descriptor\)"):
+            check_target(Path(wrong))
+    os.close(reading)
+    os.mkfifo(tmp_path / "pipe")
+    for right in (Path("/dev/null"), tmp_path / "pipe"):
+        check_target(right)

@@ -6,12 +6,12 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from firstlight.errors import SourceError
-from firstlight.utils.console import note
+from firstlight.utils.console import note, note_once
 from firstlight.utils.given import user_path
 from firstlight.utils.locks import hold
 from firstlight.utils.partials import PARTIAL, remove_partials
@@ -63,6 +63,27 @@ def temporary_cache() -> Path:
     return Path(folder)
 
 
+def keep(what: str, path: Path, write: Callable[[], object]) -> None:
+    """Write a file of the cache; where that cannot be, say once that something is not kept."""
+    try:
+        check_home(path)
+        write()
+    except OSError as error:
+        note_once(f"{what} not kept: {UnwritableCache(path.parent, error)}")
+
+
+def check_home(path: Path) -> None:
+    """Refuse a path below a home folder that is not known, which would become a folder that is called ``~``.
+
+    Raises
+    ------
+    OSError
+        It is such a path.
+    """
+    if path.parts[0] == "~":
+        raise FileNotFoundError(errno.ENOENT, "there is no home folder")
+
+
 @contextlib.contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
     """Hold `folder` (made if need be) for this process alone, and clear away what a killed one left.
@@ -74,8 +95,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            if folder.parts[0] == "~":
-                raise FileNotFoundError(errno.ENOENT, "there is no home folder")
+            check_home(folder)
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(hold(folder, "fetches into", note))
         except OSError as error:

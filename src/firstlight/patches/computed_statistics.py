@@ -1,12 +1,15 @@
 """Patch statistics of a user's images: computed in one pass, and cached by the content of the images."""
 
 import logging
+import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
 from firstlight.images import ImageStream, cache_dir
+from firstlight.images.cache import keep
 from firstlight.patches.bank_statistics import USUAL_SIZE, PatchStatistics, dilation_of, is_square, with_channels, zeros
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.normalise import Normalisation
@@ -48,7 +51,8 @@ class ComputedStatistics(PatchStatistics):
                 )
             self._known[kind] = moments
             if path := self._path(*kind):
-                moments.save(path, data=self.data, broken=str(stream.broken_count), summary=stream.summary())
+                about = {"data": self.data, "broken": str(stream.broken_count), "summary": stream.summary()}
+                keep(f"the statistics of {self.data} are", path, partial(moments.save, path, **about))
 
     def moments(self, rows: int, columns: int, channels: int, dilation: int = 1) -> PatchMoments:
         size = max(rows, columns)
@@ -62,7 +66,7 @@ class ComputedStatistics(PatchStatistics):
     def _cached(self, size: int, dilation: int) -> bool:
         """Take the moments from the cache, where they are whole and there."""
         path = self._path(size, dilation)
-        if path is None or not path.is_file():
+        if path is None or not os.path.isfile(path):  # which a folder that cannot be read has none of
             return False
         try:
             moments = PatchMoments.load(path)

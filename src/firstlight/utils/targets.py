@@ -74,6 +74,25 @@ def open_stream(path: Path | str) -> int:
         time.sleep(0.02)
 
 
+def check_stream(path: Path | str) -> None:
+    """Try whether a stream can be written; of a named pipe only whether one may: opening it would end who reads it.
+
+    Raises
+    ------
+    OSError
+        It cannot.
+    """
+    if _descriptor(path) is None and stat.S_ISFIFO(os.stat(path).st_mode):
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return
+    tried = open_stream(path)
+    try:
+        os.write(tried, b"")
+    finally:
+        os.close(tried)
+
+
 def settled(path: Path | str) -> Path:
     """The file that is made or replaced: links are followed to it, one that leads nowhere, too.
 

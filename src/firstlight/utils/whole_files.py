@@ -1,6 +1,8 @@
 """Whole files or none: everything firstlight writes is written beside its target and then renamed."""
 
+import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +11,7 @@ from typing import IO
 
 from firstlight.errors import OutputError
 from firstlight.utils.partials import partial_of
-from firstlight.utils.targets import check_names, is_stream, nearest_folder, open_stream, refusal, settled
+from firstlight.utils.targets import check_names, check_stream, is_stream, nearest_folder, open_stream, refusal, settled
 from firstlight.utils.visible import visible
 
 PRINTED = Path("/dev/stdout")
@@ -43,7 +45,7 @@ def atomic_write(path: Path | str) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
             if os.name == "nt":
                 file.close()  # there, what is open cannot be renamed
-            os.replace(partial, target)
+            _rename(partial, target)
     except (OutputError, BrokenPipeError):
         raise
     except OSError as error:
@@ -70,9 +72,10 @@ def check_target(path: Path, named: Path | None = None) -> None:
     OutputError
         It cannot, as far as is seen beforehand.
     """
-    if is_stream(path):
-        return
     try:
+        if is_stream(path):
+            check_stream(path)
+            return
         target = settled(path)
         place = nearest_folder(target)
         check_names(target)
@@ -84,10 +87,21 @@ def check_target(path: Path, named: Path | None = None) -> None:
         raise refusal(named or path, error) from None
 
 
+def _rename(partial: Path, target: Path) -> None:
+    """What is mounted by itself, as single files are in containers, can only be written into."""
+    try:
+        os.replace(partial, target)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        shutil.copyfile(partial, target)
+
+
 def _keep_owner(file: IO[bytes], target: Path) -> None:
-    """The new file is whose the old one was, and as private."""
+    """The new file is whose the old one was, as far as may be, and as private."""
     with suppress(OSError, AttributeError):  # AttributeError: Windows
-        old, new = os.stat(target), os.fstat(file.fileno())
-        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
-            os.fchown(file.fileno(), old.st_uid, old.st_gid)
+        old = os.stat(target)
+        for owner in ((old.st_uid, -1), (-1, old.st_gid)):
+            with suppress(OSError):
+                os.fchown(file.fileno(), *owner)
         os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode) & 0o777)
