@@ -40,3 +40,14 @@ def test_figures_quoted_from_the_record_are_in_it():
 
 def _read(name: str) -> str:
     return (DOCS / name).read_text()
+
+
+def test_every_promise_is_held_by_a_test_that_is_there():
+    root = DOCS.parent
+    text = (DOCS / "promises.md").read_text()
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(test_\w+))?`", text)
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "held by" not in line]
+    assert len(named) >= len(rows) > 15
+    missing = [name for name in named if f"def {name[1] or ''}" not in (root / name[0]).read_text()]
+    assert missing == []
+    assert [row for row in rows if "`tests/" not in row] == []
