@@ -20,7 +20,9 @@ def user_path(path: str | Path) -> Path:
     """
     if not str(path):
         raise InputError("a path is empty; expected the name of a file or folder: give one")
-    path = Path(path)
+    given, path = str(path), Path(path)
+    if not given.startswith("~"):  # ./~ is a name
+        return path
     if path.parts[:1] == ("~",) or not _is_there(path):
         try:
             return path.expanduser()
