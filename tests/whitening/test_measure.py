@@ -149,3 +149,15 @@ def test_what_lags_do_not_hold_is_refused(lags, images, tmp_path: Path):
         with pytest.raises(InputError, match=message) as caught:
             autocorrelation(*arguments)
         assert "\n" not in str(caught.value)
+
+
+def test_the_layout_is_told_where_the_shape_does_not_tell(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 12, 9, 12), np.uint8)
+    bank = np.random.default_rng(1).normal(size=(2, 12, 3, 3))
+    np.save(tmp_path / "a.npy", images)
+    for source in (images, tmp_path / "a.npy"):
+        with pytest.raises(InputError, match="does not tell which of axes 1 and 3 is the channels"):
+            autocorrelation(bank, source, 3)
+        found = autocorrelation(bank, source, 3, layout="NHWC")
+        expected = autocorrelation(bank, np.ascontiguousarray(images.transpose(0, 3, 1, 2)), 3, layout="NCHW")
+        np.testing.assert_array_equal(found.value, expected.value)

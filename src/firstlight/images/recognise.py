@@ -14,13 +14,14 @@ from firstlight.images.cifar import CIFAR
 from firstlight.images.cifar.original import is_original
 from firstlight.images.cifar.tarballs import archive_names
 from firstlight.images.imageset import ImageSet
-from firstlight.images.kinds.files import EncodedFiles, ImageFolder
+from firstlight.images.kinds.files import EncodedFiles, ImageFolder, OtherFiles
 from firstlight.images.kinds.kind import Data
 from firstlight.images.kinds.objects import GivenShards, GivenStream, Objects
 from firstlight.images.kinds.one_array import ArrayFile, GivenArray, GivenSet, NamedSet, OriginalFiles
 from firstlight.images.named_sets import NAMES, unknown_name
 from firstlight.images.shards.cut import Cut
 from firstlight.images.shards.shard import Shard
+from firstlight.images.streams.choice import ADVICE
 from firstlight.images.streams.decode import SUFFIXES, is_image
 from firstlight.images.streams.image_files import ImageFiles, files_below
 from firstlight.images.streams.image_tables import (
@@ -155,6 +156,10 @@ def _in_folder(folder: Path, name: str) -> Data:
     if tars:
         source = partial(tar_folder, folder, tars)
         return found("a folder of tar files", source=source, cut_by=Cut.tars, has_splits=True, passed_over=arrow)
-    raise InputError(
+    refusal = (
         f"{folder} holds no images; expected files that end in {', '.join(sorted(SUFFIXES))}, or in .parquet or .tar"
     )
+    if next(files_below(folder, lambda _: True), None) is None:
+        raise InputError(refusal)
+    source = partial(ImageFiles, folder)
+    return OtherFiles(name, "a folder", folder, source=source, cut_by=Cut.files, refusal=f"{refusal}{ADVICE}")

@@ -28,6 +28,7 @@ def autocorrelation(
     *,
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
+    layout: str | None = None,
 ) -> AutocorrelationCurve:
     """Auto-correlation of a filter bank's output against distance: how redundant the responses still are.
 
@@ -48,6 +49,8 @@ def autocorrelation(
     mean, std : float or sequence of C floats, optional
         The normalisation, in 0..1 for uint8 images. By default that of the set; of an array, a stream or lags, the
         statistics of all their pixels.
+    layout : {"NCHW", "NHWC"}, optional
+        Of images in an array whose shape does not tell.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def autocorrelation(
     if path := sums_file(images):
         images = ImageLags.load(path)
     elif not isinstance(images, ImageLags):
-        images = _read(images, bank)
+        images = _read(images, bank, layout)
     bank = bank or pixel_bank(images.channels)
     window = bank.weight.shape[2:]
     if isinstance(images, ImageLags):
@@ -107,12 +110,12 @@ def autocorrelation(
     return LagMoments.of(images, max(window), max_distance, window).curve(bank)
 
 
-def _read(images: Any, bank: FilterBank | None) -> ImageSet | ImageStream:
+def _read(images: Any, bank: FilterBank | None, layout: str | None) -> ImageSet | ImageStream:
     """The images as a set where they are one array, else as a stream of what the filters see."""
     data = recognise(images)
     if data.whole:
-        return data.image_set(labels=False)
-    return data.stream() if bank is None else data.stream(channels=bank.weight.shape[1])
+        return data.image_set(labels=False, layout=layout)
+    return data.stream(layout=layout, channels=None if bank is None else bank.weight.shape[1])
 
 
 def _summed(stream: ImageStream, lags: ImageLags) -> ImageLags:

@@ -12,7 +12,8 @@ from PIL import Image
 from tests.images.streams.files import noise, pillow, write
 from tests.images.streams.tables import IMAGE
 
-from firstlight import InputError, SourceError, accumulate, image_stream, shards_of
+from firstlight import InputError, PatchMoments, SourceError, accumulate, image_stream, load_images, shards_of
+from firstlight.cli import main
 
 PHOTO, MASK = pillow(noise(9, 9, 3), "PNG"), pillow(np.zeros((9, 9), np.uint8), "PNG")
 JPEG = pillow(noise(9, 9, 3), "JPEG")
@@ -77,6 +78,20 @@ def test_files_of_another_suffix_are_named_where_there_are_no_others(tmp_path) -
     with pytest.raises(SourceError, match=f"no image could be read.*; {advice}"):
         accumulate(source, 3, progress=False)
     assert counts(source, only="*.img") == (2, {})
+
+
+def test_a_folder_without_a_known_suffix_is_read_by_names(tmp_path) -> None:
+    source = folder(tmp_path / "a", {"x/0.dat": PHOTO, "x/1.DAT": JPEG, "2": PHOTO, "x/3.txt": b"no image"})
+    for read in (image_stream, shards_of, load_images):
+        with pytest.raises(InputError, match=r"a holds no images; expected files that end in .*: --only .* takes"):
+            InputError, match=r"a holds no images; expected files that end in .*: --only .* takes others"
+        ):
+            read(source)
+    assert counts(source, only="*.dat") == (2, {".txt": 1, "of other names": 1})
+    assert counts(source, only=["2", "x/0*"]) == (2, {".dat": 1, ".txt": 1})
+    out = tmp_path / "m.npz"
+    assert main(["moments", str(source), "--only", "*.dat", "--kernel-size", "3", "--out", str(out), "-q"]) == 0
+    assert PatchMoments.load(out).count == 2 * 49
 
 
 def test_columns_are_chosen_by_name_and_others_counted(tmp_path) -> None:

@@ -81,6 +81,21 @@ class EncodedFiles(Data):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class OtherFiles(EncodedFiles):
+    """A folder without a file that is called like an image, of which some are images if their names are given."""
+
+    refusal: str = field(repr=False)
+
+    def choosing(self, only: str | Sequence[str]) -> Self:
+        if not only:
+            raise InputError(self.refusal)
+        return super().choosing(only)
+
+    def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
+        raise InputError(self.refusal)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class ImageFolder(EncodedFiles):
     """A folder of image files; a set of labelled images, too, where they lie in folders of classes."""
 
