@@ -84,8 +84,6 @@ def test_a_folder_without_a_known_suffix_is_read_by_names(tmp_path) -> None:
     source = folder(tmp_path / "a", {"x/0.dat": PHOTO, "x/1.DAT": JPEG, "2": PHOTO, "x/3.txt": b"no image"})
     for read in (image_stream, shards_of, load_images):
         with pytest.raises(InputError, match=r"a holds no images; expected files that end in .*: --only .* takes"):
-            InputError, match=r"a holds no images; expected files that end in .*: --only .* takes others"
-        ):
             read(source)
     assert counts(source, only="*.dat") == (2, {".txt": 1, "of other names": 1})
     assert counts(source, only=["2", "x/0*"]) == (2, {".dat": 1, ".txt": 1})
