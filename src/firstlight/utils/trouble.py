@@ -27,12 +27,15 @@ _SAID = re.compile("out of memory|not enough memory|insufficient memory|cannot a
 _NO_MEMORY = "out of memory"
 # Only a damaged file asks for more bytes at once, whatever the machine.
 _MOST_AT_ONCE = 1 << 40
+_READABLE, _AGAIN = "let this user read it, and start again", "start again"
 _ADVICE = {
-    _NO_MEMORY: "give fewer workers, or run it where there is more memory",
-    os.strerror(errno.EMFILE): "raise the limit (ulimit -n), or give fewer workers",
-    os.strerror(errno.ENFILE): "close other programs, or give fewer workers",
-    os.strerror(errno.EACCES): "let this user read it, and start again",
-    os.strerror(errno.EPERM): "let this user read it, and start again",
+    errno.ENOMEM: "give fewer workers, or run it where there is more memory",
+    errno.EMFILE: "raise the limit (ulimit -n), or give fewer workers",
+    errno.ENFILE: "close other programs, or give fewer workers",
+    errno.EACCES: _READABLE,
+    errno.EPERM: _READABLE,
+    errno.EINTR: _AGAIN,
+    errno.ECHILD: _AGAIN,
 }
 _WAITS = (0.05, 0.3, 0.7)  # seconds before it is tried again
 _ALONE = threading.RLock()  # work may begin more of it, in the same thread
@@ -63,7 +66,8 @@ def refuse_trouble(error: BaseException, what: str) -> None:
     if isinstance(error, MachineError):
         raise error
     if reason := trouble_of(error):
-        advice = _ADVICE.get(reason, "see to the disk or share that it lies on, and start again")
+        number = errno.ENOMEM if reason == _NO_MEMORY else getattr(error, "errno", None)
+        advice = _ADVICE.get(number, "see to the disk or share that it lies on, and start again")
         raise MachineError(f"{what} cannot be read on this machine ({reason}): {advice}") from None
 
 

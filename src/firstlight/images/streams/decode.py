@@ -23,17 +23,18 @@ Floats, signed and 32-bit integers and CIELAB colours have no agreed 8-bit meani
 
 import contextlib
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from firstlight.images.streams.apart import is_image_apart
 from firstlight.images.streams.heic import HEIC_ADVICE, is_heic, with_heic
 from firstlight.images.streams.image_metadata import upright, without_metadata
+from firstlight.images.streams.pixel_guard import guard_of
 from firstlight.images.streams.resize import Geometry, Undecodable
-from firstlight.images.streams.shortage import check_memory
+from firstlight.images.streams.shortage import check_memory, webp_pixels
 from firstlight.utils.text import first_line
 from firstlight.utils.trouble import refuse_trouble, trouble_of
 
@@ -59,7 +60,6 @@ _NO_MEANING = {
 }
 # The byte of a 16-bit number that Pillow drops is the one that it takes for the other byte order.
 _OTHER_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-_GUARD = threading.Lock()
 _DEEP = tuple(f"{mode};16{order}" for mode in ("RGB", "RGBA", "RGBX", "CMYK") for order in "BLN")
 
 
@@ -94,8 +94,24 @@ def decode(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
         if plain is not None:
             with contextlib.suppress(Undecodable):
                 return _decoded(plain, channels, geometry)
-        check_memory(file, with_heic(_FORMATS))
+        check_memory(declared_pixels(file, geometry.max_pixels))
         raise
+
+
+def declared_pixels(file: BinaryIO, max_pixels: int | None) -> int:
+    """How many a file declares; 0 where these are more than it may, or its header cannot be read."""
+    file.seek(0)
+    if (declared := webp_pixels(file.read(30))) is not None:
+        from PIL import Image
+
+        return declared if declared <= (max_pixels or Image.MAX_IMAGE_PIXELS or declared) else 0
+    try:
+        image = _open(file, max_pixels)
+    except Exception as error:
+        if trouble_of(error):
+            raise
+        return 0
+    return image.width * image.height
 
 
 def _decoded(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
@@ -113,7 +129,7 @@ def is_image(path: Path) -> bool:
     """Whether a file begins as an image does, whatever it is called."""
     try:
         with path.open("rb") as file:
-            return is_heic(file.read(12)) or bool(_open(file, None))
+            return is_image_apart(file.read(12)) or bool(_open(file, None))
     except OSError as error:  # Pillow's own kind of it: no image
         refuse_trouble(error, str(path))
         return False
@@ -210,7 +226,7 @@ def _open(file: BinaryIO, max_pixels: int | None) -> "ImageFile":
         "(max_pixels=)"
     )
     try:
-        with _guard_of(max_pixels):
+        with guard_of(max_pixels):
             image = Image.open(file, formats=with_heic(_FORMATS))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Undecodable(too_large) from None
@@ -223,22 +239,6 @@ def _open(file: BinaryIO, max_pixels: int | None) -> "ImageFile":
     if image.format == "TIFF" and sum(map(_area, image.tile)) < image.width * image.height:
         raise Undecodable("strips or tiles are missing")  # Pillow would leave them black
     return image
-
-
-@contextlib.contextmanager
-def _guard_of(max_pixels: int | None) -> Iterator[None]:
-    """Pillow's guard at so many pixels, while a header is read: there is one for the whole process."""
-    from PIL import Image
-
-    if max_pixels is None:
-        yield
-        return
-    with _GUARD:
-        own, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = own
 
 
 def _area(tile: Any) -> int:

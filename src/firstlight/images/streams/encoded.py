@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 import numpy as np
 
 from firstlight.errors import SourceError
+from firstlight.images.streams.apart import decode_apart, is_decoded_apart
 from firstlight.images.streams.choice import further_pages
 from firstlight.images.streams.decode import decode, decoders
 from firstlight.images.streams.left_out import UNREADABLE
@@ -23,6 +24,8 @@ from firstlight.images.streams.resize import Geometry, Undecodable
 from firstlight.utils.regular_file import NotAFile, open_file
 from firstlight.utils.trouble import insist, trouble_of
 
+# Files of more bytes than this are read in the process that decodes them.
+_READ_THERE = 1 << 20
 # Images below so many bytes are quicker decoded, or hashed, than handed to a thread.
 _WORTH_BYTES = 8192
 
@@ -178,9 +181,15 @@ class EncodedImages:
 
     def _opened(self, item: Encoded) -> Decoded:
         with item.open() as file:
-            pages = further_pages(file)
-            images = decode(file, self.channels, self.geometry)[None]
-            return Decoded(item.name, images, left_out={"further pages": pages} if pages else {})
+            apart = is_decoded_apart(file.read(8))
+            file.seek(0)
+            if apart:
+                content = item.content if item.size() > _READ_THERE else file.read()
+                images, pages = decode_apart(content, self.channels, self.geometry)
+            else:
+                pages = further_pages(file)
+                images = decode(file, self.channels, self.geometry)
+        return Decoded(item.name, images[None], left_out={"further pages": pages} if pages else {})
 
 
 def _worth(item: Encoded) -> bool:
