@@ -28,7 +28,7 @@ _NO_MEMORY = "out of memory"
 # Only a damaged file asks for more bytes at once, whatever the machine.
 _MOST_AT_ONCE = 1 << 40
 _READABLE, _AGAIN = "let this user read it, and start again", "start again"
-_ADVICE = {
+_ADVICE: dict[int | None, str] = {
     errno.ENOMEM: "give fewer workers, or run it where there is more memory",
     errno.EMFILE: "raise the limit (ulimit -n), or give fewer workers",
     errno.ENFILE: "close other programs, or give fewer workers",

@@ -46,6 +46,8 @@ def decoder(file, channels, geometry):
             time.sleep(99)
         case b"exit":
             os._exit(1)
+        case b"full":
+            raise MemoryError
         case b"killed":
             os.kill(os.getpid(), signal.SIGKILL)
         case b"ended":
@@ -143,7 +145,8 @@ def test_what_a_decoder_does_costs_its_own_image(tmp_path: Path, word: str, reas
 
 @pytest.mark.usefixtures("program")
 @pytest.mark.parametrize(
-    ("word", "reason"), [("killed", "out of memory"), ("ended", "its decoder was ended by SIGTERM")]
+    ("word", "reason"),
+    [("full", "out of memory"), ("killed", "out of memory"), ("ended", "its decoder was ended by SIGTERM")],
 )
 def test_what_ends_it_from_outside_is_trouble(tmp_path: Path, word: str, reason: str) -> None:
     write(tmp_path, {"1.tif": saying(""), "2.tif": saying(word)})
