@@ -17,6 +17,7 @@ from tests.images.streams.files import noise, pillow, write
 
 from firstlight.errors import MachineError, SourceError
 from firstlight.images import image_stream, shards_of
+from firstlight.images.streams import encoded
 from firstlight.images.streams.image_files import files_below
 from firstlight.utils import trouble
 
@@ -48,7 +49,7 @@ class Failing:
         return self.real(*given, **named)
 
 
-PLACES = [(Path, "open"), (PIL.Image, "open"), (PIL.PngImagePlugin.PngImageFile, "load")]
+PLACES = [(encoded, "open_file"), (PIL.Image, "open"), (PIL.PngImagePlugin.PngImageFile, "load")]
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -71,9 +72,9 @@ def test_trouble_ends_a_stream_or_passes(
 def test_a_fingerprint_has_no_gaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     write(tmp_path, FILES)
     whole = image_stream(tmp_path, progress=False).fingerprint
-    Failing(monkeypatch, Path, "open", error, 1)
+    Failing(monkeypatch, encoded, "open_file", error, 1)
     assert image_stream(tmp_path, progress=False).fingerprint == whole
-    Failing(monkeypatch, Path, "open", error, 99)
+    Failing(monkeypatch, encoded, "open_file", error, 99)
     with pytest.raises(MachineError, match=r"^a\.png cannot"):
         _ = image_stream(tmp_path, progress=False).fingerprint
 

@@ -15,21 +15,22 @@ from PIL import Image
 from firstlight.engines import Engine, engine_of, open_engine
 from firstlight.errors import InputError, MachineError
 from firstlight.images import shards_of
+from firstlight.images.streams import encoded
 from firstlight.patches.moments import PatchMoments
 from firstlight.patches.out_of_core import total
 from firstlight.patches.out_of_core.accumulate import accumulate
 
 
 def trouble_below(folder: Path) -> None:
-    """Let every image of a folder fail as on a share that is away, as long as a file says so."""
-    real = Path.open
+    """Let images of a folder fail as on a share that is away, as long as a file says so."""
+    real = encoded.open_file
 
-    def failing(self, *given, **named):
-        if self.suffix == ".png" and (folder / "away").exists() and self.stem > "3":
+    def failing(path):
+        if (folder / "away").exists() and path.stem > "3":
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        return real(self, *given, **named)
+        return real(path)
 
-    Path.open = failing
+    encoded.open_file = failing
 
 
 @pytest.fixture
@@ -39,10 +40,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         Image.fromarray(image).save(tmp_path / f"{index}.png")
     (tmp_path / "5.png").write_bytes(b"no image")
     (tmp_path / "away").touch()
-    real = Path.open
+    real = encoded.open_file
     trouble_below(tmp_path)
     yield tmp_path
-    Path.open = real
+    encoded.open_file = real
 
 
 @pytest.fixture(params=["one thread", "threads", "processes", "dask"])

@@ -15,7 +15,6 @@ import subprocess
 import sys
 from collections import defaultdict
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -57,12 +56,13 @@ def is_image_apart(start: bytes) -> bool:
     return is_heic(start) or start[4:12] in _BRANDS or start.startswith(_APART)
 
 
-def decode_apart(content: Any, channels: int, geometry: Geometry) -> tuple[np.ndarray, int]:
+def decode_apart(file: BinaryIO, channels: int, geometry: Geometry) -> tuple[np.ndarray, int]:
     """Decode an image file in a child process, which is kept for the next one.
 
     Parameters
     ----------
-    content : Path or bytes-like
+    file : BinaryIO
+        Open for reading; it can be searched.
     channels : {1, 3}
     geometry : Geometry
 
@@ -83,10 +83,8 @@ def decode_apart(content: Any, channels: int, geometry: Geometry) -> tuple[np.nd
     import PIL.ImageFile
 
     guard = PIL.Image.MAX_IMAGE_PIXELS
-    of_path = isinstance(content, Path)
     request = {
-        "path": str(content.absolute()) if of_path else None,
-        "size": 0 if of_path else len(content),
+        "size": file.seek(0, os.SEEK_END),
         "channels": channels,
         "resize": geometry.resize,
         "crop": geometry.crop,
@@ -96,12 +94,11 @@ def decode_apart(content: Any, channels: int, geometry: Geometry) -> tuple[np.nd
         "crashed": "",
     }
     most = channels * max(geometry.max_pixels or 0, guard or 0, MOST_PIXELS)
-    content = b"" if of_path else content
     try:
-        answer = _asked(request, content, most)
+        answer = _asked(request, file, most)
     except _CrashedError as error:  # perhaps without memory
         try:
-            answer = _asked({**request, "crashed": str(error)}, content, most)
+            answer = _asked({**request, "crashed": str(error)}, file, most)
         except _CrashedError:
             raise Undecodable(str(error)) from None
     if "broken" in answer:
@@ -111,7 +108,7 @@ def decode_apart(content: Any, channels: int, geometry: Geometry) -> tuple[np.nd
     return answer["pixels"], answer["pages"]
 
 
-def _asked(request: dict[str, Any], content: Any, most: int) -> dict[str, Any]:
+def _asked(request: dict[str, Any], file: BinaryIO, most: int) -> dict[str, Any]:
     """The answer of a child that waits, or of a new one."""
     while True:
         waiting = _WAITING[os.getpid()]
@@ -120,7 +117,7 @@ def _asked(request: dict[str, Any], content: Any, most: int) -> dict[str, Any]:
         except IndexError:
             child = _Child()
         try:
-            answer = child.ask(request, content, most)
+            answer = child.ask(request, file, most)
         except BaseException:
             child.end()
             raise
@@ -154,12 +151,11 @@ class _Child:
 
             fcntl.fcntl(self._answers.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
-    def ask(self, request: dict[str, Any], content: Any, most: int) -> dict[str, Any] | None:
+    def ask(self, request: dict[str, Any], file: BinaryIO, most: int) -> dict[str, Any] | None:
         """Its answer; None where it had ended, since it was idle."""
         with suppress(BrokenPipeError):  # told by what it says
             self._requests.write(json.dumps(request).encode() + b"\n")
-            self._requests.write(content)
-            self._requests.flush()
+            self._send(file, request["size"])
         line = self._answers.readline(_MOST_LINE)
         if line == READY and not self._begun:
             self._begun, line = True, self._answers.readline(_MOST_LINE)
@@ -176,6 +172,15 @@ class _Child:
         except (ValueError, RecursionError):  # half a line, or none
             pass
         return self._ended()
+
+    def _send(self, file: BinaryIO, size: int) -> None:
+        file.seek(0)
+        while size:
+            if not (content := file.read(min(size, _PIPE_BYTES))):
+                raise OSError(errno.EIO, "it became shorter while it was read")
+            self._requests.write(content)
+            size -= len(content)
+        self._requests.flush()
 
     def _ended(self) -> None:
         """Say why there is no answer."""

@@ -61,7 +61,7 @@ def _answer(request: dict[str, Any], content: bytes, decoder: Decode) -> tuple[A
     """Pixels, and what else there is to say of them; of an image that its decoder crashed on, whether it had room."""
     geometry = Geometry(_sides(request["resize"]), _sides(request["crop"]), request["max_pixels"])
     try:
-        with open(request["path"], "rb") if request["path"] else io.BytesIO(content) as file:
+        with io.BytesIO(content) as file:
             if request["crashed"]:
                 check_memory(declared_pixels(file, geometry.max_pixels))
                 return b"", {"broken": request["crashed"]}

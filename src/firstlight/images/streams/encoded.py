@@ -24,8 +24,6 @@ from firstlight.images.streams.resize import Geometry, Undecodable
 from firstlight.utils.regular_file import NotAFile, open_file
 from firstlight.utils.trouble import insist, trouble_of
 
-# Files of more bytes than this are read in the process that decodes them.
-_READ_THERE = 1 << 20
 # Images below so many bytes are quicker decoded, or hashed, than handed to a thread.
 _WORTH_BYTES = 8192
 
@@ -184,8 +182,7 @@ class EncodedImages:
             apart = is_decoded_apart(file.read(8))
             file.seek(0)
             if apart:
-                content = item.content if item.size() > _READ_THERE else file.read()
-                images, pages = decode_apart(content, self.channels, self.geometry)
+                images, pages = decode_apart(file, self.channels, self.geometry)
             else:
                 pages = further_pages(file)
                 images = decode(file, self.channels, self.geometry)
