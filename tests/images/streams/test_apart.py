@@ -191,7 +191,7 @@ class Told(Child):
         super().__init__()
         print(self.process.pid, flush=True)
 apart._Child = Told
-apart.decode_apart(io.BytesIO(content), 3, Geometry(None, None))
+apart.decode_apart(content, 3, Geometry(None, None))
 threading.Event().wait()
 """
 
