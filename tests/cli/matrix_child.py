@@ -37,6 +37,7 @@ COMMANDS = {
     "runs list": ("runs list --out results", "--json x.json"),
     "runs show": ("runs show RUN --out results", "--json x.json"),
     "runs clean": ("runs clean --out results --dry-run", "--json x.json"),
+    "clean": ("clean results", "--json x.json"),
     "reproduce": ("reproduce label-correlation --data labelled.npz", "--out x"),
     "reproduce, list": ("reproduce --list", "--json x.json"),
     "figures": ("figures results label-correlation --format svg", "--out x"),
