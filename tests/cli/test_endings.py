@@ -13,7 +13,7 @@ from firstlight.cli import completion, main
 from firstlight.cli.verbosity import Verbosity
 from firstlight.errors import InputError
 
-NOWHERE = Planted(**{**dict.fromkeys(Planted.__dataclass_fields__, Path("none")), "run": "none"})
+NOWHERE = Planted(**{**dict.fromkeys(Planted.__dataclass_fields__, Path("none.safetensors")), "run": "none"})
 ENDINGS = {
     "foreseen": (InputError("a is 1; expected 2: give 2"), 2, "firstlight: error: a is 1; expected 2: give 2\n$"),
     "system": (OSError(28, "No space left", "x\x1b"), 2, r"firstlight: error: \[Errno 28\] No space left: 'x\\x1b'\n$"),
