@@ -46,9 +46,9 @@ def known_by(data: "Data", shards: "Iterable[Shard]") -> tuple[str, int]:
     if data.where is None:
         return "", 0
     root = data.where.absolute()
-    stamps = stamps or {FileStamp.of(root)}
+    stamps = stamps or ({FileStamp.of(root)} if root.is_file() else set())
     files = sorted((os.path.relpath(path, root), size) for path, size, _ in stamps)
-    return hashlib.sha256(json.dumps(files).encode()).hexdigest(), max(stamp.mtime_ns for stamp in stamps)
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest(), max((stamp.mtime_ns for stamp in stamps), default=0)
 
 
 def refuse_to_replace(

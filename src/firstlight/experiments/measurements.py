@@ -79,7 +79,7 @@ class Measurements:
             raise NotRecordedError(f"the record has no {path.name}, it was made by another version: run the experiment")
         logger.debug("%s: measured, and kept in %s", name, path)
         arrays = {part: np.asarray(array) for part, array in measure().items()}
-        write_npz(path, {**arrays, "key": np.array(text), "digest": np.array(_digest(arrays))})
+        write_npz(path, {**arrays, "key": np.array(text), "digest": np.array(_digest(arrays))}, compressed=True)
         return arrays
 
 

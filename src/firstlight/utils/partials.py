@@ -84,14 +84,24 @@ def _made(target: Path) -> tuple[Path, IO[bytes]]:
         number = int.from_bytes(os.urandom(6))
         path = target.with_name(f"{PARTIAL}{target.name[:_KEPT]}-{os.getpid()}-{number}")
         file = path.open("xb")
-        if fcntl is None:
+        if _is_held(file, path):
             return path, file
-        with suppress(OSError):  # a file system without locks: then nobody takes it for free, either
-            fcntl.flock(file, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
-                return path, file
         file.close()  # cleared away before it was held
+
+
+def _is_held(file: IO[bytes], path: Path) -> bool:
+    """Hold a new file; False where another process takes it for abandoned in that moment."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks: then nobody can take it for abandoned, either
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), os.lstat(path))
+    return False
 
 
 def _is_mine(status: os.stat_result) -> bool:
