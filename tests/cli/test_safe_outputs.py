@@ -64,7 +64,13 @@ def test_every_output_replaces_an_earlier_one_and_nothing_else_unless_forced(run
     assert run(command.format("out"))[0] == 0
     assert run(command.format("out"))[0] == 0
     before = Path("out").read_bytes()
-    for foreign in (b"a thesis\n", b'{"data": [1]}', b"source,target\n1,2\n", b"<!doctype html>\n<title>x</title>"):
+    for foreign in (
+        b"a thesis\n",
+        b'{"data": [1]}',
+        b'{\n  "data": [1]',
+        b"source,target\n1,2\n",
+        b"<!doctype html>\n<title>x</title>",
+    ):
         Path("out").write_bytes(foreign)
         code, said = run(command.format("out"))
         assert code == 2

@@ -123,7 +123,7 @@ def _check_outputs(out: Path, json: Path | None, data: str | None, force: bool) 
     from firstlight.reproduction.folder import ABOUT, CLAIMS
 
     check_folder("--out", out, [data])
-    written = [json_target(out / name, "format", "command", option="--out") for name in (CLAIMS, ABOUT)]
+    written = [json_target(out / name, "format", "command", option="--out", indent=2) for name in (CLAIMS, ABOUT)]
     written.append(Target("--out", out / "claims.md", lambda _: (out / CLAIMS).exists()))
     check_outputs([json_target(json, "format"), html_target(out / PAGE, "--out"), *written], [data], force)
 

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -22,7 +21,6 @@ Force = Annotated[
 ]
 _FIGURE = 1 << 24  # bytes of a figure in which its maker is named
 _PAGE = b'<!doctype html>\n<html lang="en" class="no-js">\n<head>\n<meta charset="utf-8">\n'
-_JSON = re.compile(rb'(?:\[\n )?\{\n {1,2}"(\w+)":')  # one blank a level, which few others write
 _MOST_FOLDERS = 1000  # below that of such a source
 _NAMES_FILES = (".onnx", ".json")  # sources that name other files, which are read as well
 
@@ -35,13 +33,13 @@ class Target(NamedTuple):
     is_ours: Callable[[Path], bool]
 
 
-def json_target(path: Path | None, *first: str, option: str = "--json") -> Target:
-    """Where JSON goes that begins with one of some keys."""
+def json_target(path: Path | None, *first: str, option: str = "--json", indent: int = 1) -> Target:
+    """Where JSON goes that begins with one of some keys; indented by one blank, as few others write it."""
+    begun = [start + f'"{key}":' for key in first for start in ("{\n" + " " * indent, "[\n {\n  ")]
 
     def is_ours(path: Path) -> bool:
         head = _beginning(path)
-        found = _JSON.match(head)
-        return head == b"[]\n" or (found is not None and found[1].decode() in first)
+        return head == b"[]\n" or head.startswith(tuple(start.encode() for start in begun))
 
     return Target(option, path, is_ours)
 
