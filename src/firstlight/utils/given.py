@@ -1,13 +1,16 @@
 """What users and other people's files give: paths, and JSON."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from firstlight.errors import InputError
+from firstlight.utils.budget import check_item
 from firstlight.utils.regular_file import open_file
 
 LARGEST_JSON = 1 << 24  # bytes; 16 MiB of hostile JSON unfold to some 600 MiB, and no real file comes near
+_UNFOLDED = 40  # times its bytes that JSON may take in memory
 
 
 def user_path(path: str | Path) -> Path:
@@ -45,10 +48,10 @@ def json_of(text: str | bytes, **hooks: Any) -> Any:
 def json_file(path: str | Path) -> Any:
     """What a file of JSON holds; whatever is wrong with it is a ValueError or an OSError."""
     with open_file(path) as file:
-        text = file.read(LARGEST_JSON + 1)
-    if len(text) > LARGEST_JSON:
-        raise ValueError(f"it has more than {LARGEST_JSON:,} bytes")
-    return json_of(text)
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST_JSON:
+            check_item(str(path), size * _UNFOLDED)
+        return json_of(file.read(size))
 
 
 def _is_there(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,12 +10,17 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.lib.npyio import NpzFile
 
 from firstlight.utils.addresses import without_credentials
+from firstlight.utils.budget import check_item
 from firstlight.utils.given import json_of
 from firstlight.utils.regular_file import open_file
 from firstlight.utils.whole_files import atomic_write
+
+_DEFLATE = 1040  # times their bytes that compressed ones may become, a little more than deflate can
+_HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def write_npz(
@@ -47,10 +53,11 @@ def _pack(file: IO[bytes], arrays: Mapping[str, Any], compressed: bool) -> None:
 
 
 @contextmanager
-def open_npz(path: Path | str) -> Iterator[NpzFile]:
+def open_npz(path: Path | str) -> "Iterator[_Bounded]":
     """Open a file of arrays, each of which is read when it is asked for by its name.
 
-    Where the file is damaged, this and the reading raise one of `damage.DAMAGE`.
+    Where the file is damaged, this and the reading raise one of `damage.DAMAGE`; where an array takes too much memory,
+    the reading raises `OverBudget`.
     """
     # Opened here: np.load leaves a damaged file open.
     with open_file(path) as file:
@@ -58,9 +65,36 @@ def open_npz(path: Path | str) -> Iterator[NpzFile]:
             raise zipfile.BadZipFile("it is no archive of arrays")
         file.seek(0)
         with np.load(file, allow_pickle=False) as stored:
-            yield stored
+            yield _Bounded(stored, path)
 
 
-def header_of(stored: NpzFile) -> Any:
+class _Bounded(Mapping[str, Any]):
+    """The arrays of an open file; what one takes, and whether the file has it, is seen before it is read."""
+
+    def __init__(self, stored: NpzFile, path: Path | str) -> None:
+        self._stored, self._path, self.files = stored, path, stored.files
+
+    def __getitem__(self, name: str) -> Any:
+        assert self._stored.zip is not None  # it is open
+        if name in self.files and f"{name}.npy" in self._stored.zip.NameToInfo:
+            member = self._stored.zip.getinfo(f"{name}.npy")
+            if member.file_size > _DEFLATE * member.compress_size:
+                raise zipfile.BadZipFile(f"{name} declares more than it can hold, {member.file_size:,} bytes")
+            check_item(f"{name} in {self._path}", member.file_size, member.compress_size)
+            with self._stored.zip.open(member) as content:
+                read = _HEADERS.get(npy.read_magic(content))
+                shape, _, dtype = read(content) if read else ((), False, np.dtype("u1"))
+            if not dtype.hasobject and math.prod(shape) * dtype.itemsize > member.file_size:
+                raise EOFError(f"{name} has {member.file_size:,} bytes, too few for {dtype} of shape {shape}")
+        return self._stored[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+def header_of(stored: Mapping[str, Any]) -> Any:
     """The header that `write_npz` wrote."""
     return json_of(str(stored["header"]))

@@ -9,6 +9,7 @@ from pathlib import Path
 from firstlight.errors import SourceError
 from firstlight.images.cifar import CifarDefinition, Pixels
 from firstlight.images.cifar.original import decode_batch, join
+from firstlight.utils.budget import check_item
 from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import first_line
 
@@ -68,6 +69,7 @@ def members(path: Path, names: list[str]) -> Iterator[tuple[str, bytes]]:
                 file = archive.extractfile(member) if member.name in missing and member.isfile() else None
                 if file is not None:
                     missing.remove(member.name)
+                    check_item(f"{member.name} in {path}", member.size)
                     with file:
                         content = file.read()
                     yield member.name, content

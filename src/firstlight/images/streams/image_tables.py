@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError, SourceError
 from firstlight.images.streams.encoded import Encoded
+from firstlight.images.streams.table_rows import rows_at_once
 from firstlight.utils.given import json_file, json_of
 from firstlight.utils.regular_file import check_file
 from firstlight.utils.remote_paths import RemotePath
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 TABLE_SUFFIXES = frozenset({".parquet", ".arrow"})
 _DICT, _STATE = "dataset_dict.json", "state.json"
 _PREFERRED = ("image", "img", "pixel_values")
-_BATCH_ROWS = 32  # of Parquet; Arrow files are mapped, not read
 
 
 class ImageTable:
@@ -223,7 +223,8 @@ def _table(path: Path) -> Iterator[tuple["pa.Schema", int, Any]]:
             with pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20) as file:
 
                 def pieces(column: str) -> Iterator["pa.Array[Any]"]:
-                    for batch in file.iter_batches(_BATCH_ROWS, columns=[column], use_threads=False):
+                    rows = rows_at_once(file.metadata, column, path)
+                    for batch in file.iter_batches(rows, columns=[column], use_threads=False):
                         yield batch.column(column)
 
                 yield file.schema_arrow, file.metadata.num_rows, pieces

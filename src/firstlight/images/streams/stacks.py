@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from firstlight.utils.budget import check_item
+
 if TYPE_CHECKING:
     from firstlight.images.sliced_images import SlicedImages
 
@@ -46,5 +48,6 @@ class Stacks:
 def pieces(images: "np.ndarray | SlicedImages", limit: int = STACK_BYTES) -> Iterator[np.ndarray]:
     """Views or slices of (N, C, H, W) of at most `limit` bytes each, or of one image."""
     step = max(1, limit * len(images) // max(1, images.nbytes))
+    check_item("one image", images.nbytes // max(1, len(images)))
     for start in range(0, len(images), step):
         yield images[start : start + step]
