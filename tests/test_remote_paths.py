@@ -22,7 +22,7 @@ from PIL import Image
 
 import firstlight as fl
 from firstlight.cli import main
-from firstlight.errors import FirstlightError, InputError
+from firstlight.errors import FirstlightError, InputError, MachineError
 from firstlight.filters.formats.keras.model import read_in_process
 from firstlight.utils.named_path import path_of
 from firstlight.utils.remote_paths import RemotePath
@@ -238,3 +238,23 @@ def test_what_a_store_says_goes_on_without_addresses(store: Any, monkeypatch: py
 def test_paths_of_this_machine_stay_paths(tmp_path: Path):
     assert path_of(str(tmp_path)) == path_of(f"file://{tmp_path}") == path_of(tmp_path) == tmp_path
     assert not isinstance(path_of(f"file://{tmp_path}"), RemotePath)
+
+
+@pytest.mark.parametrize("name", ["1.png", "1.tar"])
+def test_a_connection_that_breaks_off_breaks_no_image(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    class Broken(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            raise TimeoutError  # without a number, as that of fsspec
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            return 99_999 if whence else offset
+
+        def tell(self) -> int:
+            return 0
+
+    fsspec.filesystem("memory").pipe(f"/away/{name}", tar() if name.endswith("tar") else png(IMAGES[0]))
+    stream = fl.image_stream(f"memory://away/{name}", progress=False)
+    monkeypatch.setattr("firstlight.utils.trouble._WAITS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.open", lambda *_, **__: Broken())
+    with pytest.raises(MachineError, match=rf"{name} cannot be read on this machine \(TimeoutError\): see to the disk"):
+        list(stream)

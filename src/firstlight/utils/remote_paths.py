@@ -115,7 +115,36 @@ class RemotePath(PosixPath):
                 raise _missing(self)
             file = fs.open(path, "rb", block_size=_BLOCK)
             # Of memory:// all that open a file would share its position.
-            return io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else file
+            return io.BufferedReader(_Told(self, io.BytesIO(file.getvalue()) if isinstance(file, io.BytesIO) else file))
+
+
+class _Told(io.RawIOBase):
+    """A file of a store, of which trouble is told as that of any file, however much of it has been read."""
+
+    def __init__(self, path: RemotePath, file: Any) -> None:
+        self._path, self._file = path, file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _told(self._path):
+            content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 @contextmanager
