@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Numbers = Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())]
 Sizes = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
 Layout = Literal["NCHW", "NHWC"] | None
+Pages = Literal["first", "all"]
 FAILED = 2
 
 
@@ -55,6 +56,8 @@ class InspectionOptions:
     only
         Which images of the data to read, as a pattern of their names, such as '*.jpg'; of a table, the column. May be
         repeated. Default: images by suffix without masks beside them; the column called image.
+    pages
+        Of files with several pages or frames (TIFF, GIF, WebP, animated PNG): first, or all.
     strict
         Stop at the first image that cannot be read, instead of leaving it out.
     data_dir
@@ -72,12 +75,14 @@ class InspectionOptions:
     crop: Sizes = None
     max_pixels: int | None = None
     only: list[str] | None = None
+    pages: Pages = "first"
     strict: Flag = False
     data_dir: Path | None = None
 
     def image_options(self) -> dict[str, Any]:
         """Options for images that are read from files."""
         options: dict[str, Any] = {"strict": self.strict, "layout": self.layout, "max_pixels": self.max_pixels}
+        options["pages"] = self.pages
         if self.channels is not None:
             options["channels"] = self.channels
         if self.only:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.cli.engine_options import LOCAL, EngineOptions
-from firstlight.cli.inspection_options import Layout, Sizes
+from firstlight.cli.inspection_options import Layout, Pages, Sizes
 from firstlight.cli.moments_file import checked_target, known_by, refuse_other_sums, refuse_to_replace
 from firstlight.cli.moments_summary import about_images, curve_text, pixel_curve, summary, versions, write_broken
 from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
@@ -42,6 +42,7 @@ def moments(
     split: str | None = None,
     max_pixels: int | None = None,
     only: list[str] | None = None,
+    pages: Pages = "first",
     broken: Output = None,
     strict: Flag = False,
     restart: Flag = False,
@@ -93,6 +94,8 @@ def moments(
     only
         Which images to read, as a pattern of their names, such as '*.jpg'; of a table, the column. May be repeated.
         Default: images by suffix without masks beside them; the column called image.
+    pages
+        Of files with several pages or frames (TIFF, GIF, WebP, animated PNG): first, or all.
     broken
         Write the images that were left out into this CSV file: name, kind and reason, the first 100,000 of them; -
         prints them.
@@ -145,6 +148,7 @@ def moments(
     options: dict[str, Any] = {"channels": channels, "split": split, **sizes}
     # Options that version 0.1.0 did not have are told where they are given: its states go on to the same file.
     later = {"layout": layout, "only": only, "max_pixels": max_pixels}
+    later |= {"pages": None if pages == "first" else pages}
     options |= {name: given for name, given in later.items() if given is not None}
     console = result_console(json, out, broken)
     if plan:

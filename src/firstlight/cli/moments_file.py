@@ -72,7 +72,7 @@ def refuse_to_replace(
     except (InputError, KeyError, TypeError, ValueError):
         raise InputError(f"--out is {target}, a file that holds no moments; expected a new one: {_ADVICE}") from None
     pairs = {name: (header.get(name), value) for name, value in {"max_distance": None, **patches}.items()}
-    names = ("layout", "split", "resize", "crop", "max_pixels", "only")
+    names = ("layout", "split", "resize", "crop", "max_pixels", "only", "pages")
     pairs |= {name: (then.get(name), now.get(name)) for name in names}
     pairs["data"] = (told.get("data", "unknown"), recorded["data"])
     for name, (old, new) in pairs.items():

@@ -88,6 +88,7 @@ def image_stream(
     only: str | Sequence[str] = (),
     layout: str | None = None,
     max_pixels: int | None = None,
+    pages: str = "first",
     strict: bool = False,
     workers: int | None = None,
     progress: bool = True,
@@ -125,6 +126,8 @@ def image_stream(
         "NCHW" or "NHWC" for arrays whose shape does not tell.
     max_pixels : int, optional
         How many an image file may declare, in place of Pillow's guard against decompression bombs (89,478,485).
+    pages : {"first", "all"}
+        Which to read of files with several: TIFF, GIF, WebP, animated PNG.
     strict : bool
         Stop at the first broken image, instead of leaving it out.
     workers : int, optional
@@ -162,6 +165,7 @@ def image_stream(
         only=only,
         layout=layout,
         max_pixels=max_pixels,
+        pages=pages,
         strict=strict,
         workers=workers,
         progress=progress,
@@ -180,6 +184,7 @@ def shards_of(
     only: str | Sequence[str] = (),
     layout: str | None = None,
     max_pixels: int | None = None,
+    pages: str = "first",
 ) -> list[Shard]:
     """Cut a data set into shards, in an order that is always the same.
 
@@ -199,7 +204,7 @@ def shards_of(
         Of files or slices.
     at_least : int
         So many files or slices that they are fewer than `images_per_shard` in each, if there are not enough otherwise.
-    resize, crop, channels, split, only, layout, max_pixels : optional
+    resize, crop, channels, split, only, layout, max_pixels, pages : optional
         As of `image_stream`.
 
     Returns
@@ -229,6 +234,7 @@ def shards_of(
         only=only,
         layout=layout,
         max_pixels=max_pixels,
+        pages=pages,
     )
 
 

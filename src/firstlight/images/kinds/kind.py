@@ -59,12 +59,13 @@ class Data:
         only: str | Sequence[str] = (),
         layout: str | None = None,
         max_pixels: int | None = None,
+        pages: str = "first",
         strict: bool = False,
         workers: int | None = None,
         progress: bool = True,
     ) -> ImageStream:
         """The images in stacks, read in this process; see `image_stream`."""
-        geometry = Geometry.of(resize, crop, max_pixels)
+        geometry = Geometry.of(resize, crop, max_pixels, pages)
         threads = decoding_threads() if workers is None else whole_number("workers", workers, 1)
         images = self.choosing(only).opened(split, layout, _checked(channels), geometry, threads)
         return ImageStream(images, strict=strict, progress=progress)
@@ -81,10 +82,11 @@ class Data:
         only: str | Sequence[str] = (),
         layout: str | None = None,
         max_pixels: int | None = None,
+        pages: str = "first",
     ) -> list[Shard]:
         """The images in parts that can be read anywhere; see `shards_of`."""
         per_shard = whole_number("images_per_shard", images_per_shard, 1)
-        cut = Cut(per_shard, at_least, _checked(channels) or 0, Geometry.of(resize, crop, max_pixels))
+        cut = Cut(per_shard, at_least, _checked(channels) or 0, Geometry.of(resize, crop, max_pixels, pages))
         return list(self.choosing(only).cut(cut, split, layout))
 
     def opened(

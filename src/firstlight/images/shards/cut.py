@@ -86,7 +86,7 @@ class Cut:
 
     def tars(self, tars: TarFiles) -> Iterator[Shard]:
         """Tar files."""
-        known_by, root = ["tar", *tars.only, decoders(self.geometry.max_pixels)], tars.root.absolute()
+        known_by, root = ["tar", *tars.only, *self._decoded_by()], tars.root.absolute()
         for name in tars.files:
             path = root / name
             yield self._shard(
@@ -95,7 +95,7 @@ class Cut:
 
     def table(self, table: ImageTable) -> Iterator[Shard]:
         """The files of a table, of which only the first must be whole."""
-        known_by, root = [table.column, decoders(self.geometry.max_pixels)], table.root.absolute()
+        known_by, root = [table.column, *self._decoded_by()], table.root.absolute()
         for path in (file.absolute() for file in table.files):
             name = printable(os.path.relpath(path, root))
             try:
@@ -107,7 +107,7 @@ class Cut:
 
     def files(self, files: ImageFiles) -> Iterator[Shard]:
         """Image files, listed but not opened."""
-        path, decoded_by = files.path.absolute(), decoders(self.geometry.max_pixels)
+        path, known_by = files.path.absolute(), self._decoded_by()
         root = path if path.is_dir() else path.parent
         choice = Choice(files.only)
         entries = list(files_below(root, choice.takes)) if path.is_dir() else [path.name]
@@ -117,7 +117,11 @@ class Cut:
             left = choice.left if stop == len(entries) else Counter()
             name = f"{files.name}[{start}:{stop}]" if len(entries) > 1 else files.name
             content = ImageFileChunk(name, root, chunk, left)
-            yield self._shard(name, len(chunk), None, content, [decoded_by], known, root)
+            yield self._shard(name, len(chunk), None, content, known_by, known, root)
+
+    def _decoded_by(self) -> list[str]:
+        """What decides the pixels of encoded images, beside how they are resized."""
+        return [decoders(self.geometry.max_pixels), *(["all pages"] if self.geometry.pages == "all" else [])]
 
     def _shard(
         self,
@@ -133,7 +137,8 @@ class Cut:
         options = [self.channels, self.geometry.resize, self.geometry.crop]
         files = [[stamp.path.removeprefix(str(root)), *stamp[1:]] for stamp in stamps]
         identity = hashlib.sha256(json.dumps([type(content).__name__, options, known_by, files]).encode()).hexdigest()
-        if nbytes is None:
+        if nbytes is None:  # of encoded images, of which there may be several in a file
+            count = None if self.geometry.pages == "all" and count else count
             nbytes = sum(max(0, stamp.size) for stamp in stamps)
         return Shard(name, count, nbytes, identity, content, self.channels, self.geometry, tuple(stamps))
 

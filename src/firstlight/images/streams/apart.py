@@ -89,6 +89,7 @@ def decode_apart(file: BinaryIO, channels: int, geometry: Geometry) -> tuple[np.
         "resize": geometry.resize,
         "crop": geometry.crop,
         "max_pixels": geometry.max_pixels,
+        "page": geometry.page,
         "guard": guard,
         "truncated": PIL.ImageFile.LOAD_TRUNCATED_IMAGES,
         "crashed": "",

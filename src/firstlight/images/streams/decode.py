@@ -50,7 +50,6 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "AVIF", "
 _TIFF_STARTS = (b"II\x2a\x00", b"MM\x00\x2a", b"II\x2b\x00", b"MM\x00\x2b")
 _PHOTOMETRIC, _BITS, _PLANAR, _SAMPLE_FORMAT = 262, 258, 284, 339  # TIFF tags
 _SIGNED = 2
-
 _GRAY = ("1", "L", "LA", "La")
 _NO_MEANING = {
     "F": "floating-point pixels, whose range is not known: convert them to 8 bits, or pass them as a .npy file",
@@ -90,7 +89,7 @@ def decode(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
         return _decoded(file, channels, geometry)
     except Undecodable:
         # Perhaps it is not the pixels that are damaged.
-        plain = without_metadata(file)
+        plain = None if geometry.page else without_metadata(file)
         if plain is not None:
             with contextlib.suppress(Undecodable):
                 return _decoded(plain, channels, geometry)
@@ -119,7 +118,7 @@ def _decoded(file: BinaryIO, channels: int, geometry: Geometry) -> np.ndarray:
 
     try:
         with _reasons():
-            return planes(_eight_bits(file, geometry.max_pixels), channels, geometry)
+            return planes(_eight_bits(file, geometry.max_pixels, geometry.page), channels, geometry)
     except UnidentifiedImageError:
         file.seek(0)
         raise Undecodable(_unidentified(file.read(12))) from None
@@ -189,16 +188,16 @@ def _unidentified(start: bytes) -> str:
     return "cannot identify image file"
 
 
-def _eight_bits(file: BinaryIO, max_pixels: int | None) -> "Image":
+def _eight_bits(file: BinaryIO, max_pixels: int | None, page: int) -> "Image":
     """Decode to an image of 8 bits a channel, upright, in any of Pillow's modes for them."""
-    image = _open(file, max_pixels)
+    image = _open(file, max_pixels, page)
     tags: Any = getattr(image, "tag_v2", {})
     modes = [found for tile in image.tile if (found := _byte_modes(_raw_mode(tile.args), tags))]
     if modes and len(modes) == len(image.tile):
         gray_alpha = _raw_mode(image.tile[0].args) == "LA;16B"
         high = np.asarray(_load(image, [of_tile[0] for of_tile in modes]))
         mode, image = image.mode, None  # let go of it: large images fill the memory
-        low = np.asarray(_load(_open(file, max_pixels), [of_tile[1] for of_tile in modes]))
+        low = np.asarray(_load(_open(file, max_pixels, page), [of_tile[1] for of_tile in modes]))
         if gray_alpha:
             mode, high, low = "L", high[..., 0], low[..., 1]
         levels, rounded = _levels(65535), np.empty_like(low)
@@ -215,7 +214,7 @@ def _eight_bits(file: BinaryIO, max_pixels: int | None) -> "Image":
     return _from_array((levels[::-1] if inverted else levels)[np.asarray(upright)])
 
 
-def _open(file: BinaryIO, max_pixels: int | None) -> "ImageFile":
+def _open(file: BinaryIO, max_pixels: int | None, page: int = 0) -> "ImageFile":
     """Read the header, and refuse what has no meaning, or more pixels than is safe."""
     from PIL import Image
 
@@ -228,6 +227,7 @@ def _open(file: BinaryIO, max_pixels: int | None) -> "ImageFile":
     try:
         with guard_of(max_pixels):
             image = Image.open(file, formats=with_heic(_FORMATS))
+            image.seek(page)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Undecodable(too_large) from None
     if most is not None and image.width * image.height > most:

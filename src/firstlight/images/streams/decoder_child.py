@@ -59,7 +59,7 @@ def serve(decoder: Decode = decode, seconds: int = _SECONDS) -> None:
 
 def _answer(request: dict[str, Any], content: bytes, decoder: Decode) -> tuple[Any, dict[str, Any]]:
     """Pixels, and what else there is to say of them; of an image that its decoder crashed on, whether it had room."""
-    geometry = Geometry(_sides(request["resize"]), _sides(request["crop"]), request["max_pixels"])
+    geometry = Geometry(_sides(request["resize"]), _sides(request["crop"]), request["max_pixels"], page=request["page"])
     try:
         with io.BytesIO(content) as file:
             if request["crashed"]:

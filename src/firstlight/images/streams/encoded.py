@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -51,10 +51,13 @@ class Encoded:
     content : Path, bytes-like, str or Counter
         The file that holds it, its bytes, or the reason why there are none. A Counter is no image: it tells what else
         the source holds, by kind, and comes last.
+    page : int
+        Which of it, where it has several.
     """
 
     name: str
     content: Any
+    page: int = 0
 
     def size(self) -> int:
         """Bytes; 0 where it cannot be read."""
@@ -151,15 +154,28 @@ class EncodedImages:
 
     def total(self) -> int | None:
         """Number of images, broken ones included, if it can be known beforehand."""
-        return self.source.total()
+        return None if self._all_pages else self.source.total()
 
     def results(self) -> Generator[Decoded]:
         """The images, one at a time."""
-        return in_order(self._decode, self.source.items(), self.workers, _worth)
+        return in_order(self._decode, self._items(), self.workers, _worth)
+
+    @property
+    def _all_pages(self) -> bool:
+        return self.geometry.pages == "all"
+
+    def _items(self) -> Iterator[Encoded]:
+        """Those of the source, and behind each its further pages where these are read."""
+        for item in self.source.items():
+            yield item
+            if self._all_pages and not isinstance(item.content, Counter):
+                for page in range(1, 1 + _further_pages(item)):
+                    yield Encoded(f"{item.name}, page {page + 1}", item.content, page)
 
     def fingerprint(self, progress: Callable[[int], None]) -> str:
         """SHA-256 of options, decoders, names and contents; wherever the files lie, and whatever else they hold."""
         header = {"encoded": 1, "channels": self.channels, "resize": self.geometry.resize, "crop": self.geometry.crop}
+        header |= {"pages": "all"} if self._all_pages else {}
         digest = hashlib.sha256(json.dumps({**header, "decoders": decoders(self.geometry.max_pixels)}).encode())
         images = (item for item in self.source.items() if not isinstance(item.content, Counter))
         with closing(in_order(_digest, images, self.workers, _worth)) as digests:
@@ -178,19 +194,32 @@ class EncodedImages:
             return Decoded(item.name, None, str(error), kind=error.kind)
 
     def _opened(self, item: Encoded) -> Decoded:
+        geometry = replace(self.geometry, page=item.page)
         with item.open() as file:
             apart = is_decoded_apart(file.read(8))
             file.seek(0)
             if apart:
-                images, pages = decode_apart(file, self.channels, self.geometry)
+                images, pages = decode_apart(file, self.channels, geometry)
             else:
-                pages = further_pages(file)
-                images = decode(file, self.channels, self.geometry)
-        return Decoded(item.name, images[None], left_out={"further pages": pages} if pages else {})
+                pages = 0 if self._all_pages else further_pages(file)
+                images = decode(file, self.channels, geometry)
+        left_out = {"further pages": pages} if pages and not self._all_pages else {}
+        return Decoded(item.name, images[None], left_out=left_out)
 
 
 def _worth(item: Encoded) -> bool:
     return item.size() >= _WORTH_BYTES
+
+
+def _further_pages(item: Encoded) -> int:
+    def count() -> int:
+        with item.open() as file:
+            return further_pages(file)
+
+    try:
+        return insist(count, item.name)
+    except Undecodable:  # told where it is decoded
+        return 0
 
 
 def _digest(item: Encoded) -> tuple[str, bytes]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # The guard against decompression bombs that Pillow comes with: 256 MiB of RGB.
 MOST_PIXELS = 89_478_485
+PAGES = ("first", "all")
 
 
 class Undecodable(Exception):
@@ -41,14 +42,20 @@ class Geometry:
         Height and width of the window that is kept, at the centre.
     max_pixels : int or None
         How many an image file may declare; None for Pillow's guard against decompression bombs.
+    pages : {"first", "all"}
+        Which are read of a file with several.
+    page : int
+        The one that is decoded.
     """
 
     resize: int | tuple[int, int] | None
     crop: tuple[int, int] | None
     max_pixels: int | None = None
+    pages: str = "first"
+    page: int = 0
 
     @classmethod
-    def of(cls, resize: Any, crop: Any, max_pixels: Any = None) -> Self:
+    def of(cls, resize: Any, crop: Any, max_pixels: Any = None, pages: Any = "first") -> Self:
         """Check the options of a user.
 
         Raises
@@ -61,7 +68,9 @@ class Geometry:
             crop = (crop, crop)
         if resize is not None and crop is not None and not _has_room(resize, crop):
             raise InputError(f"crop is {crop}, which is larger than resize={resize!r} leaves; expected a smaller crop")
-        return cls(resize, crop, None if max_pixels is None else whole_number("max_pixels", max_pixels, 1))
+        if pages not in PAGES:
+            raise InputError(f"pages is {pages!r}; expected 'first' or 'all'")
+        return cls(resize, crop, None if max_pixels is None else whole_number("max_pixels", max_pixels, 1), pages)
 
     def __bool__(self) -> bool:
         return self.resize is not None or self.crop is not None
