@@ -1,5 +1,6 @@
 """A folder of runs: each in its state, whatever else lies there, and removed only where it is a run."""
 
+import errno
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from filelock import FileLock
 from hypothesis import given, settings, strategies as st
 from tests.training.sets import TEST, TRAIN, make_spec
 
-from firstlight.errors import InputError
+from firstlight.errors import InputError, MachineError
 from firstlight.training import RunSpec, StoredRun, find_run, record_steps, remove_runs, stored_runs, train
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint, Tally
 from firstlight.training.failure import FAILED
@@ -364,3 +365,18 @@ def test_a_removal_that_is_killed_leaves_no_half_of_a_run(tmp_path, monkeypatch)
     (tmp_path / f"{PARTIAL}report.html-1").mkdir()  # of somebody else
     remove_runs([removable(unfinished(tmp_path))])
     assert [path.name for path in tmp_path.iterdir()] == [f"{PARTIAL}report.html-1"]
+
+
+@pytest.mark.parametrize("error", [PermissionError(errno.EACCES, os.strerror(errno.EACCES)), MemoryError()], ids=str)
+@pytest.mark.parametrize("make", [finished, unfinished])
+def test_a_run_that_this_machine_cannot_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], Path], error: Exception
+) -> None:
+    make(tmp_path)
+
+    def failing(path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("firstlight.training.run_files.open_file", failing)
+    with pytest.raises(MachineError, match=r" cannot be read on this machine \("):
+        stored_runs(tmp_path)

@@ -11,7 +11,8 @@ import safetensors.numpy
 
 from firstlight.errors import RunError
 from firstlight.utils.given import json_file, json_of
-from firstlight.utils.regular_file import NotAFile, check_file, open_file
+from firstlight.utils.regular_file import NotAFile, open_file
+from firstlight.utils.trouble import refuse_trouble
 from firstlight.utils.whole_files import atomic_write, write_text
 
 # safetensors writes several metadata keys in random order; one key keeps equal content equal in bytes.
@@ -36,6 +37,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except NotAFile:
         raise
     except (OSError, ValueError) as error:
+        refuse_trouble(error, str(path))
         raise RunError(f"{path} cannot be read ({error}); expected JSON") from None
     if not isinstance(values, dict):
         raise RunError(f"{path} holds a {type(values).__name__}; expected a JSON object")
@@ -59,12 +61,13 @@ def read_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         The file cannot be read, is cut short, or any bit of its content is not what was written.
     """
     try:
-        check_file(path)
+        open_file(path).close()  # of one that it may not open safetensors says that there is none
         with safetensors.safe_open(path, framework="numpy") as file:
             sealed = json_of((file.metadata() or {})[METADATA_KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
             values, digest = sealed["values"], sealed["sha256"]
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+        refuse_trouble(error, str(path))
         raise RunError(f"{path} cannot be read ({error}); expected tensors that firstlight wrote") from None
     if _digest(arrays, values) != digest:
         raise RunError(f"{path} is damaged: its content does not match its digest")
@@ -77,6 +80,7 @@ def file_digest(path: Path) -> str:
         with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
+        refuse_trouble(error, str(path))
         raise RunError(f"{path} cannot be read ({error.strerror})") from None
 
 

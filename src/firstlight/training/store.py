@@ -19,6 +19,7 @@ from firstlight.training.spec import RunSpec, hash_of
 from firstlight.utils.given import user_path
 from firstlight.utils.locks import LOCK, hold_if_free, is_held
 from firstlight.utils.partials import PARTIAL
+from firstlight.utils.trouble import refuse_trouble
 
 State = Literal["finished", "training", "unfinished", "failed", "damaged", "refused"]
 STATES: tuple[State, ...] = get_args(State)
@@ -147,6 +148,7 @@ def _inspect(path: Path) -> StoredRun:
     except _Refused as error:
         state, detail = "refused", str(error)
     except Exception as error:  # whatever one folder holds, the others are listed
+        refuse_trouble(error, str(path))  # a damaged one would be removed, or trained again
         state, detail = "damaged", str(error) if isinstance(error, RunError) else f"{type(error).__name__}: {error}"
     # The folder's own name, and what to do: whoever lists a store sees the one and decides the other.
     detail = detail.removesuffix(f": train again, or delete {path}").replace(f"{path}{os.sep}", "")
