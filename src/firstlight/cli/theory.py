@@ -17,6 +17,7 @@ def theory(
     data: str = "cifar10",
     data_dir: DataDir = None,
     layout: Layout = None,
+    only: list[str] | None = None,
     kernel_size: int = 3,
     lr: float = 0.01,
     steps: Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())] = None,
@@ -35,6 +36,8 @@ def theory(
         What `reproduce` takes, or an .npy or .npz file of images.
     layout
         NCHW or NHWC, of images in an array whose shape does not tell.
+    only
+        Which images of a folder to read, as a pattern of their names, such as '*.jpg'. May be repeated.
     kernel_size
         Side of the patches, in pixels.
     lr
@@ -45,7 +48,7 @@ def theory(
         Also write the table (CSV) and the figure (SVG, PNG) into this folder.
     """
     from firstlight.figures.svg import svg, write_figure
-    from firstlight.images import load_images
+    from firstlight.images import load_images, recognise
     from firstlight.patches import patch_basis
     from firstlight.report.theory_tables import theory_figure, theory_lines, theory_table
     from firstlight.theory.over_time import formula_over_time
@@ -58,7 +61,7 @@ def theory(
     check_outputs(written, (data, data_dir), force)
     verbosity.apply()
     console = result_console(json)
-    images = load_images(data, data_dir=data_dir, layout=layout, labels=False)
+    images = load_images(recognise(data, data_dir).choosing(only or ()), layout=layout, labels=False)
     found = formula_over_time(patch_basis(images, kernel_size), lr, steps)
     for line in theory_lines(found, images.name):
         console.print(printable(line), markup=False)

@@ -40,7 +40,7 @@ class _Place(NamedTuple):
     label: str
 
 
-def read_class_folders(folder: Path, workers: int) -> Labelled:
+def read_class_folders(folder: Path, workers: int, only: tuple[str, ...] = ()) -> Labelled:
     """Read the images of a folder, train and test, in an order that their pixels decide.
 
     The first images of a set stand for the whole wherever a part is enough, and files are listed class by class: so
@@ -52,6 +52,8 @@ def read_class_folders(folder: Path, workers: int) -> Labelled:
     folder : Path
     workers : int
         Number of threads that decode.
+    only : tuple of str
+        Patterns of the names to take; see `Choice`.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def read_class_folders(folder: Path, workers: int) -> Labelled:
     SourceError
         An image cannot be read.
     """
-    images = ImageFiles(folder, tuple(f"*{suffix}" for suffix in SUFFIXES))
+    images = ImageFiles(folder, only or tuple(f"*{suffix}" for suffix in SUFFIXES))
     encoded = [item for item in images.items() if not isinstance(item.content, Counter)]
     for item in encoded:
         if isinstance(item.content, str):

@@ -14,6 +14,7 @@ from tests.images.streams.tables import IMAGE
 
 from firstlight import InputError, PatchMoments, SourceError, accumulate, image_stream, load_images, shards_of
 from firstlight.cli import main
+from firstlight.images import recognise
 
 PHOTO, MASK = pillow(noise(9, 9, 3), "PNG"), pillow(np.zeros((9, 9), np.uint8), "PNG")
 JPEG = pillow(noise(9, 9, 3), "JPEG")
@@ -117,3 +118,15 @@ def test_further_pages_are_counted(form, tmp_path) -> None:
 def test_only_is_for_files(tmp_path) -> None:
     with pytest.raises(InputError, match=r"only is .* but source is a ndarray, which is read whole: leave"):
         image_stream(noise(2, 3, 8, 8), only="*.png", progress=False)
+
+
+def test_theory_and_sets_take_images_by_their_names(tmp_path, capsys) -> None:
+    names = [f"{split}/{kind}/{number}.dat" for split in ("train", "test") for kind in "ab" for number in range(2)]
+    files = {name: pillow(noise(9, 9, 3), "PNG") for name in names}
+    source = folder(tmp_path / "a", {**files, "notes.txt": b"none"})
+    assert main(["theory", "--data", str(source)]) == 2
+    assert "a holds no images" in capsys.readouterr().err
+    assert main(["theory", "--data", str(source), "--only", "*.dat", "--json", "-"]) == 0
+    assert '"data": "a"' in capsys.readouterr().out
+    assert len(load_images(recognise(source).choosing("*.dat"))) == 4
+    assert len(load_images(recognise(source).choosing("*1.dat"))) == 2

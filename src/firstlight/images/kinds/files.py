@@ -81,21 +81,6 @@ class EncodedFiles(Data):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class OtherFiles(EncodedFiles):
-    """A folder without a file that is called like an image, of which some are images if their names are given."""
-
-    refusal: str = field(repr=False)
-
-    def choosing(self, only: str | Sequence[str]) -> Self:
-        if not only:
-            raise InputError(self.refusal)
-        return super().choosing(only)
-
-    def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
-        raise InputError(self.refusal)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
 class ImageFolder(EncodedFiles):
     """A folder of image files; a set of labelled images, too, where they lie in folders of classes."""
 
@@ -108,4 +93,21 @@ class ImageFolder(EncodedFiles):
     @cached_property
     def _labelled(self) -> Labelled:
         assert self.where is not None
-        return read_class_folders(self.where, decoding_threads())
+        return read_class_folders(self.where, decoding_threads(), self.only)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OtherFiles(ImageFolder):
+    """A folder without a file that is called like an image, of which some are images if their names are given."""
+
+    refusal: str = field(repr=False)
+
+    def choosing(self, only: str | Sequence[str]) -> Self:
+        if not only:
+            raise InputError(self.refusal)
+        return super().choosing(only)
+
+    def image_set(self, split: str = "train", *, labels: Any = None, layout: str | None = None) -> ImageSet:
+        if not self.only:
+            raise InputError(self.refusal)
+        return super().image_set(split, labels=labels, layout=layout)
