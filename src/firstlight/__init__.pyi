@@ -48,8 +48,10 @@ from .theory import (
     linear_cnn_profile as linear_cnn_profile,
 )
 from .training import (
+    FirstLayerMonitor as FirstLayerMonitor,
     Run as Run,
     RunSpec as RunSpec,
+    load_history as load_history,
     train as train,
 )
 from .utils.version import __version__ as __version__

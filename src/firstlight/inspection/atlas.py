@@ -145,6 +145,12 @@ def _unit(profiles: np.ndarray) -> np.ndarray:
     return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), np.finfo(float).tiny)
 
 
+def most_alike(energy: np.ndarray, kernel: tuple[int, ...], change: bool) -> tuple[Known, float] | None:
+    """The known network of the package whose profile is most alike, and its correlation; None without any."""
+    alike = [one for one in shipped_atlas() if (one.kernel, one.change) == (kernel, change)]
+    return _nearest(energy, [one for one in alike if len(one.energy) == len(energy)])
+
+
 def _nearest(energy: np.ndarray, known: Iterable[Known]) -> tuple[Known, float] | None:
     found = [(one, correlation_or_nan(energy, np.array(one.energy))) for one in known]
     found = [(one, r) for one, r in found if math.isfinite(r)]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from firstlight.inspection.findings import SIGNIFICANT
+from firstlight.inspection.findings import SIGNIFICANT, looks_untrained
 from firstlight.inspection.measures import filter_faults, filter_norms
 from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.theory.null import RandomBanks, percentile, random_banks, spread
@@ -24,7 +24,7 @@ def inspection_view(found: "Inspection") -> NetworkView:
         trained=found.bank.weight,
         initial=None if found.initial is None else found.initial.weight,
         units=_units(found.basis),
-        learnt=_learnt(snapshot, found.null),
+        learnt=False if looks_untrained(found) else _learnt(snapshot, found.null),
         faults=found.faults,
     )
 

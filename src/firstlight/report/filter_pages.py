@@ -21,9 +21,20 @@ from firstlight.utils.version import __version__
 if TYPE_CHECKING:
     from firstlight.inspection import Comparison, Inspection
     from firstlight.inspection.inspection import Failure
+    from firstlight.training import History
 
 
-def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]" = (), about: str = "") -> str:
+def history_page(history: "History", about: str = "") -> str:
+    """The page of a training that was watched: the first layer as it is, and how it came there, to be played."""
+    return inspections_page([history.inspection()], about=about, views=[history.view()])
+
+
+def inspections_page(
+    found: "Sequence[Inspection]",
+    failures: "Sequence[Failure]" = (),
+    about: str = "",
+    views: Sequence[NetworkView] | None = None,
+) -> str:
     """The page of inspections, as HTML: every first layer with its numbers, findings, profile and filters.
 
     Parameters
@@ -33,9 +44,11 @@ def inspections_page(found: "Sequence[Inspection]", failures: "Sequence[Failure]
         What could not be inspected, and why.
     about : str, optional
         How it was made.
+    views : sequence of NetworkView, optional
+        What is explored of each, where more is known than the inspection.
     """
     figures = Figures()
-    views = [inspection_view(one) for one in found]
+    views = [inspection_view(one) for one in found] if views is None else views
     return render(
         "inspection.html",
         views,

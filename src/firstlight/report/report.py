@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from firstlight.experiments.results import Reproduction
     from firstlight.inspection import Comparison, Inspection
     from firstlight.inspection.inspection import Failure
+    from firstlight.training import FirstLayerMonitor, History
 
-    Shown = Inspection | Sequence[Inspection | Failure] | Comparison | Reproduction
+    Shown = Inspection | Sequence[Inspection | Failure] | Comparison | Reproduction | History | FirstLayerMonitor
 
-_EXPECTED = "expected what inspect, compare or reproduce returned, or a list of inspections"
+_EXPECTED = "expected what inspect, compare or reproduce returned, a history, or a list of inspections"
 _SMALLEST_HEIGHT = 100  # pixels
 _NAMED = 3  # sources in the repr
 
@@ -33,8 +34,8 @@ class Report:
 
     Parameters
     ----------
-    shown : Inspection, sequence of Inspection, Comparison or Reproduction
-        What `inspect`, `compare`, `reproduce` or `recorded` returned.
+    shown : Inspection, sequence of Inspection, Comparison, Reproduction, History or FirstLayerMonitor
+        What `inspect`, `compare`, `reproduce`, `recorded` or `load_history` returned; a training that was watched.
     about : str, optional
         How it was made, as text at the page's end, beside versions and hashes. By default the call; a reproduction
         knows its own command.
@@ -147,7 +148,13 @@ def _renderer(shown: object, about: str | None) -> tuple[str, Callable[[], str]]
     # Last: this takes seconds where it was not needed yet.
     from firstlight.experiments.results import Reproduction
     from firstlight.report.reproduction_page import reproduction_page
+    from firstlight.training import FirstLayerMonitor, History
 
+    history = shown.snapshot() if isinstance(shown, FirstLayerMonitor) else shown
+    if isinstance(history, History):
+        return f"training of {history.initial.source}", lambda: page.history_page(
+            history, about or "fl.Report(history)"
+        )
     if isinstance(shown, Reproduction):
         return shown.summary, lambda: reproduction_page(shown)
     raise InputError(f"Report was given {_value(shown)}; {_EXPECTED}, as in fl.Report(fl.inspect(...))")

@@ -5,6 +5,7 @@ Read first: `trainer.py`.
 
 from firstlight.training.describe import describe
 from firstlight.training.loop import train
+from firstlight.training.monitor import FirstLayerMonitor, History, MonitorWarning, load_history
 from firstlight.training.outcome import Outcome
 from firstlight.training.progress.display import TrainingProgress
 from firstlight.training.progress.state import Progress
@@ -15,6 +16,9 @@ from firstlight.training.store import StoredRun, find_run, remove_runs, stored_r
 from firstlight.training.workers.pool import train_all
 
 __all__ = [
+    "FirstLayerMonitor",
+    "History",
+    "MonitorWarning",
     "Outcome",
     "Progress",
     "Run",
@@ -23,6 +27,7 @@ __all__ = [
     "TrainingProgress",
     "describe",
     "find_run",
+    "load_history",
     "record_steps",
     "remove_runs",
     "stored_runs",

@@ -34,6 +34,7 @@ def as_array(value: Any, name: str) -> np.ndarray:
             return array.astype(np.float64) if array.dtype.kind in "fiubV" else array
         if torch.nn.parameter.is_lazy(value) or value.is_meta:
             raise SourceError(f"{name} is lazy or on the meta device and has no values; expected loaded weights")
+        value = value.full_tensor() if hasattr(value, "full_tensor") else value  # of which each device has a part
         value = value.detach().resolve_neg()
         value = value.dequantize() if value.is_quantized else value.to_dense()
         return value.cpu().numpy() if value.is_complex() else value.to("cpu", torch.float64).numpy()

@@ -1,0 +1,98 @@
+"""What is measured of a first layer at one moment of its training."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from firstlight.errors import InputError
+from firstlight.filters import FilterBank
+from firstlight.inspection.atlas import most_alike
+from firstlight.inspection.measures import DEAD, filter_norms
+from firstlight.patches.basis import PatchBasis
+from firstlight.profile import EnergyProfile, correlation_or_nan, energy_profile
+from firstlight.theory.fit import fit_formula
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Measures:
+    """One row of a history.
+
+    Attributes
+    ----------
+    step : int
+        Updates since the initialisation.
+    peak : int
+        Component with the most energy, from 1; 0 without energy.
+    frequency : float
+        Of the peak, cycles/pixel.
+    r, tau, log_r2 : float
+        Best fit of eq. 3: correlation, time, R^2 of log energy.
+    r_lambda : float
+        Correlation with lambda alone, which eq. 3 begins with.
+    participation : float
+        Over how many components the responses to patches are spread evenly: ``(sum v)^2 / sum v^2``, with v the
+        variance of the response in each; D for whitening.
+    change : float
+        ``|w - w(0)| / |w(0)|``.
+    dead : int
+        Filters of norms below 3% of the upper quartile.
+    nearest : str
+        The known network whose profile is most alike; empty without one of that kernel size.
+    r_nearest, r_compared : float
+        Correlation with it, and with what was given to compare with.
+    """
+
+    step: int
+    peak: int
+    frequency: float
+    r: float
+    tau: float
+    log_r2: float
+    r_lambda: float
+    participation: float
+    change: float
+    dead: int
+    nearest: str
+    r_nearest: float
+    r_compared: float
+
+
+def measured(
+    bank: FilterBank,
+    initial: FilterBank,
+    basis: PatchBasis,
+    *,
+    step: int,
+    change: bool,
+    known: bool,
+    compared: np.ndarray | None,
+) -> tuple[Measures, EnergyProfile]:
+    """Measure a layer, by its change since the initialisation or as it is."""
+    profile = energy_profile(bank, basis, initial if change else None)
+    energy = profile.energy
+    try:
+        fit: Any = fit_formula(profile, basis)
+    except InputError:  # nothing has moved yet
+        fit = None
+    alike = most_alike(energy, bank.weight.shape[2:], change) if known else None
+    norms = filter_norms(bank.weight)
+    spread = energy**2 * basis.variance
+    moved = np.linalg.norm(bank.weight - initial.weight)
+    return Measures(
+        step=step,
+        peak=profile.peak + 1 if energy.any() else 0,
+        frequency=float(basis.frequency[profile.peak]) if energy.any() else NAN,
+        r=fit.correlation if fit else NAN,
+        tau=fit.tau if fit else NAN,
+        log_r2=fit.log_r2 if fit else NAN,
+        r_lambda=correlation_or_nan(energy, np.sqrt(basis.variance)),
+        participation=float(spread.sum() ** 2 / np.sum(spread**2)) if spread.any() else NAN,
+        change=float(moved / (np.linalg.norm(initial.weight) or 1.0)),
+        dead=int(np.sum(norms <= DEAD * np.percentile(norms, 75))),
+        nearest=alike[0].name if alike else "",
+        r_nearest=alike[1] if alike else NAN,
+        r_compared=NAN if compared is None else correlation_or_nan(energy, compared),
+    ), profile
