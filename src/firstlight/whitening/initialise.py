@@ -41,7 +41,10 @@ def initialise_first_layer(
         Its first convolution is found as by `load_filters`: 3 x 3, 7 x 7 with stride 2, a patch embedding of 16 x 16...
     data : PatchBasis, or whatever else `patch_statistics` takes; optional
         Whose patches are to be whitened: by default CIFAR-10's.
-    kind, tau, eps, pairs, seed
+    kind : {"pca", "zca", "eq3"}
+    tau, eps : float
+    pairs : bool
+    seed : int
         As of `whitening_filters`.
     freeze : bool
         Whether the layer's weight is left out of the training (``requires_grad`` is False).

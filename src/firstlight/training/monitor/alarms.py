@@ -7,7 +7,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
-from firstlight.training.monitor.measure import Measures
+from firstlight.training.monitor.measurement import Measures
 from firstlight.utils.text import plural
 
 _STILL = 100  # updates after which a layer that learns has moved

@@ -12,7 +12,7 @@ from firstlight.errors import InputError
 from firstlight.filters import FilterBank
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
-from firstlight.training.monitor.measure import Measures
+from firstlight.training.monitor.measurement import Measures
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.given import user_path
 from firstlight.utils.npz import header_of, open_npz, write_npz
@@ -97,7 +97,12 @@ class History:
         return fig, ax
 
     def save(self, path: str | Path) -> None:
-        """Write all of it into a .npz file, whole or not at all.
+        """Write all of it into a file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+            A .npz file.
 
         Raises
         ------

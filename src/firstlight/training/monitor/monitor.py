@@ -16,8 +16,8 @@ from firstlight.training.monitor.alarms import NON_FINITE, Alarm, checked_alarms
 from firstlight.training.monitor.history import History
 from firstlight.training.monitor.layer import WatchedLayer, is_main_process
 from firstlight.training.monitor.loggers import log_of
-from firstlight.training.monitor.measure import Measures, measured
-from firstlight.training.monitor.schedule import Schedule, Steps
+from firstlight.training.monitor.measurement import Measures, measured
+from firstlight.training.monitor.when import Schedule, Steps
 from firstlight.utils.text import first_line, size_text
 
 if TYPE_CHECKING:
@@ -122,7 +122,13 @@ class FirstLayerMonitor:
         self._look()
 
     def step(self, updates: int = 1) -> None:
-        """Count an update of the weights, or several; the layer is looked at where that is due."""
+        """Count updates of the weights; the layer is looked at where that is due.
+
+        Parameters
+        ----------
+        updates : int
+            How many there were since the last call.
+        """
         self._count += updates
         if self._count >= self._next:
             self._look()
@@ -147,7 +153,18 @@ class FirstLayerMonitor:
         return self.snapshot().plot(ax)
 
     def save(self, path: str | Path) -> None:
-        """Write what was seen into a .npz file, which `load_history` reads."""
+        """Write what was seen into a file, which `load_history` reads.
+
+        Parameters
+        ----------
+        path : str or Path
+            A .npz file.
+
+        Raises
+        ------
+        InputError, OutputError
+            As of `History.save`.
+        """
         self.snapshot().save(path)
 
     def state_dict(self) -> dict[str, Any]:
@@ -165,6 +182,11 @@ class FirstLayerMonitor:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where another monitor of the same layer was.
+
+        Parameters
+        ----------
+        state : mapping
+            What its `state_dict` gave.
 
         Raises
         ------

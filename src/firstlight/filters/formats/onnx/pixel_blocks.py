@@ -21,7 +21,10 @@ def places_of_channels(
 
     Parameters
     ----------
-    graph, constants, image, node
+    graph : Graph
+    constants : Constants
+    image : tuple of Input
+    node : Node
         As of `preparation`.
     channels : int
         Of the layer.
