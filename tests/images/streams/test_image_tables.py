@@ -123,7 +123,7 @@ def test_images_kept_by_path_stay_within_the_data_set(tmp_path: Path) -> None:
         ("row 2", "its path leads out of the data set: ../secret.png"),
         ("row 3", f"its path leads out of the data set: {tmp_path / 'secret.png'}"[:139]),
         ("row 4", "its path leads out of the data set: link.png"),
-        ("row 5", "its path is none: nul\\x00l.png"),
+        ("row 5", "its path is none: nul\\u0000l.png"),
         ("row 6", "No such file or directory"),
         ("row 7", "no image in this row"),
         ("row 8", "no image in this row"),
