@@ -1,11 +1,13 @@
 """Nothing expands without bound: files that are small on disk and large in memory end in one line, before they are."""
 
+import os
 import sys
 
 import numpy as np
 import pytest
 from tests.utils.bombs import BOMBS, read, sparse_json
 
+from firstlight.cli import main
 from firstlight.errors import InputError
 from firstlight.utils.budget import OverBudget, bytes_of, check_item, most_bytes
 from firstlight.utils.given import json_file
@@ -42,6 +44,18 @@ def test_what_an_item_may_take(monkeypatch):
     monkeypatch.setenv("FIRSTLIGHT_MAX_MEMORY", "much")
     with pytest.raises(InputError, match=r"^FIRSTLIGHT_MAX_MEMORY is 'much'; expected an amount of memory: give one"):
         most_bytes()
+
+
+def test_the_option_is_the_budget_of_the_command_and_of_what_it_starts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FIRSTLIGHT_MAX_MEMORY", "1")  # put back afterwards
+    np.save(tmp_path / "few.npy", np.zeros((20, 9, 9, 3), dtype=np.uint8))
+    command = ["moments", str(tmp_path / "few.npy"), "--kernel-size", "3", "--out", str(tmp_path / "o.npz")]
+    assert main(command) == 2
+    assert "one image takes 243 bytes of memory; expected at most 1 of one item: " in capsys.readouterr().err
+    assert main([*command, "--max-memory", "apples"]) == 2
+    assert "--max-memory is 'apples'; expected an amount of memory" in capsys.readouterr().err
+    assert main([*command, "--max-memory", "1MB"]) == 0
+    assert os.environ["FIRSTLIGHT_MAX_MEMORY"] == "1MB"
 
 
 def test_json_of_a_large_file_is_not_read(tmp_path):

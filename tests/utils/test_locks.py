@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from firstlight.errors import InputError
+from firstlight.utils import locks
 from firstlight.utils.locks import LOCK, hold, hold_if_free, is_held
 
 HOLDER = """
@@ -40,8 +42,22 @@ def test_the_second_waits_and_is_told_so_until_the_first_is_killed(tmp_path: Pat
         first.kill()
     thread.join(10)
     assert entered.is_set()
-    assert told == [f"waiting for another process that tests {tmp_path}"]
+    [line] = told  # with its number where the system tells
+    assert line.replace(f" ({first.pid})", "") == f"waiting for another process that tests {tmp_path}"
     assert not is_held(tmp_path)
+
+
+def test_whoever_never_lets_go_is_named_and_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(locks, "PATIENCE", 0.2)
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "held\n"
+        with (
+            pytest.raises(InputError, match=r"has been held for .* hours by another process"),
+            hold(tmp_path, "tests", lambda _: None),
+        ):
+            pass
+        first.kill()
 
 
 def test_a_free_folder_is_held_at_once_and_let_go_after_an_error(tmp_path: Path):

@@ -1,14 +1,18 @@
 """Locks on folders: one process at a time. The system frees the lock of a process that ends, however it ends."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from firstlight.errors import InputError
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK = ".lock"  # the file in the folder; it stays, unlocked
+PATIENCE = 24 * 3600  # seconds; a lock whose owner is dead is free, but one that is stopped may never go on
 
 
 @contextmanager
@@ -26,13 +30,19 @@ def hold(folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[No
 
     Raises
     ------
+    InputError
+        It was held all the time for a day.
     OSError
         The lock cannot be opened.
     """
     lock = _lock(folder)
     if not _try(lock):
-        tell(f"waiting for another process that {doing} {folder}")
-        lock.acquire()
+        tell(f"waiting for {_holder(folder)} that {doing} {folder}")
+        if not _try(lock, PATIENCE):
+            raise InputError(
+                f"{folder} has been held for {PATIENCE / 3600:g} hours by {_holder(folder)} that {doing} it; expected "
+                "it to end: end that process, and give the same command again"
+            )
     try:
         yield
     finally:
@@ -72,9 +82,19 @@ def _lock(folder: Path) -> "BaseFileLock":
     return FileLock(folder / LOCK)
 
 
-def _try(lock: "BaseFileLock") -> bool:
+def _holder(folder: Path) -> str:
+    """Who holds it, with its number where Linux tells that, which it does of processes of this machine."""
+    with suppress(OSError, IndexError):
+        place = f":{os.stat(folder / LOCK).st_ino}"
+        for words in map(str.split, Path("/proc/locks").read_text().splitlines()):
+            if words[1] == "FLOCK" and words[5].endswith(place) and int(words[4]) > 0:
+                return f"another process ({words[4]})"
+    return "another process"
+
+
+def _try(lock: "BaseFileLock", seconds: float = 0) -> bool:
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=seconds)
     except TimeoutError:
         return False
     return True
