@@ -96,6 +96,7 @@ def test_a_folder_gives_the_moments_of_its_images(folder: Path, images: np.ndarr
     assert json.loads(about["options"])["channels"] == 3
     for text in (f"{COUNT} of pngs", f"{found.count:,}", "mean of the pixels", f"inspect NETWORK --data {out}"):
         assert text in done.stdout
+    assert f"\n\nfirstlight inspect NETWORK --data {out}\n" in done.stdout
 
 
 def test_all_kinds_of_data_give_the_same_bits(folder: Path, images: np.ndarray, tmp_path: Path):

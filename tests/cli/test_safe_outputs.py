@@ -237,6 +237,7 @@ def test_what_cannot_be_written_is_refused_before_the_work(run: Run, monkeypatch
 
 
 def test_folders_of_output_hold_nothing_else_of_these_names(run: Run):
+    Path("x").mkdir()
     assert run("theory --data photos --out .")[0] == 0
     assert run("theory --data photos --out .")[0] == 0
     for name in ("theory.csv", "theory.svg", "theory.png"):

@@ -30,7 +30,7 @@ def initialise(
     force: Force = False,
     verbosity: Verbosity = USUAL,
 ) -> None:
-    """Start a network's first layer with filters that whiten.
+    """Start a first layer with filters that whiten.
 
     Writes a copy of a .safetensors file: the first layer has new numbers, scaled to the responses of its old ones, and
     everything else is as it was, bit for bit.

@@ -200,7 +200,8 @@ def moments(
         errors = sampling_errors(done.blocks, about.get("mean"), about.get("std"), bank)
         console.print(errors_table(errors))
         result["errors"] = errors.to_dict()
-    hint(console, f"\nfirstlight inspect NETWORK --data {target}", verbosity.quiet)
+    hint(console, "", verbosity.quiet)
+    hint(console, f"firstlight inspect NETWORK --data {target}", verbosity.quiet)
     give_json(json, result)
 
 

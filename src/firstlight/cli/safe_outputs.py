@@ -10,8 +10,9 @@ from typing import Annotated, NamedTuple
 
 from cyclopts import Parameter
 
-from firstlight.errors import InputError
+from firstlight.errors import InputError, OutputError
 from firstlight.utils.given import user_path
+from firstlight.utils.partials import PARTIAL
 from firstlight.utils.regular_file import open_file
 from firstlight.utils.targets import is_stream
 from firstlight.utils.whole_files import check_target
@@ -100,9 +101,7 @@ def check_folder(option: str, folder: Path, inputs: Iterable[object] = ()) -> No
     Raises
     ------
     InputError
-        It is a file, standard output, or a folder that the command reads.
-    OutputError
-        It cannot be written into.
+        It is a file, standard output, a folder that the command reads, or cannot be written into.
     """
     if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{option} is {folder}, a file; expected a folder: name one")
@@ -110,7 +109,12 @@ def check_folder(option: str, folder: Path, inputs: Iterable[object] = ()) -> No
         raise InputError(f"{option} is -, but several files are written; expected a folder: name one")
     if any(one is not None and _is_same(folder, user_path(str(one))) for one in inputs):
         raise InputError(f"{option} is {folder}, which this command reads; expected another folder: name one")
-    check_target(folder / "x", folder)
+    try:
+        check_target(folder / f"{PARTIAL}of-this-folder")  # a name that nothing there has
+    except OutputError as error:
+        raise InputError(
+            f"{option} is {folder}, which cannot be written ({error.strerror}); expected one that can: name another"
+        ) from None
 
 
 def _check(target: Target, path: Path, sources: list[str], force: bool) -> None:

@@ -58,14 +58,8 @@ def write_text(path: Path | str, text: str) -> None:
         file.write(visible(text).encode())
 
 
-def check_target(path: Path, named: Path | None = None) -> None:
+def check_target(path: Path) -> None:
     """Try, without a trace, whether `atomic_write` can write a file, before the work that is to go into it.
-
-    Parameters
-    ----------
-    path : Path
-    named : Path, optional
-        What the user gave, where that is another, for the message.
 
     Raises
     ------
@@ -84,7 +78,7 @@ def check_target(path: Path, named: Path | None = None) -> None:
     except OutputError:
         raise
     except OSError as error:
-        raise refusal(named or path, error) from None
+        raise refusal(path, error) from None
 
 
 def _rename(partial: Path, target: Path) -> None:
