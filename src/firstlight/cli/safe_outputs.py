@@ -113,7 +113,7 @@ def check_folder(option: str, folder: Path, inputs: Iterable[object] = ()) -> No
         check_target(folder / f"{PARTIAL}of-this-folder")  # a name that nothing there has
     except OutputError as error:
         raise InputError(
-            f"{option} is {folder}, which cannot be written ({error.strerror}); expected one that can: name another"
+            f"{option} is {folder}, which cannot be written ({error.strerror}); expected a folder that can: name one"
         ) from None
 
 
