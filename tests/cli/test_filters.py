@@ -140,7 +140,7 @@ def test_images_of_the_users_own(nets: Path):
     [
         (["inspect"], ["no source"]),
         (["inspect", "/no/such/file.pt"], ["/no/such/file.pt", "does not exist"]),
-        (["inspect", "/dev/null"], ["/dev/null", "neither a file"]),
+        (["inspect", "/dev/null"], ["/dev/null", "is a device", "expected a file"]),
         (["inspect", "/"], ["is a folder without"]),
         (["inspect", "NET", "--layer", "nothing"], ["'nothing'", "conv1"]),
         (["inspect", "NET", "--data", "no-such-set"], ["no-such-set"]),
