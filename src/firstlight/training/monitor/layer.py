@@ -1,6 +1,7 @@
 """The first layer of a network that is being trained: found once, then read where it lies."""
 
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -10,6 +11,31 @@ from firstlight.filters import FilterBank, load_filters
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+
+class Watched(Protocol):
+    """A layer that can be looked at again and again."""
+
+    bank: FilterBank
+
+    def read(self) -> FilterBank:
+        """The layer as it is now."""
+        ...
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether its weight is left out of the training."""
+        ...
+
+
+def watched_layer(model: Any, layer: str | None = None, example: "torch.Tensor | None" = None) -> Watched:
+    """The first layer of a network of PyTorch or Keras, or that of a name."""
+    keras = sys.modules.get("keras")  # a model of it can only be here if it was imported
+    if isinstance(model, getattr(keras, "Model", ())):  # which is a torch.nn.Module, too, on that backend
+        from firstlight.training.monitor.keras_layer import KerasLayer
+
+        return KerasLayer(model, layer)
+    return WatchedLayer(model, layer, example)
 
 
 class WatchedLayer:

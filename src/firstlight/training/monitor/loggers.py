@@ -6,10 +6,13 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError
 from firstlight.utils.given import user_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PREFIX = "firstlight/"
 Log = Callable[[Mapping[str, Any], int], object]
@@ -47,6 +50,13 @@ def log_of(logger: Any) -> Log:
     if callable(logger):
         return logger
     raise InputError(f"a logger is {logger!r}; {_EXPECTED}")
+
+
+def picture_of(logger: Any) -> "Callable[[Figure, int], object] | None":
+    """The function by which a logger takes the picture of a profile; None where it takes none."""
+    if not hasattr(logger, "add_figure"):
+        return None
+    return lambda figure, step: logger.add_figure(PREFIX + "profile", figure, step)
 
 
 def _named(values: Mapping[str, Any]) -> dict[str, float]:

@@ -14,8 +14,8 @@ from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, energy_profile
 from firstlight.training.monitor.alarms import NON_FINITE, Alarm, checked_alarms, raised
 from firstlight.training.monitor.history import History
-from firstlight.training.monitor.layer import WatchedLayer, is_main_process
-from firstlight.training.monitor.loggers import log_of
+from firstlight.training.monitor.layer import is_main_process, watched_layer
+from firstlight.training.monitor.loggers import log_of, picture_of
 from firstlight.training.monitor.measurement import Measures, measured
 from firstlight.training.monitor.when import Schedule, Steps
 from firstlight.utils.text import first_line, size_text
@@ -40,9 +40,9 @@ class FirstLayerMonitor:
 
     Parameters
     ----------
-    model : torch.nn.Module
+    model : torch.nn.Module or keras.Model
         Its first convolution is found as by `load_filters`; compiled, or wrapped for several devices (of which the
-        process of rank 0 tells), as it may be.
+        process of rank 0 tells), as it may be. Of a Keras model, of any backend, the first `Conv2D` is taken.
     data : PatchBasis, or whatever else `patch_statistics` takes; optional
         The patches in whose components it is looked at: by default CIFAR-10's.
     steps : "log", int or iterable of int
@@ -61,6 +61,8 @@ class FirstLayerMonitor:
         Where measurements go: see `docs/monitor.md`.
     alarms : "all" or sequence of str, optional
         What to warn of, each once: "not-moving", "non-finite", "dying-filters", "mean-component". Default: nothing.
+    state : mapping, optional
+        What the `state_dict` of another monitor gave, to go on from there as with `load_state_dict`.
 
     Raises
     ------
@@ -82,7 +84,7 @@ class FirstLayerMonitor:
 
     def __init__(
         self,
-        model: "nn.Module",
+        model: "nn.Module | Any",
         data: Any = None,
         *,
         steps: Steps = "log",
@@ -94,15 +96,18 @@ class FirstLayerMonitor:
         std: float | Sequence[float] | None = None,
         loggers: Iterable[Any] = (),
         alarms: str | Iterable[str] = (),
+        state: Mapping[str, Any] | None = None,
     ) -> None:
         from firstlight.patches.bank_statistics import channels_of
         from firstlight.patches.given_statistics import ShippedStatistics
         from firstlight.patches.statistics import patch_statistics
 
         self._schedule = Schedule(steps)
+        loggers = list(loggers)
         self._logs = [log_of(logger) for logger in loggers]
+        self._pictures = [picture for logger in loggers if (picture := picture_of(logger))]
         self._asked = checked_alarms(alarms)
-        self._layer = WatchedLayer(model, layer, example)
+        self._layer = watched_layer(model, layer, example)
         self.initial = self._layer.bank
         self.change = change
         statistics = patch_statistics(data, channels=channels_of([self.initial]))
@@ -119,7 +124,11 @@ class FirstLayerMonitor:
         self._count = 0
         self._quiet = False
         self._next: float = 0
-        self._look()
+        self._looked = -1
+        if state is None:
+            self._look()
+        else:
+            self.load_state_dict(state)
 
     def step(self, updates: int = 1) -> None:
         """Count updates of the weights; the layer is looked at where that is due.
@@ -135,7 +144,7 @@ class FirstLayerMonitor:
 
     def measure(self) -> None:
         """Look at the layer now, whenever that is due."""
-        if not self._rows or self._rows[-1].step != self._count:
+        if self._looked != self._count:  # not the rows, which only the process that tells has
             self._look()
 
     @property
@@ -173,6 +182,7 @@ class FirstLayerMonitor:
 
         return {
             "count": self._count,
+            "looked": self._looked,
             "layer": self.initial.layer,
             "initial": torch.from_numpy(self.initial.weight.copy()),
             "rows": [dataclasses.asdict(row) for row in self._rows],
@@ -197,7 +207,7 @@ class FirstLayerMonitor:
             initial, energies = (state[name].double().numpy() for name in ("initial", "energies"))
             rows = [Measures(**row) for row in state["rows"]]
             alarms = [Alarm(**alarm) for alarm in state["alarms"]]
-            count, layer = int(state["count"]), str(state["layer"])
+            count, looked, layer = int(state["count"]), int(state["looked"]), str(state["layer"])
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(
                 f"the state is not one of a monitor ({first_line(error, kind=True)}); expected what its state_dict gave"
@@ -209,10 +219,10 @@ class FirstLayerMonitor:
             raise InputError(f"the state has profiles of {energies.shape[-1]} components; expected {self.basis.size}")
         self.initial = FilterBank(initial, layer=layer, source=self.initial.source)
         self._rows, self._energies, self.alarms, self._count = rows, list(energies), alarms, count
-        self._next = self._schedule.after(count)
+        self._next, self._looked = self._schedule.after(count), looked
 
     def _look(self) -> None:
-        self._next = self._schedule.after(self._count)
+        self._next, self._looked = self._schedule.after(self._count), self._count
         if self._quiet:
             return
         try:
@@ -250,6 +260,9 @@ class FirstLayerMonitor:
             self._raise_alarm(alarm)
         for log in self._logs:
             log(dataclasses.asdict(row), self._count)
+        if profile.energy.any():
+            for show in self._pictures:
+                show(profile.plot()[0], self._count)
 
     def _raise_alarm(self, alarm: Alarm) -> None:
         if alarm.code not in {one.code for one in self.alarms}:

@@ -1,0 +1,21 @@
+"""What the tests of the monitor train."""
+
+import torch
+from torch import nn
+
+import firstlight as fl
+
+IMAGES = fl.load_images("photos")
+BASIS = fl.PatchMoments(3, 3).update(IMAGES.images).basis(IMAGES.mean, IMAGES.std)
+
+
+def network(seed: int = 0) -> nn.Sequential:
+    """A convolution of 8 filters and a classifier, of images of 8 x 8."""
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 6 * 6, 2))
+
+
+def images_and_labels(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random images, and whether each is bright."""
+    images = torch.randn(count, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    return images, (images.mean((1, 2, 3)) > 0).long()
