@@ -45,6 +45,11 @@ GIVEN: dict[tuple[str, ...], Callable[[Planted], list[list[object]]]] = {
         [p.weights, p.weights, "--data", p.moments, "--html", p.out / "c.html", "--csv", p.out / "c.csv", "-v"],
         [p.weights, p.weights, p.keras, "--json", p.out / "c.json"],
     ],
+    ("watch",): lambda p: [
+        [p.weights, "--once", "--data", p.moments, "--html", p.out / "f.html", "--csv", p.out / "f.csv"],
+        [p.pictures.parent, "--every", "0.1s", "--for", "0.3s", "--json", p.out / "f.json", "-v"],
+        [p.weights / "none", "--once"],
+    ],
     ("moments",): lambda p: [
         [p.pictures, "--kernel-size", 3, "--out", p.out / "m.npz", "--broken", p.out / "broken.csv", "-v"],
         [p.images, "--kernel-size", 3, "--out", p.out / "n.npz", "--json", p.out / "m.json"],

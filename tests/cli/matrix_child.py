@@ -25,6 +25,8 @@ COMMANDS = {
     "inspect, page": ("inspect w.npy --data data.npz --initial v.npy", "--html x.html"),
     "inspect, table": ("inspect w.npy --data data.npz --atlas atlas.json", "--csv x.csv"),
     "compare": ("compare w.npy v.npy --data m.npz", "--html x.html"),
+    "watch": ("watch w.npy --every 1s --once --data m.npz", "--csv x.csv"),
+    "watch, page": ("watch w.npy --every 1s --once --data data.npz --initial v.npy", "--html x.html"),
     "initialise": ("initialise w.safetensors --data m.npz", "--out x.safetensors"),
     "moments": ("moments data.npz --kernel-size 3", "--out x.npz"),
     "moments, blocks": ("moments images --kernel-size 3 --blocks 8 --workers 1", "--out x.npz"),

@@ -15,7 +15,7 @@ from tests.cli.matrix_child import COMMANDS, CONDITIONS
 
 from firstlight.cli import app
 
-SLOW = ("reproduce", "figures", "inspect, page")
+SLOW = ("reproduce", "figures", "inspect, page", "watch, page")
 WITHOUT_INPUTS = ("data list", "runs list", "runs show", "runs clean", "clean", "reproduce, list", "figures")
 # Which exit codes are right, and whether what is asked for is there.
 DONE, REFUSED, EITHER = (0,), (2,), (0, 2)

@@ -133,13 +133,13 @@ def test_help_imports_nothing_that_takes_long_and_names_every_command():
     code = f"import sys; from firstlight import cli; cli.main(['--help']); print({heavy!r} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "set()", done.stderr
-    for name in ("reproduce", "inspect", "compare", "moments", "figures", "theory", "runs", "data"):
+    for name in ("reproduce", "inspect", "compare", "watch", "moments", "figures", "theory", "runs", "data"):
         assert f" {name} " in done.stdout
 
 
 @pytest.mark.parametrize(
     "command",
-    ["reproduce", "inspect", "compare", "moments", "figures", "theory", "runs list", "runs show", "data list"],
+    ["reproduce", "inspect", "compare", "watch", "moments", "figures", "theory", "runs list", "runs show", "data list"],
 )
 def test_every_command_that_tells_something_does_so_as_json_and_quietly(command, capsys):
     assert cli.main([*command.split(), "--help"]) == 0

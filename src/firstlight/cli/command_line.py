@@ -23,6 +23,7 @@ from firstlight.cli.reproduce import reproduce
 from firstlight.cli.runs import runs_app
 from firstlight.cli.theory import theory
 from firstlight.cli.verbosity import log_on_stderr
+from firstlight.cli.watch import watch
 from firstlight.errors import InputError
 from firstlight.utils.text import one_line
 from firstlight.utils.version import __version__
@@ -37,6 +38,7 @@ app = App(
 for command in (
     inspect,
     compare,
+    watch,
     moments,
     figures,
     data_app,
