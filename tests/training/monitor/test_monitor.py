@@ -145,6 +145,18 @@ def test_weights_that_are_computed_are_seen_as_they_are_used():
     np.testing.assert_allclose(monitor.snapshot().energies[-1], expected)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_state_in_a_checkpoint_is_not_taken_for_the_network(order: int, tmp_path: Path):
+    model = ready(network())
+    monitor = fl.FirstLayerMonitor(model, BASIS)
+    train(model, monitor, 3)
+    parts = [("state_dict", model.state_dict()), ("callbacks", {"FirstLayerCallback": monitor.state_dict()})]
+    torch.save(dict(parts[::order]), tmp_path / "a.ckpt")
+    found = fl.load_filters(tmp_path / "a.ckpt")
+    assert found.alternatives == ()
+    np.testing.assert_array_equal(found.weight, fl.load_filters(model).weight)
+
+
 def test_it_goes_on_from_a_checkpoint(tmp_path: Path):
     model = ready(network())
     monitor = fl.FirstLayerMonitor(model, BASIS)

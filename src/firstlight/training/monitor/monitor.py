@@ -184,7 +184,9 @@ class FirstLayerMonitor:
             "count": self._count,
             "looked": self._looked,
             "layer": self.initial.layer,
-            "initial": torch.from_numpy(self.initial.weight.copy()),
+            # Flat: of the shape of filters it would be taken for the first layer of the checkpoint that it is put into.
+            "initial": torch.from_numpy(self.initial.weight.flatten()),
+            "shape": list(self.initial.weight.shape),
             "rows": [dataclasses.asdict(row) for row in self._rows],
             "energies": torch.from_numpy(self.snapshot().energies.copy()),
             "alarms": [dataclasses.asdict(alarm) for alarm in self.alarms],
@@ -205,6 +207,7 @@ class FirstLayerMonitor:
         """
         try:
             initial, energies = (state[name].double().numpy() for name in ("initial", "energies"))
+            initial = initial.reshape(state["shape"])
             rows = [Measures(**row) for row in state["rows"]]
             alarms = [Alarm(**alarm) for alarm in state["alarms"]]
             count, looked, layer = int(state["count"]), int(state["looked"]), str(state["layer"])
