@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import save_file
+from tests.cli.test_terminal import on_terminal
 from torch import nn
 
 from firstlight.cli import main
@@ -120,6 +121,18 @@ def test_what_is_there_already_comes_in_the_order_of_its_steps(folder: Path, cap
     assert said == ""
     rows, _ = watched("'run/*-1*' --once", capsys)
     assert [row[1] for row in rows] == ["checkpoint-1000"]
+
+
+def test_a_line_is_as_long_as_the_terminal_at_most_and_whole_in_a_pipe(folder: Path, capsys):
+    name = put(f"{'a' * 40}-12.pt").name
+    (row,), _ = watched("run --once", capsys)
+    assert row[1] == name
+    assert re.fullmatch(r"\d\.\d\d \w.*[^…]", row[-1])
+    code, shown = on_terminal("watch", "run", "--once", columns=80, NO_COLOR="1")
+    assert code == 0
+    assert max(map(len, re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines())) <= 80
+    assert "…aaa" in shown
+    assert "a-12.pt  " in shown
 
 
 def test_the_change_is_told_against_the_network_at_initialisation(folder: Path, capsys):

@@ -20,7 +20,7 @@ from firstlight.utils.console import note
 from firstlight.utils.text import duration, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, OverflowMethod
 
     from firstlight.training.monitor.followed import FollowedTraining, SeenCheckpoint
 
@@ -181,7 +181,7 @@ def _cells(row: "SeenCheckpoint") -> tuple[str, ...]:
     found = row.measures
     when = datetime.fromisoformat(row.time).strftime("%m-%d %H:%M")
     numbers = f"{found.peak}", _number(found.r, ".2f"), _number(found.change, ".3f"), f"{found.dead}"
-    alike = f"{found.nearest} {found.r_nearest:.2f}" if found.nearest else ""
+    alike = f"{found.r_nearest:.2f} {found.nearest}" if found.nearest else ""
     return when, row.name, f"{found.step}", *numbers, alike
 
 
@@ -198,8 +198,8 @@ def _line(cells: Sequence[str], console: "Console") -> str:
 
 
 def _print(console: "Console", line: str, style: str | None = None) -> None:
-    whole = not console.is_terminal
-    console.print(line, style=style, markup=False, highlight=False, no_wrap=True, overflow="ellipsis", soft_wrap=whole)
+    cut: OverflowMethod = "ellipsis" if console.is_terminal else "ignore"  # what is piped stays whole
+    console.print(line, style=style, markup=False, highlight=False, no_wrap=True, overflow=cut, crop=cut != "ignore")
 
 
 def _seconds(option: str, text: str) -> float:
