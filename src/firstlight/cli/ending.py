@@ -59,7 +59,11 @@ def _code(given: Sequence[str], tracing: bool) -> int:
         _flush()
     except BrokenPipeError:  # the reader, such as head, has seen enough
         return BROKEN_PIPE
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if isinstance(error.__context__, BrokenPipeError) and isinstance(error, SystemExit):  # as rich ends, with 1
+            return BROKEN_PIPE
         if _stopped is None:
             _tell(_line(_of_output(error)), tracing)
         return BAD_INPUT
@@ -138,7 +142,7 @@ def _flush() -> None:
         raise refusal("standard output", error) from None
 
 
-def _of_output(error: Exception) -> Exception:
+def _of_output(error: BaseException) -> BaseException:
     """The error as it is told: that of a full disk without a name is of what is printed, since files are named."""
     if isinstance(error, OSError) and error.filename is None and error.errno in _FULL:
         from firstlight.utils.targets import refusal

@@ -7,6 +7,8 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.utils.checks import whole_number
 
+_WIDEST = (1 << 31) - 1
+
 
 @dataclass(frozen=True)
 class PatchGeometry:
@@ -46,6 +48,8 @@ class PatchGeometry:
     def __post_init__(self) -> None:
         for one in fields(self):
             object.__setattr__(self, one.name, whole_number(one.name, getattr(self, one.name), least=1))
+        if self.stride > _WIDEST:  # an image of one patch allows any other
+            raise InputError(f"stride is {self.stride}; expected at most {_WIDEST}, pixels that an image can have")
 
     @property
     def size(self) -> int:

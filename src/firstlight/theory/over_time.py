@@ -10,6 +10,7 @@ from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import correlation
 from firstlight.theory.formula import PEAK, linear_cnn_profile, regime
+from firstlight.utils.checks import positive_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +104,7 @@ def formula_over_time(basis: PatchBasis, lr: float, steps: Sequence[float] | Non
     InputError
         Eq. 3 has no finite value there.
     """
+    lr = positive_number("lr", lr)
     times = np.unique(np.array(steps if steps else _spread(basis, lr), dtype=np.float64))
     return FormulaOverTime(basis, lr, times, linear_cnn_profile(basis.variance, lr=lr, steps=times))
 

@@ -17,6 +17,7 @@ from firstlight.utils.addresses import without_credentials
 from firstlight.utils.budget import check_item
 from firstlight.utils.given import json_of
 from firstlight.utils.regular_file import open_file
+from firstlight.utils.targets import is_stream
 from firstlight.utils.whole_files import atomic_write
 
 _DEFLATE = 1040  # times their bytes that compressed ones may become, a little more than deflate can
@@ -34,9 +35,9 @@ def write_npz(
         dict(arrays) if header is None else {"header": np.array(without_credentials(json.dumps(header))), **arrays}
     )
     with atomic_write(path) as file:
-        if file.seekable():
+        if not is_stream(path):
             _pack(file, named, compressed)
-        else:  # a pipe, which would get other bytes than a file
+        else:  # a pipe would get other bytes than a file, and a device has no places to go back to
             packed = io.BytesIO()
             _pack(packed, named, compressed)
             file.write(packed.getbuffer())
