@@ -54,3 +54,14 @@ def test_eq_3_needs_a_learning_rate(lr, tmp_path, capsys):
     assert main(["theory", "--data", str(tmp_path / "images.npy"), "--lr", lr, "-q"]) == 2
     printed = capsys.readouterr().err.splitlines()
     assert printed == [f"firstlight: error: lr is {float(lr)}; expected a positive number"]
+
+
+def test_the_matrix_of_names_that_are_not_utf_8_is_written(tmp_path):
+    first, second = tmp_path / os.fsdecode(b"\xff\xfe.npy"), tmp_path / "b.npy"
+    try:
+        np.save(first, np.random.default_rng(0).normal(size=(8, 3, 3, 3)))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    np.save(second, np.random.default_rng(1).normal(size=(8, 3, 3, 3)))
+    assert main(["compare", str(first), str(second), "--csv", str(tmp_path / "matrix.csv"), "-q"]) == 0
+    assert "\\udcff\\udcfe" in (tmp_path / "matrix.csv").read_text(encoding="utf-8")

@@ -130,7 +130,8 @@ class Comparison:
         """The correlation matrix, labelled."""
         import pandas as pd
 
-        return pd.DataFrame(self.correlations, index=list(self.labels), columns=list(self.labels))
+        labels = pd.Index(self.labels, dtype=object)  # which need not be UTF-8, as Arrow's text must
+        return pd.DataFrame(self.correlations, index=labels, columns=labels)
 
     def plot(self, ax: "Axes | None" = None) -> "tuple[Figure, Axes]":
         """The correlations as a heat map; returns the figure and its axes."""
