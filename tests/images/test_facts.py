@@ -65,3 +65,20 @@ def test_what_is_no_description_is_refused(values: Any, message):
     with pytest.raises(InputError, match=message) as caught:
         SetFacts.from_dict(values)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("count", value) for value in (None, True, 0, 1.5)),
+        *(("size", value) for value in ([32], 3, [8, None])),
+        *(("channels", "3"), ("name", []), ("classes", "ab"), ("classes", [1])),
+        *(("mean", value) for value in (None, ["x", 0, 0], [float("nan"), 0, 0], [10**400, 0, 0])),
+    ],
+)
+def test_fields_that_hold_what_no_set_has_are_refused(field, value):
+    right = {"name": "a", "split": "train", "fingerprint": "0", "count": 9, "size": [8, 8], "channels": 3}
+    right |= {"classes": ["x"], "mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]}
+    assert SetFacts.from_dict(right).count == 9
+    with pytest.raises(InputError, match="the description of a data set is damaged"):
+        SetFacts.from_dict({**right, field: value})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Self
 
 from firstlight.errors import InputError
@@ -63,14 +64,32 @@ class SetFacts:
         Raises
         ------
         InputError
-            A field is missing or unknown.
+            A field is missing or unknown, or holds what no set has.
         """
         try:
             fields: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
             }
-            return cls(**fields)
-        except (TypeError, AttributeError) as error:
+            return cls(**fields)._checked()
+        except (TypeError, AttributeError, ValueError, OverflowError) as error:
             raise InputError(
                 f"the description of a data set is damaged ({error}); expected the fields of SetFacts"
             ) from None
+
+    def _checked(self) -> Self:
+        """The same, if each field holds values of its kind; a ValueError or TypeError that says which otherwise."""
+        texts, counts = (
+            (self.name, self.split, self.fingerprint, *self.classes),
+            (self.count, *self.size, self.channels),
+        )
+        numbers = (*self.mean, *self.std)
+        right = {
+            "name, split, fingerprint or classes": isinstance(self.classes, tuple)
+            and all(isinstance(text, str) for text in texts),
+            "count, size or channels": len(self.size) == 2 and all(type(one) is int and one > 0 for one in counts),
+            "mean or std": all(type(number) in (int, float) and isfinite(number) for number in numbers),
+        }
+        for what, is_right in right.items():
+            if not is_right:
+                raise ValueError(f"{what} is none")
+        return self
