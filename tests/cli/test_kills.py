@@ -13,7 +13,7 @@ import pytest
 COMMANDS = {
     "moments": "moments images.npy --kernel-size 11 --max-distance 12 --images-per-shard 100 --out x.npz",
     "reproduce": "reproduce label-correlation --data labelled.npz --out x",
-    "figures": "figures results label-correlation --format svg png --out x",
+    "figures": "figures results label-correlation --format svg --format png --out x",
     "inspect": "inspect w.npy --data images.npy --html x.html --json x.json --csv x.csv",
 }
 KILLS, IN_A_ROW = 50, 5  # of each command; and how many before one may end
