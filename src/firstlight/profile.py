@@ -178,6 +178,12 @@ class EnergyProfile:
         return fig, ax
 
 
+def filter_responses(weight: np.ndarray, basis: PatchBasis) -> np.ndarray:
+    """Root mean square of what each filter (K, C, kh, kw) responds to the patches of a basis, shape (K,)."""
+    coefficients = weight.reshape(len(weight), -1) @ basis.components.T
+    return np.sqrt(coefficients**2 @ basis.variance)
+
+
 def energy_profile(bank: Any, basis: Any = None, initial: Any = None) -> EnergyProfile:
     """Energy profile of a filter bank in the basis of the patches (eq. 1).
 

@@ -55,6 +55,8 @@ def test_the_options_are_those_of_the_function(folder: Path):
     ("tensors", "options", "told"),
     [
         ({"conv1.weight": WEIGHT}, "--out new.pt", "expected two .safetensors files"),
+        ({"conv1.weight": WEIGHT}, "--out new.safetensors --tau 3", "--tau was given with --kind pca"),
+        ({"conv1.weight": WEIGHT}, "--out new.safetensors --kind eq3 --eps 1", "--eps was given with --kind eq3"),
         ({"conv1.weight": WEIGHT}, "--out net.safetensors", "which this command reads"),
         ({"conv1.weight": WEIGHT}, "--out new.safetensors --layer fc", "layer is 'fc'"),
         ({"conv1.weight": torch.zeros(4, 3, 3, 3)}, "--out new.safetensors", "weights that are not all zero"),
@@ -74,3 +76,14 @@ def test_what_cannot_be_started_is_refused_and_nothing_written(
     assert said.count("\n") == 1
     assert [path.name for path in folder.iterdir()] == ["net.safetensors"]
     assert Path("net.safetensors").read_bytes() == before
+
+
+def test_an_earlier_output_is_replaced_and_a_trained_network_is_not(folder: Path, capsys):
+    save_file({"conv1.weight": WEIGHT, "fc.weight": torch.ones(2, 16)}, "net.safetensors")
+    for options in ("", "--kind zca", "--kind pca"):
+        assert main(shlex.split(f"initialise net.safetensors --data photos --out new.safetensors {options}")) == 0
+    trained = {"conv1.weight": WEIGHT * 2, "fc.weight": torch.zeros(2, 16)}
+    save_file(trained, "new.safetensors")
+    assert main(shlex.split("initialise net.safetensors --data photos --out new.safetensors")) == 2
+    assert "is no earlier output of this command" in capsys.readouterr().err
+    assert torch.equal(load_file("new.safetensors")["fc.weight"], torch.zeros(2, 16))

@@ -15,6 +15,7 @@ from firstlight.errors import InputError, NonFiniteWeights
 from firstlight.filters import FilterBank
 from firstlight.inspection.inspect_banks import inspect_all, load_banks
 from firstlight.inspection.inspection import Failure, Inspection
+from firstlight.inspection.measures import filter_faults
 from firstlight.patches.shipped import shipped_moments, shipped_normalisation
 from firstlight.theory import PEAK
 
@@ -185,11 +186,41 @@ def test_the_change_is_measured_where_the_initial_filters_are_given():
     assert said(fl.inspect(start + step), "untrained")
 
 
+def test_small_filters_that_respond_as_much_as_others_are_not_dead():
+    """Of those that whiten, the one of the first component is the smallest by far, and its output varies as all do."""
+    weight = fl.whitening_filters(fl.patch_statistics("cifar10").basis(fl.FilterBank(np.ones((1, 3, 7, 7)))), 64, eps=0)
+    norms = np.linalg.norm(weight.reshape(64, -1), axis=1)
+    assert norms.min() < 0.03 * np.percentile(norms, 75)
+    assert not fl.inspect(weight).faults.dead
+
+
+def test_whitening_is_not_claimed_where_the_profile_is_far_from_it():
+    energy = 1 / np.sqrt(BASIS.variance)
+    assert codes(fl.inspect(with_profile(energy)))[0] == "whitened"
+    energy[np.arange(27) % 2 == 1] /= 6
+    energy[-1] *= 8
+    found = fl.inspect(with_profile(energy))
+    assert found.fit is not None
+    assert (found.fit.bound, found.whitening > 0.5, found.fit.log_r2 > 0) == ("late", True, True)
+    assert codes(found)[0] == "follows-eq-3"
+    assert said(found, f"its distance from it is {found.whitening:.2f}")
+
+
+@pytest.mark.parametrize("shape", [(64, 3, 1, 1), (256, 1, 1, 3), (64, 2, 1, 1), (64, 1, 1, 1), (512, 1, 2, 2)])
+def test_random_filters_of_few_numbers_are_no_duplicates(shape: tuple[int, ...]):
+    rng = np.random.default_rng(0)
+    found = [bool(filter_faults(rng.normal(size=shape)).duplicates) for _ in range(40)]
+    assert sum(found) <= 6
+    weight = rng.normal(size=shape)
+    weight[1] = 2 * weight[0]
+    assert shape[1:] == (1, 1, 1) or any({0, 1} <= set(group) for group in filter_faults(weight).duplicates)
+
+
 def test_faults_are_said_by_number():
     weight = with_profile(fl.linear_cnn_profile(BASIS.variance, 1.0))
     weight[3], weight[5] = 0, 2 * weight[7]
     found = fl.inspect(weight)
-    assert said(found, "1 of 64 filters is dead, of norms below 3% of the upper quartile: 3")
+    assert said(found, "1 of 64 filters is dead, of norms and responses below 3% of the upper quartile: 3")
     assert said(found, "duplicate filters, equal but for a factor: 5 = 7")
 
 

@@ -1,6 +1,7 @@
 """Patch statistics: shipped, given, computed; their normalisation; the cache by content."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,3 +219,13 @@ def test_without_a_home_no_folder_is_made_that_is_called_as_its_sign(tmp_path: P
     fl.patch_statistics("x.npy").moments(3, 3, 3)
     assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
     assert "there is no home folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options", [{"resize": 8}, {"crop": 4}, {"only": "*.jpg"}, {"pages": "all"}, {"layout": "NHWC"}, {"strict": True}]
+)
+@pytest.mark.parametrize("data", ["cifar10", None, PatchMoments(3, 3).update(np.zeros((2, 3, 8, 8), np.uint8))])
+def test_how_images_are_read_is_refused_where_none_are(options: dict[str, Any], data: Any):
+    (name,) = options
+    with pytest.raises(InputError, match=rf"^{name} is .* of images; expected none"):
+        patch_statistics(data, **options)

@@ -19,7 +19,7 @@ def initialise(
     out: Place,
     data: str | None = None,
     kind: Literal["pca", "zca", "eq3"] = "pca",
-    tau: float = float("inf"),
+    tau: float | None = None,
     eps: float | None = None,
     pairs: bool = True,
     seed: int = 0,
@@ -48,7 +48,7 @@ def initialise(
         pca: principal components, then their negatives; zca: filters about single pixels; eq3: what gradient descent
         gives a linear CNN by the time --tau.
     tau
-        Of eq3: lr × steps, on pixels normalised as the data.
+        Of eq3: lr × steps, on pixels normalised as the data. Default: infinity, which is whitening.
     eps
         Of pca and zca: added to the variances, so that weak components stay small. Default: 0.0005.
     pairs
@@ -63,7 +63,7 @@ def initialise(
         Standard deviation of each channel, likewise.
     """
     from firstlight.filters import load_filters
-    from firstlight.filters.formats.safetensors.rewrite import rewritten
+    from firstlight.filters.formats.safetensors.rewrite import is_rewritten, rewritten
     from firstlight.patches.statistics import patch_statistics
     from firstlight.utils.given import user_path
     from firstlight.whitening.initialise import started
@@ -73,14 +73,19 @@ def initialise(
             f"initialise was given {model} and --out {out}; expected two .safetensors files: of a network of another "
             "kind, fl.initialise_first_layer starts the first layer in Python"
         )
-    check_outputs([Target("--out", out, lambda path: False)], (model, data, data_dir), force)
-    verbosity.apply()
+    unused, given = ("eps", eps) if kind == "eq3" else ("tau", tau)
+    if given is not None:
+        raise InputError(
+            f"--{unused} was given with --kind {kind}, which has none; expected another kind, or no --{unused}"
+        )
     path = user_path(str(model))
+    check_outputs([Target("--out", out, lambda old: is_rewritten(old, path))], (model, data, data_dir), force)
+    verbosity.apply()
     bank = load_filters(path, layer)
     statistics = patch_statistics(data, data_dir, channels=bank.weight.shape[1])
     basis = statistics.basis(bank, mean, std)
-    options: dict[str, Any] = {} if eps is None else {"eps": eps}
-    weight = started(bank, basis, kind=kind, tau=tau, pairs=pairs, seed=seed, **options)
+    options: dict[str, Any] = {name: value for name, value in (("eps", eps), ("tau", tau)) if value is not None}
+    weight = started(bank, basis, kind=kind, pairs=pairs, seed=seed, **options)
     rewritten(path, str(model), bank, weight, out)
     if not verbosity.quiet:
         count, *shape = weight.shape

@@ -31,6 +31,7 @@ _GREY = Finding(
     "said of its training, since of the components of colour images it sees the grey ones alone",
     "add the channels up, and look at the sum",
 )
+_WHITENED = 0.5  # distance from whitening, beyond which equal energy in all components is nearer
 _NO_THEORY = "nothing to do: eq. 3 knows no momentum, weight decay or augmentation"
 
 
@@ -124,8 +125,15 @@ def _learnt(found: "Inspection") -> Iterable[Finding]:
             if found.profile.change
             else "give the filters at its start with --initial, if you have them",
         )
-    elif fit.bound == "late":
+    elif fit.bound == "late" and found.whitening < _WHITENED:
         yield Finding("whitened", f"looks trained, and whitened in all components, with energy as 1/λ: {said}")
+    elif fit.bound == "late":
+        yield Finding(
+            "follows-eq-3",
+            f"looks trained: {said}; whitening fits best of all times, but its distance from it is "
+            f"{found.whitening:.2f} (0 is whitened, 1 equal energy)",
+            "look with the images that it was trained on (--data)",
+        )
     elif whitened:
         yield Finding("partly-whitened", f"looks trained, with partial whitening up to component {whitened}: {said}")
     else:
@@ -177,7 +185,8 @@ def _filters(found: "Inspection") -> Iterable[Finding]:
     if faults.dead:
         yield Finding(
             "dead-filters",
-            f"{_of(faults.dead, count)} dead, of norms below {DEAD:.0%} of the upper quartile: {_numbers(faults.dead)}",
+            f"{_of(faults.dead, count)} dead, of norms and responses below {DEAD:.0%} of the upper quartile: "
+            f"{_numbers(faults.dead)}",
             "look with --fold-batch-norm before they go: its scale may bring them back"
             if found.bank.batch_norm
             else "they can go: where that was tried, it cost no accuracy",

@@ -114,7 +114,7 @@ def inspect_bank(
         unfitted=unfitted,
         null=null,
         shuffled=shuffled_share(weight, basis) if weight.any() else None,
-        faults=filter_faults(bank.weight),
+        faults=filter_faults(bank.weight, basis),
         rank=effective_rank(weight),
         whitening=whitening_distance(profile.energy, basis.variance),
         frequency=basis.frequency,

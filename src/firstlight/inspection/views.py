@@ -44,7 +44,7 @@ def comparison_views(found: "Comparison") -> list[NetworkView]:
             trained=bank.weight,
             units=_units(found.basis),
             learnt=_learnt(snapshot, null),
-            faults=filter_faults(bank.weight),
+            faults=filter_faults(bank.weight, found.basis if bank.weight.shape[1:] == found.basis.shape else None),
         )
         views.append(view)
     return views

@@ -1,9 +1,10 @@
 """The patch statistics of whatever a user gives for data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
 from firstlight.images import recognise
 from firstlight.patches.bank_statistics import PatchStatistics, channels_of
@@ -53,6 +54,8 @@ def patch_statistics(
     >>> mine.basis(fl.FilterBank(np.ones((1, 3, 5, 5)))).count
     144
     """
+    if not reads_images(data):
+        _refuse_options(options)
     if isinstance(data, PatchStatistics):
         return data
     if data is None or (isinstance(data, str) and data == DATA):
@@ -100,6 +103,22 @@ def basis_of_size(
         kernel_size = whole_number("kernel_size", kernel_size, 1)
     statistics = patch_statistics(data, data_dir, **options)
     return statistics.basis(statistics.example(kernel_size), mean, std)
+
+
+def reads_images(data: Any) -> bool:
+    """Whether patches have still to be summed, of images; or are sums, a basis or the statistics that are shipped."""
+    summed = data is None or isinstance(data, PatchStatistics | PatchBasis | ImageLags | PatchMoments)
+    return not summed and not (isinstance(data, str) and data == DATA) and sums_file(data) is None
+
+
+def _refuse_options(options: Mapping[str, Any]) -> None:
+    """How images are read says nothing of patches that are summed up already."""
+    for name in ("resize", "crop", "split", "only", "pages", "layout", "max_pixels", "strict"):
+        if options.get(name) not in (None, False, (), [], "first"):
+            raise InputError(
+                f"{name} is {options[name]!r}, of images; expected none, since the patches of these data are summed up "
+                "already: leave it out, or give the images"
+            )
 
 
 def sums_file(data: Any) -> Path | None:

@@ -9,6 +9,7 @@ from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.statistics import basis_for
+from firstlight.profile import filter_responses
 from firstlight.utils.text import size_text
 from firstlight.whitening.initial_filters import EPS, Kind, whitening_filters
 
@@ -121,5 +122,4 @@ def started(
 
 def response(weight: np.ndarray, basis: PatchBasis) -> float:
     """Mean square of what filters (K, C, k, k) respond to the patches of a basis."""
-    coefficients = weight.reshape(len(weight), -1) @ basis.components.T
-    return float(np.mean(coefficients**2 @ basis.variance))
+    return float(np.mean(filter_responses(weight, basis) ** 2))

@@ -8,7 +8,7 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank
 from firstlight.inspection.atlas import most_alike
-from firstlight.inspection.measures import DEAD, filter_norms
+from firstlight.inspection.measures import dead_filters
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, correlation_or_nan, energy_profile
 from firstlight.theory.fit import fit_formula
@@ -38,7 +38,7 @@ class Measures:
     change : float
         ``|w - w(0)| / |w(0)|``.
     dead : int
-        Filters of norms below 3% of the upper quartile.
+        Dead filters: norms and responses below 3% of the upper quartile.
     nearest : str
         The known network whose profile is most alike; empty without one of that kernel size.
     r_nearest, r_compared : float
@@ -78,7 +78,6 @@ def measured(
     except InputError:  # nothing has moved yet
         fit = None
     alike = most_alike(energy, bank.weight.shape[2:], change) if known else None
-    norms = filter_norms(bank.weight)
     spread = energy**2 * basis.variance
     moved = np.linalg.norm(bank.weight - initial.weight)
     return Measures(
@@ -91,7 +90,7 @@ def measured(
         r_lambda=correlation_or_nan(energy, np.sqrt(basis.variance)),
         participation=float(spread.sum() ** 2 / np.sum(spread**2)) if spread.any() else NAN,
         change=float(moved / (np.linalg.norm(initial.weight) or 1.0)),
-        dead=int(np.sum(norms <= DEAD * np.percentile(norms, 75))),
+        dead=int(dead_filters(bank.weight, basis).sum()),
         nearest=alike[0].name if alike else "",
         r_nearest=alike[1] if alike else NAN,
         r_compared=NAN if compared is None else correlation_or_nan(energy, compared),

@@ -130,6 +130,9 @@ class FirstLayerMonitor:
         else:
             self.load_state_dict(state)
 
+    def __repr__(self) -> str:
+        return f"FirstLayerMonitor({self.snapshot()!r})"
+
     def step(self, updates: int = 1) -> None:
         """Count updates of the weights; the layer is looked at where that is due.
 

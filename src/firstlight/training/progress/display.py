@@ -105,7 +105,9 @@ class TrainingProgress:
         if self.correlation is not None:
             details.append(f"r={self.correlation:.2f}")
         if known:
-            details += [f"loss {progress.loss:.3f}", f"{progress.images_per_second:.0f} images/s"]
+            details.append(f"loss {progress.loss:.3f}")
+            if math.isfinite(progress.images_per_second):  # not right after it went on
+                details.append(f"{progress.images_per_second:.0f} images/s")
         return details
 
     def _own(self, progress: Progress) -> float | None:
