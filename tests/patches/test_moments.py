@@ -505,6 +505,36 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path):
         PatchMoments.load(tmp_path)
 
 
+@pytest.mark.parametrize("images", [np.uint8, np.float64])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda second, first: (-second, first),
+        lambda second, first: (second, -300 * first - 1),
+        lambda second, first: (second, np.full_like(first, 2**50)),
+        lambda second, first: (second - np.diag(np.diag(second)) + np.eye(27, dtype=second.dtype), first),
+    ],
+)
+def test_sums_that_no_patches_have_are_refused(spoil: Callable[..., Any], images: type, tmp_path: Path):
+    moments = PatchMoments(3, 3).update(np.random.default_rng(0).integers(1, 256, (3, 3, 8, 8)).astype(images))
+    moments.save(tmp_path / "m.npz")
+    PatchMoments.load(tmp_path / "m.npz")
+    moments.second, moments.first = spoil(moments.second, moments.first)
+    moments.save(tmp_path / "m.npz")
+    with pytest.raises(InputError, match="contradict their header"):
+        PatchMoments.load(tmp_path / "m.npz")
+
+
+def test_sums_beyond_those_of_bytes_are_refused(tmp_path: Path):
+    moments = PatchMoments(3, 3).update(np.full((3, 3, 8, 8), 255, np.uint8))
+    moments.save(tmp_path / "m.npz")
+    PatchMoments.load(tmp_path / "m.npz")
+    moments.second = 3 * moments.second
+    moments.save(tmp_path / "m.npz")
+    with pytest.raises(InputError, match="contradict their header"):
+        PatchMoments.load(tmp_path / "m.npz")
+
+
 def test_a_damaged_directory_is_told_where_the_file_is_given_as_data(tmp_path: Path):
     path = tmp_path / "m.npz"
     PatchMoments(3, 3).update(np.zeros((2, 3, 8, 8), np.uint8)).save(path)

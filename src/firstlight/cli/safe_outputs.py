@@ -127,7 +127,7 @@ def _check(target: Target, path: Path, sources: list[str], force: bool) -> None:
     with suppress(OSError, ValueError, LookupError, csv.Error, StopIteration):  # it is no text, or no table
         if not path.stat().st_size or target.is_ours(path):
             return
-    if any(_is_same(path, file) for source in sources for file in _files_of(source, path.name)):
+    if any(_is_same(path, file) for source in sources for file in _files_of(source, path)):
         raise InputError(reads)
     if not force:
         raise InputError(
@@ -136,10 +136,12 @@ def _check(target: Target, path: Path, sources: list[str], force: bool) -> None:
         )
 
 
-def _files_of(source: str, name: str) -> Iterator[str]:
-    """The files that are read with a source and may be called by that name: of a folder, or named in a file."""
+def _files_of(source: str, path: Path) -> Iterator[str]:
+    """The files that are read with a source and may be an output: of a folder, or named in a file."""
     if os.path.isdir(source):
-        for folder, _, files in os.walk(source):
+        if os.path.realpath(path).startswith(os.path.join(os.path.realpath(source), "")):
+            yield str(path)
+        for folder, _, files in islice(os.walk(source), _MOST_FOLDERS):  # a link there may lead to it
             yield from (os.path.join(folder, file) for file in files)
     elif os.path.isfile(source) and source.lower().endswith(_NAMES_FILES):
         with open_file(source) as file:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import safetensors
 import safetensors.numpy
 
 from firstlight.errors import RunError
+from firstlight.utils.budget import check_item
 from firstlight.utils.given import json_file, json_of
 from firstlight.utils.regular_file import NotAFile, open_file
 from firstlight.utils.trouble import refuse_trouble
@@ -78,6 +80,7 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex; raises `RunError` where it cannot be read."""
     try:
         with open_file(path) as file:
+            check_item(str(path), os.fstat(file.fileno()).st_size)
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         refuse_trouble(error, str(path))
