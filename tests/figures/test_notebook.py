@@ -115,7 +115,7 @@ def test_as_many_pictures_as_there_is_room_for():
 
 
 def test_lines_are_kept_and_controls_shown_by_their_codes():
-    assert text("a <b>\nτ\x07") == "a &lt;b&gt;<br>\\u03c4\\x07"
+    assert text("a <b>\nτ\x07") == "a &lt;b&gt;<br>τ\\u0007"
 
 
 def test_neither_pyplot_nor_settings_of_the_user_matter():

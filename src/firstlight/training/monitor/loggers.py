@@ -78,7 +78,7 @@ def _tracked(track: Callable[..., Any], values: Mapping[str, Any], step: int) ->
 def _file(path: Path) -> Log:
     writers: dict[str, Callable[[Mapping[str, Any], bool], str]] = {".jsonl": _json_line, ".csv": _csv_line}
     write = writers.get(path.suffix.lower())
-    if write is None:
+    if write is None or (path.exists() and not path.is_file()):  # a pipe would be waited for
         raise InputError(f"a logger is the file {path}; {_EXPECTED}")
 
     def log(values: Mapping[str, Any], step: int) -> None:
