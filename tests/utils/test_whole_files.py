@@ -64,8 +64,13 @@ def test_write_text_is_utf8_without_newline_translation_and_replaces(tmp_path: P
 
 def test_writers_in_many_threads_leave_one_whole_file(tmp_path: Path):
     target = tmp_path / "shared.txt"
-    texts = [str(i) * 50_000 for i in range(8)]
-    threads = [threading.Thread(target=write_text, args=(target, text)) for text in texts]
+    texts = [str(i) * 50 for i in range(8)]
+
+    def write(text: str) -> None:
+        for _ in range(40):  # whoever begins looks for what others have left, and must not take what they begin for it
+            write_text(target, text)
+
+    threads = [threading.Thread(target=write, args=(text,)) for text in texts]
     for thread in threads:
         thread.start()
     for thread in threads:

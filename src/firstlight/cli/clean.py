@@ -40,7 +40,7 @@ def clean(
 
     from firstlight.images.cache import cache_dir
     from firstlight.utils.given import user_path
-    from firstlight.utils.partials import leftovers
+    from firstlight.utils.partials import leftovers, remove_free
 
     verbosity.apply()
     check_outputs([json_target(json, "removed")], (), force)
@@ -53,7 +53,7 @@ def clean(
     sizes = [_size(path) for path in found]
     if yes:
         for path in found:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else remove_free(path)
     console = result_console(json)
     for path, size in zip(found, sizes, strict=True):
         print_line(console, f"{'removed' if yes else 'would remove'} {path} ({decimal(size)})")

@@ -9,6 +9,7 @@ import numpy as np
 
 from firstlight.errors import InputError
 from firstlight.patches.geometry import PatchGeometry
+from firstlight.patches.possible_sums import are_possible
 from firstlight.patches.storage import FileKind, read_sums, stamped, write_sums
 from firstlight.patches.validation import type_name, validate_images
 from firstlight.utils.damage import DAMAGE
@@ -235,7 +236,7 @@ class PatchSums(ABC):
             and np.isfinite(second).all()
             and np.isfinite(first).all()
             and np.array_equal(second, second.swapaxes(-1, -2))
-            and _are_possible(second, first, counted, dtype)
+            and are_possible(second, first, counted, dtype)
         ):
             raise ValueError("these are no sums of patches, or of others")
         self.second, self.first, self.dtype = second, first, dtype
@@ -295,27 +296,3 @@ class PatchSums(ABC):
     @abstractmethod
     def _restore(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
         """Take what a file holds; one of DAMAGE if it does not fit together."""
-
-
-def _are_possible(second: np.ndarray, first: np.ndarray, count: np.ndarray, dtype: str | None) -> bool:
-    """Whether patches can have these sums: none of bytes is negative or too large, and no product above the squares."""
-    pairs, sums, number = second.astype(np.float64), first.astype(np.float64), count[..., None].astype(np.float64)
-    # A pair of patches at a distance is counted in both orders.
-    if dtype == "uint8" and not (
-        (second >= 0).all()
-        and (first >= 0).all()
-        and (pairs <= 2 * 255**2 * number[..., None]).all()
-        and (sums <= 2 * 255 * number).all()
-    ):
-        return False
-    if second.ndim == 3:  # of patches with themselves, and then with those at a distance
-        pairs, sums, number = pairs[0], sums[0], number[0]
-    squares = np.diag(pairs)
-    room = 1 + 1e-6  # of rounding
-    with np.errstate(over="ignore"):
-        products = np.sqrt(np.maximum(squares, 0))
-        return bool(
-            (squares >= 0).all()
-            and (abs(pairs) <= room * np.multiply.outer(products, products)).all()
-            and (abs(sums) <= room * np.sqrt(number) * products).all()
-        )

@@ -53,7 +53,13 @@ def abandoned(folder: Path, target: str | None = None) -> list[Path]:
 def remove_abandoned(target: Path) -> None:
     """Clear away what was left unfinished of a target, by processes that are no more."""
     for path in abandoned(target.parent, target.name):
-        with suppress(OSError):
+        remove_free(path)
+
+
+def remove_free(path: Path) -> None:
+    """Remove an unfinished file that nobody holds; who has just made it, and not held it yet, makes another."""
+    with suppress(OSError), _claimed(path) as is_free:
+        if is_free:
             path.unlink()
 
 
@@ -117,17 +123,24 @@ def _is_at_rest(folder: Path) -> bool:
 
 
 def _is_free(path: str) -> bool:
+    with suppress(OSError), _claimed(path) as is_free:
+        return is_free
+    return False
+
+
+@contextmanager
+def _claimed(path: Path | str) -> Iterator[bool]:
+    """Whether nobody held a file of this user; in the block nobody else can begin to hold it."""
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode) or not _is_mine(status):
+        yield False
+        return
+    if fcntl is None:
+        yield True
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode) or not _is_mine(status):
-            return False
-        if fcntl is None:
-            return True
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        finally:
-            os.close(descriptor)
-    except OSError:
-        return False
-    return True
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    finally:
+        os.close(descriptor)
