@@ -6,7 +6,7 @@ from tests.browser.conftest import opening
 from tests.browser.pages import Pages
 
 NEAR = 100  # pixels from the top of the window
-WIDTHS = (1200, 400)
+WIDTHS = (1200, pytest.param(400, marks=pytest.mark.slow))
 # Every link is followed twice, from where it stands, first with everything else folded.
 _FOLLOW = """async near => {
   const settled = () => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve, 60)));

@@ -104,8 +104,8 @@ RANDOM_VALUES = {
 
 @pytest.mark.parametrize("values", RANDOM_VALUES)
 def test_random_weights_of_any_values_look_untrained(values):
-    found = [fl.inspect(RANDOM_VALUES[values](np.random.default_rng(seed))) for seed in range(20)]
-    assert sum("untrained" in codes(one) for one in found) >= 18
+    found = [fl.inspect(RANDOM_VALUES[values](np.random.default_rng(seed))) for seed in range(8)]
+    assert sum("untrained" in codes(one) for one in found) >= 6
 
 
 def test_an_order_of_the_weights_that_means_something_is_no_random_one():
