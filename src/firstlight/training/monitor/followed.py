@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,16 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from firstlight.errors import FirstlightError, InputError, NonFiniteWeights
+from firstlight.errors import FirstlightError, NonFiniteWeights
 from firstlight.filters import FilterBank, load_filters
 from firstlight.inspection.inspection import Failure
-from firstlight.patches.bank_statistics import channels_of
 from firstlight.patches.basis import PatchBasis
-from firstlight.patches.given_statistics import ShippedStatistics
 from firstlight.patches.statistics import patch_statistics
 from firstlight.training.monitor.checkpoint_files import CheckpointFile, CheckpointFiles
 from firstlight.training.monitor.history import History
-from firstlight.training.monitor.measurement import Measures, measured
+from firstlight.training.monitor.measurement import Measures, in_json, measured, patches_for
 from firstlight.utils.text import one_line, size_text
 
 logger = logging.getLogger(__name__)
@@ -46,11 +43,7 @@ class SeenCheckpoint:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it in JSON's types, with what is not finite as None."""
-        values = dataclasses.asdict(self.measures)
-        known = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in values.items()
-        }
+        known = in_json(dataclasses.asdict(self.measures))
         return {"time": self.time, "name": self.name, **known, "energy": self.energy.tolist()}
 
 
@@ -174,12 +167,8 @@ class FollowedTraining:
 
     def _begin(self, bank: FilterBank) -> None:
         """Choose the patches for the first filters that are there, with which all others are compared."""
-        statistics = patch_statistics(self._data, **{"channels": channels_of([bank]), **self._options})
-        self.basis = statistics.basis(bank, *self._normalisation)
-        if self.basis.shortage:
-            raise InputError(f"{self.basis.shortage}; expected more patches: give more images, or larger ones")
-        self._known = isinstance(statistics, ShippedStatistics) and self._normalisation == (None, None)
-        self.data, self.first, self._begun = statistics.data, bank, True
+        self.basis, self.data, self._known = patches_for(bank, self._data, *self._normalisation, **self._options)
+        self.first, self._begun = bank, True
 
     def _unlike(self, bank: FilterBank) -> str:
         """Why it is another network than the first, if it is."""

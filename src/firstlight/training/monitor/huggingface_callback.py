@@ -15,17 +15,7 @@ class FirstLayerCallback(Attached, TrainerCallback):
 
     Updates are the trainer's `global_step`; a training that is resumed from a checkpoint goes on with its history.
 
-    Parameters
-    ----------
-    data : PatchBasis, or whatever else `patch_statistics` takes; optional
-        As of `FirstLayerMonitor`.
-    **options : Any
-        Of `FirstLayerMonitor`.
-
-    Attributes
-    ----------
-    monitor : FirstLayerMonitor or None
-        From when the training begins.
+    It is made with the data and options of `FirstLayerMonitor`, which `Attached` describes.
     """
 
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:

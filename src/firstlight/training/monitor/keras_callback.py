@@ -10,17 +10,7 @@ from firstlight.training.monitor.attached import Attached
 class FirstLayerCallback(Attached, keras.callbacks.Callback):
     """Watches the first `Conv2D` of a Keras model.
 
-    Parameters
-    ----------
-    data : PatchBasis, or whatever else `patch_statistics` takes; optional
-        As of `FirstLayerMonitor`.
-    **options : Any
-        Of `FirstLayerMonitor`.
-
-    Attributes
-    ----------
-    monitor : FirstLayerMonitor or None
-        From when the training begins.
+    It is made with the data and options of `FirstLayerMonitor`, which `Attached` describes.
     """
 
     def on_train_begin(self, logs: Any = None) -> None:

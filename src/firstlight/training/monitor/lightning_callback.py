@@ -15,17 +15,7 @@ class FirstLayerCallback(Attached, Callback):  # pyright: ignore[reportGeneralTy
 
     Updates are the trainer's `global_step`, and measurements go to the trainer's loggers unless `loggers` is given.
 
-    Parameters
-    ----------
-    data : PatchBasis, or whatever else `patch_statistics` takes; optional
-        As of `FirstLayerMonitor`.
-    **options : Any
-        Of `FirstLayerMonitor`.
-
-    Attributes
-    ----------
-    monitor : FirstLayerMonitor or None
-        From when the training begins.
+    It is made with the data and options of `FirstLayerMonitor`, which `Attached` describes.
     """
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:

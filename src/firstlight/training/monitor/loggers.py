@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError
+from firstlight.training.monitor.measurement import in_json
 from firstlight.utils.given import user_path
 
 if TYPE_CHECKING:
@@ -90,10 +91,7 @@ def _file(path: Path) -> Log:
 
 
 def _json_line(values: Mapping[str, Any], new: bool) -> str:
-    known = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in values.items()
-    }
-    return json.dumps(known) + "\n"
+    return json.dumps(in_json(values)) + "\n"
 
 
 def _csv_line(values: Mapping[str, Any], new: bool) -> str:

@@ -1,5 +1,7 @@
 """What is measured of a first layer at one moment of its training."""
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,10 @@ from firstlight.errors import InputError
 from firstlight.filters import FilterBank
 from firstlight.inspection.atlas import most_alike
 from firstlight.inspection.measures import dead_filters
+from firstlight.patches.bank_statistics import channels_of
 from firstlight.patches.basis import PatchBasis
+from firstlight.patches.given_statistics import ShippedStatistics
+from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import EnergyProfile, correlation_or_nan, energy_profile
 from firstlight.theory.fit import fit_formula
 
@@ -58,6 +63,32 @@ class Measures:
     nearest: str
     r_nearest: float
     r_compared: float
+
+
+def in_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by name, with None for what is not finite, which JSON does not know."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+
+
+def patches_for(
+    bank: FilterBank,
+    data: Any,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    **options: Any,
+) -> tuple[PatchBasis, str, bool]:
+    """The components to watch a layer in, whose patches they are, and whether known networks were seen in the same.
+
+    Raises
+    ------
+    InputError, SourceError
+        The data do not fit the layer, cannot be had, or have fewer patches than components.
+    """
+    statistics = patch_statistics(data, **{"channels": channels_of([bank]), **options})
+    basis = statistics.basis(bank, mean, std)
+    if basis.shortage:
+        raise InputError(f"{basis.shortage}; expected more patches: give more images, or larger ones")
+    return basis, statistics.data, isinstance(statistics, ShippedStatistics) and mean is None and std is None
 
 
 def measured(

@@ -16,7 +16,7 @@ from firstlight.training.monitor.alarms import NON_FINITE, Alarm, checked_alarms
 from firstlight.training.monitor.history import History
 from firstlight.training.monitor.layer import is_main_process, watched_layer
 from firstlight.training.monitor.loggers import log_of, picture_of
-from firstlight.training.monitor.measurement import Measures, measured
+from firstlight.training.monitor.measurement import Measures, measured, patches_for
 from firstlight.training.monitor.when import Schedule, Steps
 from firstlight.utils.text import first_line, size_text
 
@@ -98,10 +98,6 @@ class FirstLayerMonitor:
         alarms: str | Iterable[str] = (),
         state: Mapping[str, Any] | None = None,
     ) -> None:
-        from firstlight.patches.bank_statistics import channels_of
-        from firstlight.patches.given_statistics import ShippedStatistics
-        from firstlight.patches.statistics import patch_statistics
-
         self._schedule = Schedule(steps)
         loggers = list(loggers)
         self._logs = [log_of(logger) for logger in loggers]
@@ -110,12 +106,7 @@ class FirstLayerMonitor:
         self._layer = watched_layer(model, layer, example)
         self.initial = self._layer.bank
         self.change = change
-        statistics = patch_statistics(data, channels=channels_of([self.initial]))
-        self.basis: PatchBasis = statistics.basis(self.initial, mean, std)
-        if self.basis.shortage:
-            raise InputError(f"{self.basis.shortage}; expected more patches: give more images, or larger ones")
-        self.data = statistics.data
-        self._known = isinstance(statistics, ShippedStatistics) and mean is None and std is None
+        self.basis, self.data, self._known = patches_for(self.initial, data, mean, std)
         self._compared = None if compare_to is None else _profile_of(compare_to, self.basis).energy
         self.alarms: list[Alarm] = []
         self._rows: list[Measures] = []
