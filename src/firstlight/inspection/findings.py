@@ -39,7 +39,7 @@ def explain(found: "Inspection") -> list[Finding]:
     """The findings of an inspection, the most important first."""
     if found.profile.energy.max() == 0:
         return [_nothing_there(found)]
-    if _sees_grey(found.bank):  # in few of the components, as random filters that see grey are, too
+    if grey := _sees_grey(found.bank):  # in few of the components, as random filters that see grey are, too
         learnt = [_GREY]
     else:
         learnt = [_untrained(found)] if looks_untrained(found) else [*_learnt(found), *_among_others(found)]
@@ -47,7 +47,7 @@ def explain(found: "Inspection") -> list[Finding]:
         *_few_patches(found),
         *learnt,
         *_filters(found),
-        *_channels(found.bank),
+        *(() if grey else _channels(found.bank)),
         *_how(found),
     ]
 
@@ -217,8 +217,8 @@ def _by_channel(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _channels(bank: "FilterBank") -> Iterable[Finding]:
-    """What the filters say about the channels of the input."""
-    if bank.weight.shape[1] != 3 or _sees_grey(bank):
+    """What filters that tell colours apart say about the channels of the input."""
+    if bank.weight.shape[1] != 3:
         return
     _, power = _by_channel(bank.weight)
     for channel in np.flatnonzero(power < _UNUSED * power.sum()):
