@@ -8,8 +8,8 @@ from firstlight.errors import InputError
 from firstlight.images import ImageSet
 from firstlight.patches import PatchMoments, patch_basis
 from firstlight.training.random_numbers import LABELS, seed_sequence
-from firstlight.training.spec import KERNEL_SIZE, RunSpec
-from firstlight.training.spec_values import label_component
+from firstlight.training.spec import RunSpec
+from firstlight.training.spec_values import KERNEL_SIZE, label_component
 
 _BLOCK = 1000  # images at a time, so that no float64 copy of a data set is held
 

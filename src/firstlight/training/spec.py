@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from firstlight.errors import InputError
 from firstlight.models import known_model
-from firstlight.training.spec_values import LABELS, PRECISIONS, finite_number, items, label_component
+from firstlight.training.spec_checks import FORMAT, check_format, check_spec
+from firstlight.training.spec_values import finite_number, items
 from firstlight.utils.checks import whole_number
-from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
     from firstlight.images import ImageSet, SetFacts
 
-FORMAT = 1
 # What a spec without a field that it must have meant, for whoever still has its run.
 CHANGES = {"test_fingerprint": "older versions named no test set, so their loss and accuracy are of unknown images"}
 # Fields that came after runs had been written. At these values they mean what a spec without them means, and are left
@@ -29,7 +28,6 @@ LATER: dict[str, Any] = {
     "scale": 1.0,
     "precision": "float32",
 }
-KERNEL_SIZE = 3  # of every network's first layer
 
 
 @dataclass(frozen=True)
@@ -137,67 +135,9 @@ class RunSpec:
         for name in ("mean", "std"):
             values = items(name, getattr(self, name))
             object.__setattr__(self, name, tuple(finite_number(name, value) for value in values))
-        self._validate()
-
-    def _validate(self) -> None:
-        _check_format(self.format)
-        for name in ("model", "data", "data_fingerprint", "test_fingerprint"):
-            if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise InputError(f"{name} is {getattr(self, name)!r}; expected text that is not empty")
-        if self.width == known_model(self.model, self.width).filters:
+        check_spec(self)
+        if self.width == known_model(self.model).filters:
             object.__setattr__(self, "width", None)  # the network's own, by whatever name
-        # A batch of one has no variance to normalise by.
-        least = {"classes": 2, "channels": 1, "steps": 1, "seed": 0, "batch_size": 2, "test_images": 1, "stride": 1}
-        for name, minimum in least.items():
-            if getattr(self, name) < minimum:
-                raise InputError(f"{name} is {getattr(self, name)}; expected at least {minimum}")
-        if self.train_images is not None and self.train_images < self.batch_size:
-            raise InputError(
-                f"train_images is {self.train_images}; expected at least a batch of {self.batch_size}: lower batch_size"
-            )
-        if self.lr <= 0:
-            raise InputError(f"lr is {self.lr}; expected a positive number")
-        for name in ("mean", "std"):
-            if len(getattr(self, name)) != self.channels:
-                raise InputError(
-                    f"{name} is {getattr(self, name)}; expected {counted(self.channels, 'number')}, one a channel"
-                )
-        if min(self.std) <= 0:
-            raise InputError(f"std is {self.std}; expected positive numbers")
-        self._validate_changes()
-
-    def _validate_changes(self) -> None:
-        """Check the fields that change the network or the data from the authors' recipe."""
-        if not isinstance(self.frozen, bool):
-            raise InputError(f"frozen is {self.frozen!r}; expected True or False")
-        if self.only is not None and not (
-            all(isinstance(name, str) for name in self.only) and len(set(self.only)) == len(self.only) == self.classes
-        ):
-            raise InputError(f"only is {self.only}; expected {self.classes} different class names, as many as classes")
-        if self.labels not in LABELS[:2] and label_component(self.labels) is None:
-            raise InputError(f"labels is {self.labels!r}; expected one of {', '.join(LABELS)}, N a component from 1")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}")
-        if self.scale <= 0:
-            raise InputError(f"scale is {self.scale}; expected a positive number")
-        if (self.scaled_component is None) != (self.scale == 1):
-            raise InputError(
-                f"scaled_component is {self.scaled_component}, scale {self.scale}; expected both, or neither (None, 1)"
-            )
-        size = self.channels * KERNEL_SIZE**2
-        for name, component in (
-            ("scaled_component", self.scaled_component),
-            ("labels", label_component(self.labels)),
-        ):
-            if component is not None and not 1 <= component <= size:
-                raise InputError(
-                    f"{name} is {getattr(self, name)!r}; expected component 1 to {size}, as many as a patch has numbers"
-                )
-        if self.scaled_component is not None and self.stride != KERNEL_SIZE:
-            raise InputError(
-                f"stride is {self.stride}, scaled_component {self.scaled_component}; expected stride {KERNEL_SIZE}, "
-                "whose patches share no pixel"
-            )
 
     @classmethod
     def for_data(
@@ -262,7 +202,7 @@ class RunSpec:
         """
         if not isinstance(values, dict):
             raise InputError(f"spec is a {type(values).__name__}; expected a dict of its fields")
-        _check_format(values.get("format", FORMAT))
+        check_format(values.get("format", FORMAT))
         names = {field.name for field in fields(cls)}
         if missing := sorted(names - values.keys() - LATER.keys()):
             changes = "".join(f" ({CHANGES[name]}: train again)" for name in missing if name in CHANGES)
@@ -281,8 +221,3 @@ def hash_of(values: Any) -> str:
     """First 16 hex digits of the SHA-256 of a spec's dict as canonical JSON, whatever its fields mean."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _check_format(version: Any) -> None:
-    if version != FORMAT or isinstance(version, bool):
-        raise InputError(f"spec format {version!r} is not known; expected {FORMAT}: update firstlight")

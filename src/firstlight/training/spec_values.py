@@ -7,6 +7,7 @@ from typing import Any
 
 from firstlight.errors import InputError
 
+KERNEL_SIZE = 3  # of every network's first layer
 LABELS = ("true", "random", "energy:N")
 ENERGY_LABELS = re.compile("energy:([1-9][0-9]{0,8})")
 PRECISIONS = ("float32", "bfloat16")
