@@ -25,6 +25,11 @@ SPEC = RunSpec("vgg11", "cifar10", "ab", "cd", 10, 3, (0.5,) * 3, (0.2,) * 3, st
         ({"only": ("automobile", "truck"), "classes": 2}, "VGG11, seed 0, automobile/truck"),
         ({"batch_size": 64, "train_images": 500}, "VGG11, seed 0, batches of 64, 500 images"),
         ({"precision": "bfloat16"}, "VGG11, seed 0, bfloat16"),
+        (
+            {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "schedule": "cosine", "augmentation": "flip+crop"},
+            "VGG11, seed 0, lr 0.1, momentum 0.9, weight decay 0.0005, cosine, flip+crop",
+        ),
+        ({"optimizer": "adam", "augmentation": "flip"}, "VGG11, seed 0, Adam, flip"),
     ],
 )
 def test_a_title_says_what_is_special(changes: dict[str, Any], title):

@@ -35,7 +35,7 @@ VALUES: dict[str, Any] = {
     "format": 1,
 }
 
-# Every later field at another value than its default.
+# Every later field at another value than its default, in one of these: not all go together.
 CHANGED: dict[str, Any] = {
     **VALUES,
     "classes": 2,
@@ -48,6 +48,14 @@ CHANGED: dict[str, Any] = {
     "scale": 3.0,
     "precision": "bfloat16",
 }
+MODERN: dict[str, Any] = {
+    **VALUES,
+    "momentum": 0.9,
+    "weight_decay": 0.0005,
+    "schedule": "cosine",
+    "augmentation": "flip+crop",
+}
+ADAM: dict[str, Any] = {**MODERN, "optimizer": "adam", "momentum": 0.0}
 
 numbers = st.floats(0.01, 10, allow_subnormal=False)
 
@@ -57,6 +65,7 @@ def specs(draw: st.DrawFn) -> RunSpec:
     model = draw(st.sampled_from(list(MODELS)))
     classes = draw(st.integers(2, 1000))
     component = draw(st.none() | st.integers(1, 18))
+    optimizer = draw(st.sampled_from(["sgd", "adam"]))
     names = st.lists(st.text(), min_size=classes, max_size=classes, unique=True) if classes < 5 else st.nothing()
     return RunSpec(
         model=model,
@@ -81,6 +90,11 @@ def specs(draw: st.DrawFn) -> RunSpec:
         scaled_component=component,
         scale=1.0 if component is None else draw(numbers.filter(lambda scale: scale != 1)),
         precision=draw(st.sampled_from(["float32", "bfloat16"])),
+        optimizer=optimizer,
+        momentum=draw(st.floats(0, 1, exclude_max=True)) if optimizer == "sgd" else 0.0,
+        weight_decay=draw(st.floats(0, 1)),
+        schedule=draw(st.sampled_from(["constant", "cosine"])),
+        augmentation=draw(st.sampled_from(["none", "flip", "crop", "flip+crop"])) if component is None else "none",
     )
 
 
@@ -95,7 +109,8 @@ def test_a_spec_survives_json_with_its_hash(spec):
 def test_hashes_are_equal_exactly_where_specs_are(one, other, data):
     assert (one.hash == other.hash) == (one == other)
     # Nearly equal ones too: two independent specs hardly ever are.
-    name = data.draw(st.sampled_from(["frozen", "precision", "labels", "seed", "lr", "mean"]))
+    names = ["frozen", "precision", "labels", "seed", "lr", "mean", "weight_decay", "schedule"]
+    name = data.draw(st.sampled_from(names))
     near = replace(one, **{name: getattr(other, name)})
     assert (one.hash == near.hash) == (one == near) == (getattr(one, name) == getattr(other, name))
 
@@ -116,6 +131,8 @@ def test_the_hash_never_changes_between_versions():
     # Folders on users' disks have these names: a change here needs a new spec format.
     assert RunSpec.from_dict(VALUES).hash == "6495ce236eb66a09"
     assert RunSpec.from_dict(CHANGED).hash == "dc47b809a642c02c"
+    assert RunSpec.from_dict(MODERN).hash == "f3f52eabc69d0330"
+    assert RunSpec.from_dict(ADAM).hash == "9162113888b195e0"
 
 
 def test_later_fields_are_left_out_where_they_change_nothing():
@@ -123,7 +140,8 @@ def test_later_fields_are_left_out_where_they_change_nothing():
     assert spec.to_dict() == {**VALUES, "mean": tuple(VALUES["mean"]), "std": tuple(VALUES["std"])}
     assert RunSpec.from_dict({**VALUES, **LATER}) == spec
     assert RunSpec.from_dict({**VALUES, **LATER}).hash == spec.hash
-    assert set(RunSpec.from_dict(CHANGED).to_dict()) == set(VALUES) | set(LATER)
+    changed = [RunSpec.from_dict(values).to_dict() for values in (CHANGED, MODERN, ADAM)]
+    assert set().union(*changed) == set(VALUES) | set(LATER)
     assert RunSpec.from_dict(CHANGED).to_dict()["only"] == ("cat", "dog")
 
 
@@ -150,6 +168,13 @@ def test_later_fields_are_left_out_where_they_change_nothing():
         ("labels", "random"),
         ("labels", "energy:1"),
         ("precision", "bfloat16"),
+        ("optimizer", "adam"),
+        ("momentum", 0.9),
+        ("weight_decay", 5e-4),
+        ("schedule", "cosine"),
+        ("augmentation", "flip"),
+        ("augmentation", "crop"),
+        ("augmentation", "flip+crop"),
     ],
 )
 def test_every_field_changes_the_hash(name, other):
@@ -232,6 +257,16 @@ def test_every_value_of_a_later_field_changes_the_hash(name, other):
         ("scale", "x", "scale is 'x'; expected a number"),
         ("precision", "float16", "precision is 'float16'; expected one of float32, bfloat16"),
         ("precision", None, "precision is None; expected one of float32, bfloat16"),
+        ("optimizer", "adamw", "optimizer is 'adamw'; expected one of sgd, adam"),
+        ("momentum", 1, "momentum is 1.0; expected at least 0 and below 1"),
+        ("momentum", -0.1, "momentum is -0.1; expected at least 0 and below 1"),
+        ("momentum", float("nan"), "momentum is nan; expected a finite number"),
+        ("weight_decay", -1e-4, "weight_decay is -0.0001; expected at least 0"),
+        ("weight_decay", None, "weight_decay is None; expected a number"),
+        ("schedule", "step", "schedule is 'step'; expected one of constant, cosine"),
+        ("schedule", ["cosine"], r"schedule is \['cosine'\]; expected one of constant, cosine"),
+        ("augmentation", "crop+flip", "augmentation is 'crop\\+flip'; expected one of none, flip, crop, flip\\+crop"),
+        ("augmentation", None, "augmentation is None; expected one of none, flip"),
     ],
 )
 def test_impossible_values_are_refused_by_name(name, value, message):
@@ -250,6 +285,8 @@ def test_impossible_values_are_refused_by_name(name, value, message):
         ({"scale": -3.0}, "scale is -3.0; expected a positive number"),
         ({"stride": 1}, "stride is 1, scaled_component 5; expected stride 3, whose patches share no pixel"),
         ({"stride": 2}, "stride is 2, scaled_component 5; expected stride 3"),
+        ({"optimizer": "adam", "momentum": 0.9}, "momentum is 0.9, optimizer 'adam'; expected momentum 0, or sgd"),
+        ({"augmentation": "flip"}, "augmentation is 'flip', scaled_component 5; expected 'none'"),
         ({"model": "resnet32", "width": 32}, "width is 32; expected 16, the only one of resnet32"),
         ({"model": "resnet18"}, "width is 16; expected 64, the only one of resnet18"),
     ],
@@ -277,8 +314,8 @@ def test_missing_and_unknown_keys_are_refused_by_name():
         RunSpec.from_dict({name: value for name, value in VALUES.items() if name not in ("lr", "seed")})
     with pytest.raises(InputError, match=r"spec lacks test_fingerprint.*older versions named no test set.*train again"):
         RunSpec.from_dict({name: value for name, value in VALUES.items() if name != "test_fingerprint"})
-    with pytest.raises(InputError, match="spec has unknown momentum"):
-        RunSpec.from_dict({**VALUES, "momentum": 0.9})
+    with pytest.raises(InputError, match="spec has unknown nesterov"):
+        RunSpec.from_dict({**VALUES, "nesterov": True})
     with pytest.raises(InputError, match="spec is a list"):
         RunSpec.from_dict([])  # type: ignore[arg-type]
 

@@ -211,7 +211,7 @@ def test_a_file_that_is_something_else_is_named(make, name, content, tmp_path):
     [
         ({"test_fingerprint": None}, "spec lacks test_fingerprint; expected every field of RunSpec (older versions"),
         ({"format": 9}, "spec format 9 is not known; expected 1: update firstlight"),
-        ({"momentum": 0.9}, "spec has unknown momentum"),
+        ({"nesterov": True}, "spec has unknown nesterov"),
     ],
 )
 def test_a_spec_of_another_version_is_refused_and_says_what_changed(make, change, message, tmp_path, monkeypatch):

@@ -182,6 +182,11 @@ def test_a_training_goes_on_from_any_step_to_the_same_bytes(step, unbroken, tmp_
         {"frozen": True},
         {"precision": "bfloat16"},
         {"labels": "random"},
+        {"momentum": 0.9},
+        {"optimizer": "adam", "weight_decay": 0.05, "frozen": True},
+        {"schedule": "cosine"},
+        {"augmentation": "flip+crop"},
+        {"momentum": 0.9, "weight_decay": 5e-4, "schedule": "cosine", "augmentation": "crop", "precision": "bfloat16"},
         {"labels": "energy:4", "only": ("c", "a"), "stride": 3, "scaled_component": 2, "scale": 3.0, "frozen": True},
     ],
     ids=lambda changes: "-".join(changes),
@@ -259,6 +264,18 @@ def test_a_checkpoint_of_another_version_starts_over_to_the_same_bytes(unbroken,
     run = train_here(spec, tmp_path)
     assert "holds other values ('tally')" in caplog.text
     assert results(run) == results(unbroken)
+
+
+def test_a_checkpoint_without_the_momentum_starts_over_to_the_same_bytes(tmp_path, monkeypatch, caplog):
+    spec = make_spec(momentum=0.9)
+    folder = interrupt(spec, tmp_path / "broken", 6, monkeypatch)
+    checkpoint = Checkpoint.load(folder, spec)
+    assert checkpoint is not None
+    replace(checkpoint, optimizer={}).save(folder, spec)
+    run = train_here(spec, tmp_path / "broken")
+    assert "has no state of the optimiser" in caplog.text
+    assert run.environment["resumed"] == 0
+    assert results(run) == results(train_here(spec, tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("name", ["spec.json", "filters.safetensors", "metrics.csv", "run.json"])

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from firstlight.training.augmentation import augmented
 from firstlight.training.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class DeviceImages:
     """
 
     def __init__(self, image_set: "ImageSet", spec: RunSpec, device: torch.device) -> None:
+        self._spec = spec
         pixels = image_set.images.transpose(0, 2, 3, 1)
         dtype = np.uint8 if pixels.dtype == np.uint8 else np.float32
         # A copy: torch warns of read-only arrays, and a batch is gathered faster from memory than from a map.
@@ -32,8 +34,13 @@ class DeviceImages:
     def __len__(self) -> int:
         return len(self._labels)
 
-    def batch(self, index: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Normalised images (B, C, H, W) float32 and labels (B,) int64 of an index (B,) int64."""
+    def batch(self, index: np.ndarray, step: int | None = None) -> tuple[Tensor, Tensor]:
+        """Normalised images (B, C, H, W) float32 and labels (B,) int64 of an index (B,) int64.
+
+        They are augmented, where the spec has it, for the update that follows `step` others; for None never.
+        """
         chosen = torch.from_numpy(index).to(self._pixels.device)
         images = self._pixels[chosen].to(torch.float32).mul_(self._scale).add_(self._shift)
+        if step is not None and self._spec.augmentation != "none":
+            images = augmented(images, self._spec, step)
         return images.permute(0, 3, 1, 2), self._labels[chosen]

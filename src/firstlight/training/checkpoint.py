@@ -1,6 +1,6 @@
 """An unfinished training on disk: enough of it to go on to the same bits."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,8 @@ from firstlight.training.spec import RunSpec
 from firstlight.training.steps import record_steps
 
 CHECKPOINT = "checkpoint.safetensors"
-_MODEL = "model."
+# What the names of tensors begin with.
+_MODEL, _OPTIMIZER = "model.", "optimizer."
 
 
 @dataclass
@@ -53,6 +54,8 @@ class Checkpoint:
         Training time so far.
     resumed : int
         How often the training was taken up again.
+    optimizer : dict of str to ndarray
+        What the optimiser keeps between steps; empty where that is nothing, as in plain gradient descent.
     """
 
     step: int
@@ -65,10 +68,12 @@ class Checkpoint:
     started: str
     seconds: float
     resumed: int
+    optimizer: dict[str, np.ndarray] = field(default_factory=dict)
 
     def save(self, folder: Path, spec: RunSpec) -> None:
         """Write the checkpoint into a run's folder, in the place of the one before."""
-        tensors = {_MODEL + name: array for name, array in self.model.items()} | {"filters": self.filters}
+        tensors = {_MODEL + name: array for name, array in self.model.items()}
+        tensors |= {_OPTIMIZER + name: array for name, array in self.optimizer.items()} | {"filters": self.filters}
         values: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("step", "machine", "threads", "rows", "started", "seconds", "resumed")
@@ -92,11 +97,16 @@ class Checkpoint:
             raise RunError(f"{path} belongs to the run {other}; expected {spec.hash}")
         try:
             filters = tensors.pop("filters")
-            model = {name.removeprefix(_MODEL): array for name, array in tensors.items()}
+            model, optimizer = (
+                {name.removeprefix(prefix): array for name, array in tensors.items() if name.startswith(prefix)}
+                for prefix in (_MODEL, _OPTIMIZER)
+            )
             tally = Tally(**values.pop("tally"))
-            checkpoint = cls(model=model, filters=filters, tally=tally, **values)
+            checkpoint = cls(model=model, filters=filters, optimizer=optimizer, tally=tally, **values)
         except (KeyError, TypeError) as error:
             raise RunError(f"{path} holds other values ({error}); expected those of this version") from None
+        if (spec.momentum or spec.optimizer != "sgd") and not optimizer:
+            raise RunError(f"{path} has no state of the optimiser; expected its moments")
         done = [step for step in record_steps(spec.steps) if step <= checkpoint.step]
         if len(filters) != len(done) or [row["step"] for row in checkpoint.rows] != done:
             raise RunError(f"{path} has {len(filters)} records; expected {len(done)} at step {checkpoint.step}")

@@ -32,5 +32,10 @@ def describe(spec: RunSpec) -> str:
         (spec.batch_size != STANDARD_BATCH_SIZE, f"batches of {spec.batch_size}"),
         (spec.train_images is not None, f"{spec.train_images} {plural(spec.train_images or 0, 'image')}"),
         (spec.precision != "float32", spec.precision),
+        (spec.optimizer != "sgd", spec.optimizer.title()),
+        (spec.momentum > 0, f"momentum {spec.momentum:g}"),
+        (spec.weight_decay > 0, f"weight decay {spec.weight_decay:g}"),
+        (spec.schedule != "constant", spec.schedule),
+        (spec.augmentation != "none", spec.augmentation),
     )
     return ", ".join([MODELS[spec.model].title, f"seed {spec.seed}", *(text for shown, text in special if shown)])

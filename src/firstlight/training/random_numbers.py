@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
 
 # The independent uses of a run's seed.
-INITIALISATION, ORDER, STEP, LABELS = range(4)
+INITIALISATION, ORDER, STEP, LABELS, AUGMENTATION = range(5)
 
 
 def epoch_order(spec: RunSpec, epoch: int, count: int) -> np.ndarray:

@@ -27,6 +27,11 @@ LATER: dict[str, Any] = {
     "scaled_component": None,
     "scale": 1.0,
     "precision": "float32",
+    "optimizer": "sgd",
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "augmentation": "none",
 }
 
 
@@ -34,9 +39,9 @@ LATER: dict[str, Any] = {
 class RunSpec:
     """All that decides the result of a run on one kind of machine; the hash of it names the run.
 
-    The recipe behind it is the paper's authors': stochastic gradient descent without momentum or weight
-    decay on the cross-entropy, no augmentation, a new order every epoch, the incomplete last batch of an
-    epoch dropped.
+    The recipe behind it is the paper's authors', unless a field says otherwise: stochastic gradient descent
+    without momentum or weight decay on the cross-entropy, no augmentation, a new order every epoch, the
+    incomplete last batch of an epoch dropped.
 
     Attributes
     ----------
@@ -54,9 +59,9 @@ class RunSpec:
     steps : int
         Number of updates of the weights.
     seed : int
-        Decides the initial weights, the order of the images and the dropout.
+        Decides the initial weights, the order of the images, the dropout and the augmentation.
     lr : float
-        Learning rate.
+        Learning rate, or where a schedule of it begins.
     batch_size : int
         Images a step.
     train_images : int or None
@@ -81,6 +86,18 @@ class RunSpec:
         `scale` in every patch of every image; None for none. Only with the stride that lays them side by side.
     precision : str
         `"float32"`, or `"bfloat16"` for the products of the network; weights stay float32.
+    optimizer : str
+        `"sgd"`, or `"adam"` with torch's betas (0.9, 0.999).
+    momentum : float
+        Of stochastic gradient descent, not Nesterov's: 0 to below 1.
+    weight_decay : float
+        Of all weights and biases: what is added to the gradient for each unit of them; with Adam decoupled
+        (AdamW), a fraction of them times the learning rate that each step takes away.
+    schedule : str
+        `"constant"`, or `"cosine"`: half a cosine over all steps, from `lr` down to 0 after the last.
+    augmentation : str
+        `"none"`; `"flip"`, of half of the training images, left to right; `"crop"`, training images shifted by up
+        to 4 pixels a side, with the mean where there are none; or `"flip+crop"`.
 
     Raises
     ------
@@ -119,6 +136,11 @@ class RunSpec:
     scaled_component: int | None = None
     scale: float = 1.0
     precision: str = "float32"
+    optimizer: str = "sgd"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    augmentation: str = "none"
 
     def __post_init__(self) -> None:
         # One type a field, so that equal specs have equal hashes: 1 and 1.0, lists and tuples, NumPy's
@@ -128,7 +150,7 @@ class RunSpec:
         for name in ("train_images", "width", "scaled_component"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole_number(name, getattr(self, name)))
-        for name in ("lr", "scale"):
+        for name in ("lr", "scale", "momentum", "weight_decay"):
             object.__setattr__(self, name, finite_number(name, getattr(self, name)))
         if self.only is not None:
             object.__setattr__(self, "only", items("only", self.only))

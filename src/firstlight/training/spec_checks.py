@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError
 from firstlight.models import known_model
-from firstlight.training.spec_values import KERNEL_SIZE, LABELS, PRECISIONS, label_component
+from firstlight.training.spec_values import CHOICES, KERNEL_SIZE, LABELS, label_component
 from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
@@ -51,8 +51,15 @@ def _check_changes(spec: "RunSpec") -> None:
         raise InputError(f"only is {spec.only}; expected {spec.classes} different class names, as many as classes")
     if spec.labels not in LABELS[:2] and label_component(spec.labels) is None:
         raise InputError(f"labels is {spec.labels!r}; expected one of {', '.join(LABELS)}, N a component from 1")
-    if spec.precision not in PRECISIONS:
-        raise InputError(f"precision is {spec.precision!r}; expected one of {', '.join(PRECISIONS)}")
+    for name, choices in CHOICES.items():
+        if getattr(spec, name) not in choices:
+            raise InputError(f"{name} is {getattr(spec, name)!r}; expected one of {', '.join(choices)}")
+    if not 0 <= spec.momentum < 1:
+        raise InputError(f"momentum is {spec.momentum}; expected at least 0 and below 1")
+    if spec.momentum and spec.optimizer != "sgd":
+        raise InputError(f"momentum is {spec.momentum}, optimizer {spec.optimizer!r}; expected momentum 0, or sgd")
+    if spec.weight_decay < 0:
+        raise InputError(f"weight_decay is {spec.weight_decay}; expected at least 0")
     if spec.scale <= 0:
         raise InputError(f"scale is {spec.scale}; expected a positive number")
     if (spec.scaled_component is None) != (spec.scale == 1):
@@ -72,6 +79,11 @@ def _check_changes(spec: "RunSpec") -> None:
         raise InputError(
             f"stride is {spec.stride}, scaled_component {spec.scaled_component}; expected stride {KERNEL_SIZE}, "
             "whose patches share no pixel"
+        )
+    if spec.scaled_component is not None and spec.augmentation != "none":
+        raise InputError(
+            f"augmentation is {spec.augmentation!r}, scaled_component {spec.scaled_component}; expected 'none', "
+            "which leaves the patches that were scaled where they are"
         )
 
 

@@ -10,7 +10,13 @@ from firstlight.errors import InputError
 KERNEL_SIZE = 3  # of every network's first layer
 LABELS = ("true", "random", "energy:N")
 ENERGY_LABELS = re.compile("energy:([1-9][0-9]{0,8})")
-PRECISIONS = ("float32", "bfloat16")
+# Of fields that take one of a few words, the first the authors'.
+CHOICES = {
+    "precision": ("float32", "bfloat16"),
+    "optimizer": ("sgd", "adam"),
+    "schedule": ("constant", "cosine"),
+    "augmentation": ("none", "flip", "crop", "flip+crop"),
+}
 
 
 def label_component(labels: str) -> int | None:

@@ -15,6 +15,7 @@ from firstlight.models import build_model
 from firstlight.training.batches import DeviceImages
 from firstlight.training.checkpoint import Checkpoint, Tally
 from firstlight.training.machine import describe_device
+from firstlight.training.optimisation import build_optimizer, learning_rate, restore_state, state_of
 from firstlight.training.progress.state import Progress
 from firstlight.training.random_numbers import INITIALISATION, STEP, epoch_order, seed_torch
 from firstlight.training.spec import RunSpec
@@ -66,7 +67,7 @@ class Trainer:
             first_layer(model).requires_grad_(False)
         # Channels last is the faster layout of both networks, by a sixth to a third on a CPU.
         self.model: nn.Module = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=spec.lr)
+        self.optimizer = build_optimizer(spec, self.model)
         self.train_images = DeviceImages(train_set, spec, device)
         self.test_images = DeviceImages(test_set, spec, device)
         self.batches_per_epoch = len(self.train_images) // spec.batch_size
@@ -86,6 +87,7 @@ class Trainer:
         """Take the training up where a checkpoint of the same spec and machine left it."""
         # Copies: torch warns of the read-only arrays that come from a file.
         self.model.load_state_dict({name: torch.tensor(array.copy()) for name, array in checkpoint.model.items()})
+        restore_state(self.optimizer, self.model, checkpoint.optimizer)
         self.step = self.first_step = checkpoint.step
         self.filters = list(checkpoint.filters)
         self.rows = checkpoint.rows
@@ -140,6 +142,7 @@ class Trainer:
             started=self.started,
             seconds=self.seconds,
             resumed=self.resumed,
+            optimizer=state_of(self.optimizer, self.model),
         )
 
     @property
@@ -154,12 +157,13 @@ class Trainer:
         if position == 0 or not self.order.size:
             self.order = epoch_order(spec, epoch, len(self.train_images))
         index = self.order[position * spec.batch_size : (position + 1) * spec.batch_size]
-        images, labels = self.train_images.batch(index)
+        images, labels = self.train_images.batch(index, self.step)
         seed_torch(spec, STEP, self.step, self.device)
         logits = self._logits(images)
         loss = F.cross_entropy(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        self.optimizer.param_groups[0]["lr"] = learning_rate(spec, self.step)
         self.optimizer.step()
         correct = (logits.detach().argmax(dim=1) == labels).sum()
         return torch.stack((loss.detach(), correct.to(loss.dtype)))
