@@ -26,6 +26,9 @@ _SETTINGS: tuple[tuple[Any, str, Any], ...] = (
     (torch.utils.deterministic, "fill_uninitialized_memory", False),
 )
 
+# Of a GPU's memory one process looks at test images in this share: as many trainings as share a card.
+_SHARE = 12
+
 
 def choose_device(name: str) -> torch.device:
     """The device of a name: `"cpu"`, `"cuda"`, `"cuda:1"`, or `"auto"` for a GPU where there is one.
@@ -58,6 +61,16 @@ def describe_device(device: torch.device) -> str:
     else:
         kind = f"cpu {torch.backends.cpu.get_cpu_capability()}"
     return f"{kind}, torch {torch.__version__}"
+
+
+def images_at_once(device: torch.device, image_bytes: int, usual: int) -> int:
+    """How many images are looked at in one batch: on a CPU as usual, on a GPU as many as a share of its memory holds.
+
+    All of its memory, not what is free, because batches of another size round otherwise.
+    """
+    if device.type == "cpu":
+        return usual
+    return max(usual, torch.cuda.get_device_properties(device).total_memory // _SHARE // image_bytes)
 
 
 def describe_environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from firstlight.models import build_model
 from firstlight.training.batches import DeviceImages
 from firstlight.training.checkpoint import Checkpoint, Tally
-from firstlight.training.machine import describe_device
+from firstlight.training.machine import describe_device, images_at_once
 from firstlight.training.optimisation import build_optimizer, learning_rate, restore_state, state_of
 from firstlight.training.progress.state import Progress
 from firstlight.training.random_numbers import INITIALISATION, STEP, epoch_order, seed_torch
@@ -70,6 +70,9 @@ class Trainer:
         self.optimizer = build_optimizer(spec, self.model)
         self.train_images = DeviceImages(train_set, spec, device)
         self.test_images = DeviceImages(test_set, spec, device)
+        # Some three outputs of the first layer's size, the largest there is, are in memory at once.
+        image_bytes = 3 * first_layer(model).out_channels * math.prod(test_set.size) * 4
+        self.test_batch = images_at_once(device, image_bytes, spec.batch_size)
         self.batches_per_epoch = len(self.train_images) // spec.batch_size
         self.order = np.empty(0, dtype=np.int64)
         self.step = 0
@@ -212,8 +215,8 @@ class Trainer:
         """Loss and accuracy on the test images, in evaluation mode."""
         self.model.eval()
         loss, correct, count = 0.0, 0, len(self.test_images)
-        for start in range(0, count, self.spec.batch_size):
-            images, labels = self.test_images.batch(np.arange(start, min(start + self.spec.batch_size, count)))
+        for start in range(0, count, self.test_batch):
+            images, labels = self.test_images.batch(np.arange(start, min(start + self.test_batch, count)))
             logits = self._logits(images)
             loss += F.cross_entropy(logits, labels, reduction="sum").item()
             correct += int((logits.argmax(dim=1) == labels).sum())
