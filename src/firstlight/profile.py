@@ -184,6 +184,12 @@ def filter_responses(weight: np.ndarray, basis: PatchBasis) -> np.ndarray:
     return np.sqrt(coefficients**2 @ basis.variance)
 
 
+def windows(weight: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Every window of that size inside filters (K, C, kh, kw), as filters (K * windows, C, rows, columns)."""
+    inside = np.lib.stride_tricks.sliding_window_view(weight, (rows, columns), axis=(2, 3))
+    return inside.transpose(0, 2, 3, 1, 4, 5).reshape(-1, weight.shape[1], rows, columns)
+
+
 def energy_profile(bank: Any, basis: Any = None, initial: Any = None) -> EnergyProfile:
     """Energy profile of a filter bank in the basis of the patches (eq. 1).
 

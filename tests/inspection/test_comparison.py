@@ -11,6 +11,7 @@ from firstlight.errors import InputError
 from firstlight.figures.axes import new_figure
 from firstlight.figures.colours import ON_DARK
 from firstlight.filters import FilterBank
+from firstlight.inspection.views import comparison_views
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import correlation
 
@@ -74,8 +75,11 @@ def test_gratings_of_one_frequency_are_alike_in_kernels_of_different_size():
 
 
 def test_chance_is_what_random_pairs_reach_one_time_in_twenty():
-    pairs = [fl.compare([random(2 * i, 8, 3, 3, 3), random(2 * i + 1, 16, 3, 3, 3)], BASIS) for i in range(200)]
-    above = np.mean([found.correlations[0, 1] > found.chance for found in pairs])
+    chance = fl.compare([random(0, 8, 3, 3, 3), random(1, 16, 3, 3, 3)], BASIS).chance
+    first, second = (
+        [fl.energy_profile(random(2 * i + at, 8 * (1 + at), 3, 3, 3), BASIS) for i in range(200)] for at in (0, 1)
+    )
+    above = np.mean([a.correlation(b) > chance for a, b in zip(first, second, strict=True)])
     assert 0.01 <= above <= 0.11  # 5% +- four standard errors
 
 
@@ -86,6 +90,72 @@ def test_a_constant_profile_correlates_with_nothing_and_becomes_null_in_json():
     assert np.isnan(found.correlations[0, 1])
     assert found.to_dict()["correlations"][0][1] is None
     assert found.correlations[1, 1] == 1
+
+
+def learnt(tau: float, size: int = 3) -> FilterBank:
+    """A bank of the profile that eq. 3 gives a linear CNN."""
+    basis = shipped_moments(size).basis(*NORMAL)
+    energy = fl.linear_cnn_profile(basis.variance, tau)
+    return FilterBank((energy[:, None] * basis.components).reshape(-1, 3, size, size))
+
+
+def drawn(kind: str, seed: int) -> FilterBank:
+    rng = np.random.default_rng(seed)
+    weight = {
+        "normal": lambda: rng.normal(size=(64, 3, 3, 3)),
+        "positive": lambda: rng.random((64, 3, 3, 3)),
+        "positive, of 7 x 7": lambda: rng.random((64, 3, 7, 7)),
+        "constant within each channel": lambda: rng.normal(size=(64, 3, 1, 1)) * np.ones((3, 3)),
+        "grey": lambda: np.repeat(rng.normal(size=(64, 1, 3, 3)), 3, axis=1),
+    }[kind]()
+    return FilterBank(weight)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("normal", "normal", False),
+        ("positive", "positive", True),
+        ("positive", "positive, of 7 x 7", True),
+        ("constant within each channel", "constant within each channel", True),
+        ("grey", "grey", True),
+    ],
+)
+def test_random_banks_are_never_said_to_have_learnt_alike(one: str, other: str, alike: bool):
+    found = fl.compare([drawn(one, 0), drawn(other, 1)], BASIS)
+    assert (found.correlations[0, 1] > found.chance) == alike
+    assert found.is_beyond_chance(0, 1) is (None if alike else False)
+    assert set(found.doubts) == {"grey-input" if one == "grey" else "untrained"}
+    assert not any(view.learnt for view in comparison_views(found))
+    assert "what they share need not be learnt" in found.caveats[0][1]
+
+
+def test_banks_are_doubted_as_inspect_doubts_them():
+    banks = [learnt(1.0), learnt(1.2), drawn("positive", 0), drawn("grey", 0), FilterBank(np.zeros((4, 3, 3, 3)))]
+    found = fl.compare(banks, BASIS, labels=list("abcde"))
+    assert found.doubts == (None, None, "untrained", "grey-input", "all-zero")
+    assert found.doubts == tuple(fl.inspect(bank).doubt for bank in banks)
+    assert found.is_beyond_chance(0, 1) is True
+    assert [view.learnt for view in comparison_views(found)] == [True, True, False, None, False]
+    assert found.caveats == [
+        (w, f"{x}: what it shares need not be learnt") for w, x in (("untrained", "c"), ("sees grey", "d"))
+    ]
+    assert found.to_dict()["doubts"] == list(found.doubts)
+    assert fl.compare(banks[:2], BASIS).caveats == []
+
+
+def test_trained_banks_with_larger_kernels_are_not_doubted():
+    assert fl.compare([learnt(1.0), learnt(1.0, size=5)], BASIS).doubts == (None, None)
+
+
+def test_of_a_change_it_is_asked_whether_that_looks_random():
+    start = drawn("normal", 0)
+    moved, random = (
+        FilterBank(start.weight[:27] + learnt(1.0).weight),
+        FilterBank(start.weight + drawn("normal", 1).weight),
+    )
+    found = fl.compare([moved, random, start], BASIS, initial=[FilterBank(start.weight[:27]), start, start])
+    assert found.doubts == (None, "untrained", "not-moved")
 
 
 def test_names_that_occur_twice_are_numbered():

@@ -99,6 +99,9 @@ RANDOM_VALUES = {
     "mostly zero": lambda rng: rng.normal(size=(64, 3, 3, 3)) * (rng.random((64, 3, 3, 3)) < 0.1),
     "heavy tails": lambda rng: rng.standard_cauchy((64, 3, 3, 3)),
     "each filter about a mean of its own": lambda rng: rng.normal(size=(32, 1, 1, 1)) + rng.normal(size=(32, 3, 3, 3)),
+    "each channel about a mean of its own": lambda rng: rng.normal(size=(32, 3, 1, 1)) + rng.normal(size=(32, 3, 3, 3)),
+    "constant within each channel": lambda rng: rng.normal(size=(64, 3, 1, 1)) * np.ones((3, 3)),
+    "channels of unlike size": lambda rng: rng.normal(size=(64, 3, 3, 3)) * np.array([1, 3, 9])[:, None, None],
 }
 
 

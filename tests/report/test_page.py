@@ -271,6 +271,16 @@ def test_of_two_networks_it_is_said_whether_they_are_alike(other, said):
     assert "is not defined" in nothing
 
 
+def test_random_networks_are_not_said_to_be_alike_beyond_chance():
+    banks = [np.random.default_rng(seed).random((64, 3, 3, 3)) for seed in range(3)]
+    two = Read(comparison_page(fl.compare(banks[:2], BASIS, labels=["a", "b"]))).text
+    assert "Alike, which need not be learnt: a and b, r = 0.99" in two
+    assert "Untrained: a, b: what they share need not be learnt" in two
+    three = Read(comparison_page(fl.compare(banks, BASIS))).text
+    assert ", which need not be learnt Least alike: " in " ".join(three.split())
+    assert "eyond chance" not in two + three
+
+
 def test_filters_that_never_changed_are_a_page():
     start = bank(8, 3, 3, 3)
     found = fl.inspect(start, initial=start)

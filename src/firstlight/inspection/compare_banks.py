@@ -9,10 +9,11 @@ import numpy as np
 from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
 from firstlight.inspection.comparison import Comparison
+from firstlight.inspection.doubt import Doubt, doubt, random_likes, shuffled_likes
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.statistics import basis_for
-from firstlight.profile import EnergyProfile, correlation_or_nan, energy_profile
-from firstlight.theory.null import agreement, gaussian_profiles, percentile
+from firstlight.profile import EnergyProfile, correlation_or_nan, energy_profile, windows
+from firstlight.theory.null import RandomBanks, agreement, gaussian_profiles, percentile
 from firstlight.utils.text import counted, size_text
 
 # Random pairs of banks for the null distribution.
@@ -89,7 +90,8 @@ def compare(
             f"initial or labels have {len(starts)} and {len(names)} entries; expected {len(found)}, as banks"
         )
     basis = basis_for(_smallest(found), data, mean, std, data_dir, **options)
-    profiles = [_profile(bank, basis, start) for bank, start in zip(found, starts, strict=True)]
+    looked = [_look(bank, basis, start) for bank, start in zip(found, starts, strict=True)]
+    profiles, nulls, doubts = zip(*looked, strict=True)
     size = len(found)
     matrix = np.eye(size)
     for i in range(size):
@@ -99,11 +101,13 @@ def compare(
     return Comparison(
         labels=tuple(names),
         correlations=matrix,
-        profiles=tuple(profiles),
+        profiles=profiles,
         basis=basis,
         sizes=tuple((bank.weight.shape[2], bank.weight.shape[3]) for bank in found),
         chance=_chance(basis.size, few[0], few[1]),
         banks=tuple(found),
+        nulls=nulls,
+        doubts=doubts,
     )
 
 
@@ -115,6 +119,19 @@ def _smallest(banks: Sequence[FilterBank]) -> FilterBank:
         np.zeros((1, banks[0].weight.shape[1], rows, columns)),
         dilation=dilations.pop() if len(dilations) == 1 else (1, 1),
     )
+
+
+def _look(
+    bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarray | None
+) -> tuple[EnergyProfile, RandomBanks | None, Doubt | None]:
+    """The profile, what random banks have, and what speaks against the bank's having learnt, as of `inspect`."""
+    profile = _profile(bank, basis, initial)
+    weight = bank.weight if initial is None else bank.weight - load_filters(initial).ungrouped().weight
+    try:
+        null = random_likes(weight, basis)
+    except InputError:  # eq. 3 cannot be fitted to any
+        null = None
+    return profile, null, doubt(bank, profile, null, shuffled_likes(weight, basis, profile.change))
 
 
 def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarray | None) -> EnergyProfile:
@@ -134,9 +151,7 @@ def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarr
         if start.shape != weight.shape:
             raise InputError(f"initial filters have shape {start.shape}; expected {weight.shape}, as the filters")
         weight = weight - start
-    windows = np.lib.stride_tricks.sliding_window_view(weight, (rows, columns), axis=(2, 3))
-    patches = windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, channels, rows, columns)
-    profile = energy_profile(patches, basis)
+    profile = energy_profile(windows(weight, rows, columns), basis)
     return EnergyProfile(profile.energy, len(bank), bank.source, bank.layer, change=initial is not None)
 
 

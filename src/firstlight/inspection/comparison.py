@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from firstlight.filters.bank import FilterBank
+from firstlight.inspection.doubt import Doubt
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
-from firstlight.utils.text import listed, printable, size_text
+from firstlight.theory.null import RandomBanks
+from firstlight.utils.text import listed, plural, printable, size_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _NAMED = 30  # banks, in a notebook's figure
 _LONGEST = 32  # characters of a name in a figure
+_CAVEATS: dict[Doubt, str] = {"untrained": "untrained", "grey-input": "sees grey"}  # zeros have no correlation
 _NUMBERED, _NAMED_TWICE = 8, 12  # banks whose correlations are in the heat map, and whose names are below it, too
 
 
@@ -41,6 +44,11 @@ class Comparison:
         95th percentile of the correlation of two random banks with as few filters as the two smallest here.
     banks : tuple of FilterBank
         What was compared.
+    nulls : tuple of RandomBanks or None
+        As of `Inspection.null`, of each.
+    doubts : tuple of str or None
+        Of each bank that is not said to have learnt, the code of the finding of `inspect` that says why: "untrained",
+        "grey-input", "all-zero" or "not-moved".
 
     Examples
     --------
@@ -57,6 +65,8 @@ class Comparison:
     sizes: tuple[tuple[int, int], ...]
     chance: float
     banks: tuple[FilterBank, ...] = field(repr=False)
+    nulls: tuple[RandomBanks | None, ...] = field(repr=False)
+    doubts: tuple[Doubt | None, ...]
 
     def __repr__(self) -> str:
         labels = listed([printable(label) for label in self.labels], 4, ", ")
@@ -71,6 +81,7 @@ class Comparison:
             ("random banks", f"95% of pairs stay below {self.chance:.2f}"),
             ("components", f"{self.basis.size}, of {size_text(self.basis.shape)}"),
         ]
+        rows += self.caveats
         if self.note:
             rows.append(("note", self.note))
         title = f"Correlation of the energy profiles of {len(self.labels)} first layers"
@@ -99,6 +110,24 @@ class Comparison:
         found = [(float(self.correlations[a, b]), int(a), int(b)) for a, b in places]
         return sorted((pair for pair in found if np.isfinite(pair[0])), key=lambda pair: -pair[0])
 
+    def is_beyond_chance(self, one: int, other: int) -> bool | None:
+        """Whether two banks are more alike than random ones; None where one is not said to have learnt, and that says
+        nothing: random filters of other values, such as positive ones, are alike, too."""
+        if not self.correlations[one, other] > self.chance:
+            return False
+        return None if self.doubts[one] or self.doubts[other] else True
+
+    @property
+    def caveats(self) -> list[tuple[str, str]]:
+        """Why banks are not said to have learnt, in a word, and which they are."""
+        found = []
+        for doubt, word in _CAVEATS.items():
+            names = [label for label, has in zip(self.labels, self.doubts, strict=True) if has == doubt]
+            if names:
+                shares = plural(len(names), "it shares", "they share")
+                found.append((word, f"{listed(names, 4, ', ')}: what {shares} need not be learnt"))
+        return found
+
     @property
     def note(self) -> str:
         """How kernels of different size were compared; empty where all are alike."""
@@ -117,6 +146,7 @@ class Comparison:
             "labels": list(self.labels),
             "correlations": [[float(r) if np.isfinite(r) else None for r in row] for row in self.correlations],
             "chance": self.chance,
+            "doubts": list(self.doubts),
             "kernel_sizes": [list(size) for size in self.sizes],
             "compared_in": list(self.basis.shape),
             "note": self.note,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from firstlight.inspection.channels import channel_order
+from firstlight.inspection.doubt import SIGNIFICANT, by_channel
 from firstlight.inspection.finding import Finding
 from firstlight.inspection.measures import DEAD
 from firstlight.theory.formula import PEAK
@@ -16,12 +17,10 @@ if TYPE_CHECKING:
     from firstlight.filters.bank import FilterBank
     from firstlight.inspection.inspection import Inspection
 
-# A p-value below which random filters are ruled out.
-SIGNIFICANT = 0.05
 # Training times that fit as well as the best, over so wide a range, say nothing about the time.
 _OPEN = 30.0
-# A channel with less than this share of the energy is hardly used; channels this alike are copies of each other.
-_UNUSED, _COPIES = 0.005, 0.999
+# A channel with less than this share of the energy is hardly used.
+_UNUSED = 0.005
 _SHOWN = 12
 _FEWEST_COMPONENTS = 3
 _LARGEST = 3  # differences from eq. 3 that are named
@@ -37,26 +36,22 @@ _NO_THEORY = "nothing to do: eq. 3 knows no momentum, weight decay or augmentati
 
 def explain(found: "Inspection") -> list[Finding]:
     """The findings of an inspection, the most important first."""
-    if found.profile.energy.max() == 0:
+    doubt = found.doubt
+    if doubt in ("all-zero", "not-moved"):
         return [_nothing_there(found)]
-    if grey := _sees_grey(found.bank):  # in few of the components, as random filters that see grey are, too
+    if doubt == "grey-input":
         learnt = [_GREY]
+    elif doubt == "untrained":
+        learnt = [_untrained(found)]
     else:
-        learnt = [_untrained(found)] if looks_untrained(found) else [*_learnt(found), *_among_others(found)]
+        learnt = [*_learnt(found), *_among_others(found)]
     return [
         *_few_patches(found),
         *learnt,
         *_filters(found),
-        *(() if grey else _channels(found.bank)),
+        *(() if doubt == "grey-input" else _channels(found.bank)),
         *_how(found),
     ]
-
-
-def looks_untrained(found: "Inspection") -> bool:
-    """Whether its profile is as even as those of random banks: of the same norms, or of the same weights."""
-    if found.null is None or found.shuffled is None:
-        return False
-    return max(found.null.share_above(spread=found.spread), found.shuffled) >= SIGNIFICANT
 
 
 def _few_patches(found: "Inspection") -> Iterable[Finding]:
@@ -201,26 +196,11 @@ def _filters(found: "Inspection") -> Iterable[Finding]:
         )
 
 
-def _sees_grey(bank: "FilterBank") -> bool:
-    """Whether all three channels have the same weights."""
-    if bank.weight.shape[1] != 3:
-        return False
-    flat, power = _by_channel(bank.weight)
-    unit = flat / np.sqrt(np.maximum(power, np.finfo(float).tiny))[:, None]
-    return bool((unit @ unit.T).min() >= _COPIES)
-
-
-def _by_channel(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The weights of each channel, (C, N), relative to the largest, and the sum of their squares."""
-    flat = weight.transpose(1, 0, 2, 3).reshape(weight.shape[1], -1) / np.abs(weight).max()
-    return flat, np.sum(flat**2, axis=1)
-
-
 def _channels(bank: "FilterBank") -> Iterable[Finding]:
     """What filters that tell colours apart say about the channels of the input."""
     if bank.weight.shape[1] != 3:
         return
-    _, power = _by_channel(bank.weight)
+    _, power = by_channel(bank.weight)
     for channel in np.flatnonzero(power < _UNUSED * power.sum()):
         yield Finding(
             "unused-channel",

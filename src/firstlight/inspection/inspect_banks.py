@@ -9,16 +9,16 @@ from firstlight.errors import FirstlightError, InputError
 from firstlight.filters import load_filters
 from firstlight.filters.bank import FilterBank
 from firstlight.inspection.atlas import shipped_atlas, standing
+from firstlight.inspection.doubt import random_likes, shuffled_likes
 from firstlight.inspection.findings import explain
 from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.inspection.known import Known
-from firstlight.inspection.measures import effective_rank, filter_faults, filter_norms
+from firstlight.inspection.measures import effective_rank, filter_faults
 from firstlight.patches.bank_statistics import PatchStatistics, channels_of
 from firstlight.patches.given_statistics import ShippedStatistics
 from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import energy_profile
 from firstlight.theory.fit import fit_formula
-from firstlight.theory.null import random_banks, shuffled_share
 from firstlight.utils.text import one_line
 from firstlight.whitening.distance import whitening_distance
 
@@ -101,7 +101,7 @@ def inspect_bank(
     weight = bank.weight if start is None else bank.weight - start.weight
     fit, unfitted, null = None, "", None
     try:
-        null = random_banks(basis.variance, len(bank), norms=filter_norms(weight))
+        null = random_likes(weight, basis)
         fit = fit_formula(profile, basis)
     except InputError as error:
         unfitted = str(error)
@@ -113,7 +113,7 @@ def inspect_bank(
         fit=fit,
         unfitted=unfitted,
         null=null,
-        shuffled=shuffled_share(weight, basis) if weight.any() else None,
+        shuffled=shuffled_likes(weight, basis, profile.change),
         faults=filter_faults(bank.weight, basis),
         rank=effective_rank(weight),
         whitening=whitening_distance(profile.energy, basis.variance),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from firstlight.filters.bank import FilterBank
+from firstlight.inspection.doubt import Doubt, doubt
 from firstlight.inspection.finding import Finding
 from firstlight.inspection.measures import FilterFaults
 from firstlight.patches.basis import PatchBasis
@@ -42,7 +43,8 @@ class Inspection:
     null : RandomBanks or None
         What random banks of as many filters give; None where eq. 3 cannot be fitted to any bank.
     shuffled : float or None
-        Share of random orders of each filter's own weights that make the profile as uneven; None without energy.
+        Share of random orders of each filter's own weights that make the profile as uneven, over the filter or within
+        its channels; None without energy.
     faults : FilterFaults
         Dead and duplicate filters.
     rank : float
@@ -108,6 +110,11 @@ class Inspection:
     def spread(self) -> float:
         """Standard deviation of the profile over its mean: 0 for a flat one; random banks have `null.spreads`."""
         return spread(self.profile.energy)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """The code of the finding that keeps the layer from being said to have learnt; None where none does."""
+        return doubt(self.bank, self.profile, self.null, self.shuffled)
 
     @property
     def rows(self) -> list[tuple[str, str]]:

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from firstlight.inspection.findings import SIGNIFICANT, looks_untrained
-from firstlight.inspection.measures import filter_faults, filter_norms
+from firstlight.inspection.doubt import Doubt
+from firstlight.inspection.measures import filter_faults
 from firstlight.inspection.network_view import NetworkView, Snapshot
-from firstlight.theory.null import RandomBanks, percentile, random_banks, spread
+from firstlight.theory.null import RandomBanks, percentile
 from firstlight.utils.text import spaced
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def inspection_view(found: "Inspection") -> NetworkView:
         trained=found.bank.weight,
         initial=None if found.initial is None else found.initial.weight,
         units=_units(found.basis),
-        learnt=False if looks_untrained(found) else _learnt(snapshot, found.null),
+        learnt=_learnt(snapshot, found.null, found.doubt),
         faults=found.faults,
     )
 
@@ -32,30 +32,28 @@ def inspection_view(found: "Inspection") -> NetworkView:
 def comparison_views(found: "Comparison") -> list[NetworkView]:
     """The compared first layers, all in the same components."""
     views = []
-    for label, profile, bank in zip(found.labels, found.profiles, found.banks, strict=True):
-        snapshot, null = Snapshot.of(profile, found.basis), None
-        if snapshot.fit:
-            norms = None if profile.change else filter_norms(bank.weight)
-            null = random_banks(found.basis.variance, len(bank), norms=norms)
+    parts = zip(found.labels, found.profiles, found.banks, found.nulls, found.doubts, strict=True)
+    for label, profile, bank, null, doubt in parts:
+        snapshot = Snapshot.of(profile, found.basis)
         view = NetworkView(
             name=label,
             basis=found.basis,
             snapshots=[snapshot],
             trained=bank.weight,
             units=_units(found.basis),
-            learnt=_learnt(snapshot, null),
+            learnt=_learnt(snapshot, null, doubt),
             faults=filter_faults(bank.weight, found.basis if bank.weight.shape[1:] == found.basis.shape else None),
         )
         views.append(view)
     return views
 
 
-def _learnt(snapshot: Snapshot, null: RandomBanks | None) -> bool | None:
-    """Whether a profile is uneven as random ones are not; unknown where eq. 3 fits it no better than them."""
-    energy, fit = snapshot.profile.energy, snapshot.fit
-    if not energy.any() or (null and null.share_above(spread=spread(energy)) >= SIGNIFICANT):
+def _learnt(snapshot: Snapshot, null: RandomBanks | None, doubt: Doubt | None) -> bool | None:
+    """Whether a layer has learnt; unknown where it sees grey, and where eq. 3 fits it no better than random ones."""
+    if doubt and doubt != "grey-input":
         return False
-    return True if fit and null and fit.correlation > percentile(null.correlations) else None
+    fit = snapshot.fit
+    return True if not doubt and fit and null and fit.correlation > percentile(null.correlations) else None
 
 
 def _units(basis: "PatchBasis") -> str:

@@ -117,13 +117,15 @@ def _alike(found: "Comparison") -> list[tuple[str, str, str, str]]:
     pairs, names = found.pairs, found.labels
     if len(pairs) > 1:
         ends = [("Most alike", *pairs[0]), ("Least alike", *pairs[-1])]
-        said = {True: ", above chance", False: ", not above chance"}
+        said = {True: ", above chance", False: ", not above chance", None: ", which need not be learnt"}
     else:
-        ends = [
-            ("Alike beyond chance" if r > found.chance else "Not alike beyond chance", r, *two) for r, *two in pairs
-        ]
-        said = {True: "", False: ""}
-    return [(word, names[one], names[two], f"r = {r:.3f}{said[r > found.chance]}") for word, r, one, two in ends]
+        words = {True: "Alike beyond chance", False: "Not alike beyond chance", None: "Alike, which need not be learnt"}
+        ends = [(words[found.is_beyond_chance(*two)], r, *two) for r, *two in pairs]
+        said = dict.fromkeys((True, False, None), "")
+    return [
+        (word, names[one], names[two], f"r = {r:.3f}{said[found.is_beyond_chance(one, two)]}")
+        for word, r, one, two in ends
+    ]
 
 
 def _repeat(views: Sequence[NetworkView], about: str) -> dict[str, Any]:

@@ -67,6 +67,8 @@ def _alike(found: "Comparison") -> Table:
         table.add_row(f"[bold]{name}[/bold]", Text(f"{r:6.3f}  {names[one]} and {names[other]}"))
     if not pairs:
         table.add_row("[bold]alike[/bold]", "not defined: a profile is constant")
+    for word, which in found.caveats:
+        table.add_row(f"[bold]{word}[/bold]", Text(printable(which)))
     table.add_row("by chance", f"{found.chance:6.3f}  95% of pairs of random banks stay below this")
     table.add_row("compared", f"energy profiles, in {counted(found.basis.size, 'component')}")
     return table
@@ -90,12 +92,13 @@ def _correlations(found: "Comparison", columns: range) -> Table:
         table.add_column(header, justify="right", no_wrap=True)
     table.add_row("", *(f"[dim]{column + 1:{_CELL - 2}}[/dim]" for column in columns))
     for row in range(columns.start + 1, len(found.labels)):
-        cells = (_coloured(found.correlations[row, column], found.chance) if column < row else "" for column in columns)
+        cells = (_coloured(found, row, column) if column < row else "" for column in columns)
         table.add_row(f"[dim]{row + 1}[/dim]", *cells)
     return table
 
 
-def _coloured(r: float, chance: float) -> str:
+def _coloured(found: "Comparison", row: int, column: int) -> str:
+    r = found.correlations[row, column]
     if not np.isfinite(r):
         return "[dim]-[/dim]"
-    return f"[green]{r:.3f}[/green]" if r > chance else f"[yellow]{r:.3f}[/yellow]"
+    return f"[green]{r:.3f}[/green]" if found.is_beyond_chance(row, column) else f"[yellow]{r:.3f}[/yellow]"

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from firstlight.errors import InputError
 from firstlight.patches.basis import PatchBasis
-from firstlight.profile import correlation, energy_profile
+from firstlight.profile import correlation, energy_profile, windows
 from firstlight.theory.fit import fit_formula
 from firstlight.theory.formula import checked_variance
 from firstlight.theory.scan import checked_range, scan, shape_scores
@@ -134,33 +134,40 @@ def spread(energy: np.ndarray) -> float:
     return float(relative.std() / mean) if mean > 0 else 0.0
 
 
-def shuffled_share(weight: np.ndarray, basis: PatchBasis, seed: int = 0) -> float:
+def shuffled_share(weight: np.ndarray, basis: PatchBasis, seed: int = 0, *, by_channel: bool = False) -> float:
     """Share of shufflings of the filters that are as uneven as the filters: a p-value, at least 1 / 100.
 
     Parameters
     ----------
-    weight : ndarray, shape (K, C, k, k), float64
-        Not all of them 0. In each filter the weights change places, over taps and channels: what the values alone
-        give, such as the mean of random ones that are all positive, stays.
+    weight : ndarray, shape (K, C, kh, kw), float64
+        Not all of them 0; kernels at least as large as the patches, whose windows in them are looked at. In each filter
+        the weights change places, over taps and channels: what the values alone give, such as the mean of random ones
+        that are all positive, stays.
     basis : PatchBasis
     seed : int
+    by_channel : bool
+        The weights of each channel change places among themselves: their mean and size in it stay, too.
 
     Returns
     -------
     float
         Of the largest filters, where all would take long.
     """
-    flat = weight.reshape(len(weight), -1) / np.abs(weight).max()
-    most = max(1, _MOST_PRODUCTS // (_SHUFFLINGS * basis.size**2))
-    flat = flat[np.argsort(-np.linalg.norm(flat, axis=1), kind="stable")[:most]]
+    _, rows, columns = basis.shape
+    looks = (weight.shape[2] - rows + 1) * (weight.shape[3] - columns + 1)
+    most = max(1, _MOST_PRODUCTS // (_SHUFFLINGS * looks * basis.size**2))
+    norms = np.linalg.norm(weight.reshape(len(weight), -1) / np.abs(weight).max(), axis=1)
+    weight = weight[np.argsort(-norms, kind="stable")[:most]] / np.abs(weight).max()
+    places = weight.reshape(len(weight) * (weight.shape[1] if by_channel else 1), -1)
     components = basis.components.T
     rng = np.random.default_rng(seed)
 
-    def uneven(filters: np.ndarray) -> float:
-        return spread(np.sqrt(np.mean((filters @ components) ** 2, axis=0)))
+    def uneven(values: np.ndarray) -> float:
+        patches = windows(values.reshape(weight.shape), rows, columns).reshape(-1, basis.size)
+        return spread(np.sqrt(np.mean((patches @ components) ** 2, axis=0)))
 
-    own = uneven(flat) * (1 - _EQUAL)  # equal weights stay equal in any order, but for rounding
-    above = sum(uneven(rng.permuted(flat, axis=1)) >= own for _ in range(_SHUFFLINGS))
+    own = uneven(places) * (1 - _EQUAL)  # equal weights stay equal in any order, but for rounding
+    above = sum(uneven(rng.permuted(places, axis=1)) >= own for _ in range(_SHUFFLINGS))
     return (1 + above) / (1 + _SHUFFLINGS)
 
 
