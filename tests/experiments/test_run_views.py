@@ -41,6 +41,13 @@ def test_a_view_has_the_profile_and_fit_of_every_recorded_step(context):
     assert np.isnan(view.learning["test_loss"]).all()
 
 
+def test_a_view_says_where_the_learning_rate_falls(context):
+    run, basis = context.trained("vgg11").runs[0], context.basis()
+    assert f"(lr {run.spec.lr:g} here), on patches" in run_view(run, basis).units
+    cosine = replace(run, spec=replace(run.spec, schedule="cosine"))
+    assert f"(lr {run.spec.lr:g} here, falling to 0), on patches" in run_view(cosine, basis).units
+
+
 def test_a_network_of_two_experiments_is_there_once_with_all_that_is_known_of_it(context):
     run, basis = context.trained("vgg11").runs[0], context.basis()
     first, second = run_view(run, basis), run_view(run, basis, {"trained": np.array([1.0, 0.5])})

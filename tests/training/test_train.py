@@ -489,11 +489,20 @@ def test_importing_and_loading_do_not_import_torch(unbroken):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"precision": "float32"},
+        {"precision": "bfloat16"},
+        {"momentum": 0.9, "weight_decay": 5e-4, "schedule": "cosine", "augmentation": "flip+crop"},
+        {"optimizer": "adam", "lr": 0.001},
+    ],
+    ids=lambda changes: "-".join(changes),
+)
 @pytest.mark.parametrize("model", ["resnet20", "vgg11"])
-def test_cuda_training_is_repeatable_and_goes_on_after_an_interruption(model, precision, tmp_path, monkeypatch):
+def test_cuda_training_is_repeatable_and_goes_on_after_an_interruption(model, changes, tmp_path, monkeypatch):
     train_set, test_set = make_set("train", 100, size=32), make_set("test", 40, size=32)
-    spec = make_spec(train_set, test_set, model=model, steps=60, precision=precision)
+    spec = make_spec(train_set, test_set, model=model, steps=60, **changes)
     runs = [train(spec, train_set, test_set, tmp_path / name, device="cuda") for name in ("a", "b")]
     assert results(runs[0]) == results(runs[1])
     assert runs[0].environment["device"].startswith("cuda")
