@@ -44,7 +44,10 @@ from .reproduction import (
 )
 from .theory import (
     FormulaFit as FormulaFit,
+    TheoryFit as TheoryFit,
+    composition_profile as composition_profile,
     fit_formula as fit_formula,
+    fit_theory as fit_theory,
     linear_cnn_profile as linear_cnn_profile,
 )
 from .training import (

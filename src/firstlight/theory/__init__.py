@@ -1,6 +1,6 @@
-"""The closed form for the linear CNN, its limits and its fit; what chance gives; the linear CNN trained exactly.
+"""The closed form for the linear CNN, its limits and its fit; what goes beyond it; what chance gives.
 
-Read first: `formula.py`.
+Read first: `formula.py`, then `composition.py`.
 """
 
 from firstlight.theory.fit import fit_formula
@@ -13,13 +13,18 @@ from firstlight.theory.linear_cnn import (
     two_layer_descent,
 )
 from firstlight.theory.scan import AUTHORS_TAU
+from firstlight.theory.theory_fit import TheoryFit, fit_theory
+from firstlight.theory.trajectory import composition_profile
 
 __all__ = [
     "AUTHORS_TAU",
     "PEAK",
     "FormulaFit",
     "MeanPatchMoments",
+    "TheoryFit",
+    "composition_profile",
     "fit_formula",
+    "fit_theory",
     "frozen_readout_filters",
     "linear_cnn_profile",
     "mean_patch_moments",

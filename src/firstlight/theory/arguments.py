@@ -44,10 +44,10 @@ def energies_and_variance(profile: Any, basis: Any) -> tuple[Any, Any]:
     energy = profile.energy if isinstance(profile, EnergyProfile) else profile
     if isinstance(basis, PatchBasis) or is_numbers(basis):
         return energy, variance_of(basis)
-    return energy, variance_of(basis, _kernel_size(np.size(energy)))
+    return energy, variance_of(basis, kernel_size_of(np.size(energy)))
 
 
-def _kernel_size(components: int, channels: Sequence[int] = (3, 1)) -> int:
+def kernel_size_of(components: int, channels: Sequence[int] = (3, 1)) -> int:
     """Of the patches that have so many components, in colour if that can be."""
     for count in channels:
         size = math.isqrt(components // count)

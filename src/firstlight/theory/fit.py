@@ -101,7 +101,7 @@ def fit_formula(profile: Any, basis: Any = None, *, tau_range: tuple[float, floa
         scale=float(relative_scale * largest / peak),
         residual=residual,
         least_residual=min(residual, _least_residual(relative, shapes)),
-        log_r2=_log_r2(relative[variance > 0], shape[variance > 0]),
+        log_r2=log_r2(relative[variance > 0], shape[variance > 0]),
         tau_range=flat_range(grid, scores, best_log, best_score, span),
         bound=bound,
         prediction=fitted * largest,
@@ -116,7 +116,8 @@ def _least_residual(energy: np.ndarray, shapes: np.ndarray) -> float:
     return float(np.sqrt(max(0.0, 1 - cosine**2)))
 
 
-def _log_r2(energy: np.ndarray, shape: np.ndarray) -> float:
+def log_r2(energy: np.ndarray, shape: np.ndarray) -> float:
+    """R^2 of log energy, the offset being free; NaN where there is no logarithm."""
     if not ((energy > 0).all() and (shape > 0).all()):
         return float("nan")
     measured, predicted = np.log(energy), np.log(shape)

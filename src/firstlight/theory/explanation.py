@@ -1,0 +1,101 @@
+"""Explanation: one theory at the time that fits a profile best, and what chance gives that theory."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from firstlight.profile import correlation, standardized
+from firstlight.theory.fit import fit_formula, log_r2
+from firstlight.theory.null import percentile
+from firstlight.theory.resampling import bootstrap, interval, shuffled_correlations
+from firstlight.theory.scan import ALL_TAU, scan, shape_scores
+from firstlight.theory.trajectory import Trajectory
+
+# Of a trajectory's steps in log time: correlations between its times are those of profiles in between.
+_BETWEEN = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One theory at the time that fits a profile best.
+
+    Attributes
+    ----------
+    theory : {"eq3", "composition"}
+    t : float
+        Of eq. 3 tau, which is lr * steps; of composition its time, in units in which lambda_1^2 is 25.8.
+    correlation : float
+        Of the profile and the prediction: what is maximised over t.
+    log_r2 : float
+        R^2 of log energy over the components with variance, the offset being free.
+    interval : tuple of two float
+        Where 95 % of the correlations lie when the components are drawn anew, with replacement, and t fitted again.
+    null : float
+        The 95th percentile of the correlation over profiles with the same energies in random orders, t fitted to each.
+    p_value : float
+        Share of these that correlate as well, at least 1 / 1001.
+    bound : {"", "early", "late"}
+        Whether t lies at an end of the times that were tried, so that it is not told but bounded.
+    prediction : ndarray, shape (D,)
+        Nearest to the profile in least squares.
+    shapes : ndarray, shape (T, D)
+        The theory's profiles at all times that were tried.
+    """
+
+    theory: Literal["eq3", "composition"]
+    t: float
+    correlation: float
+    log_r2: float
+    interval: tuple[float, float]
+    null: float
+    p_value: float
+    bound: Literal["", "early", "late"]
+    prediction: np.ndarray = field(repr=False)
+    shapes: np.ndarray = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the shapes in JSON's types, which know no infinity and no NaN: those are None."""
+        return {
+            "t": self.t if np.isfinite(self.t) else None,
+            "correlation": self.correlation,
+            "log_r2": self.log_r2 if np.isfinite(self.log_r2) else None,
+            "interval": list(self.interval),
+            "null": self.null,
+            "p_value": self.p_value,
+            "bound": self.bound,
+            "prediction": self.prediction.tolist(),
+        }
+
+
+def explain_by_eq3(energy: np.ndarray, variance: np.ndarray) -> Explanation:
+    """Eq. 3 at its best time, as `fit_formula` finds it."""
+    fit = fit_formula(energy, variance)
+    _, shapes = scan(variance, ALL_TAU)
+    chance = _chance(energy, shapes, fit.correlation)
+    return Explanation("eq3", fit.tau, fit.correlation, fit.log_r2, *chance, fit.bound, fit.prediction, shapes)
+
+
+def explain_by_composition(energy: np.ndarray, variance: np.ndarray, found: Trajectory) -> Explanation:
+    """The time of a trajectory, or between two of its times, at which it correlates best."""
+    steps = np.arange(_BETWEEN * (len(found.t) - 1) + 1) / _BETWEEN
+    places = np.arange(len(found.t))
+    times = np.exp(np.interp(steps, places, np.log(found.t)))
+    shapes = np.array([np.interp(steps, places, one) for one in found.energy.T.astype(np.float64)]).T
+    best = int(np.argmax(shape_scores(standardized(energy), shapes)))
+    shape = shapes[best]
+    r = correlation(energy, shape)
+    bound = "early" if best == 0 else "late" if best == len(times) - 1 else ""
+    prediction = shape * (energy @ shape / (shape @ shape))
+    positive = variance > 0
+    fitted = r, log_r2(energy[positive], shape[positive])
+    return Explanation(
+        "composition", float(times[best]), *fitted, *_chance(energy, shapes, r), bound, prediction, shapes
+    )
+
+
+def _chance(energy: np.ndarray, shapes: np.ndarray, r: float) -> tuple[tuple[float, float], float, float]:
+    """The interval of r, the 95th percentile of shuffled profiles, and the share of those that reach r."""
+    shuffled = shuffled_correlations(energy, shapes)
+    share = (1 + np.sum(shuffled >= r)) / (1 + len(shuffled))
+    return interval(bootstrap(energy, shapes)), percentile(shuffled), float(share)

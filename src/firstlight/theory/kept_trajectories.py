@@ -1,0 +1,141 @@
+"""Trajectories of composition, computed once for the patches of a data set, and kept beside their moments.
+
+Those of CIFAR-10 come with the package; `python -m firstlight.theory.kept_trajectories` computes them anew.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Sequence
+from functools import partial
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import numpy as np
+
+from firstlight.errors import InputError
+from firstlight.filters.bank import FilterBank
+from firstlight.images.cache import cache_dir, keep
+from firstlight.patches.bank_statistics import PatchStatistics, dilation_of, zeros
+from firstlight.theory.trajectory import INITIAL_SCALE, SEEDS, TOLERANCE, WIDTH, Trajectory, composition_of, follow
+from firstlight.utils.damage import DAMAGE
+from firstlight.utils.npz import header_of, open_npz, write_npz
+from firstlight.utils.text import size_text
+
+TIMES = np.geomspace(0.3, 40, 30)
+_FORMAT = 1
+_SHIPPED_SIZES, _SHIPPED_STRIDES = (3, 5, 7), (1, 2)
+_FOLDER = files("firstlight.theory") / "shipped_trajectories"
+
+
+def trajectory_of(
+    bank: FilterBank,
+    statistics: PatchStatistics,
+    stride: int = 1,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    data_dir: str | Path | None = None,
+) -> Trajectory:
+    """What composition gives for the kernels of a bank: shipped, from the cache, or computed.
+
+    Parameters
+    ----------
+    bank : FilterBank
+        Whose shape and dilation count.
+    statistics : PatchStatistics
+    stride : int
+        Of the layer.
+    mean, std : optional
+        As for `PatchStatistics.basis`.
+    data_dir : str or Path, optional
+        Folder of the cache.
+
+    Returns
+    -------
+    Trajectory
+        At 30 times from 0.3 to 40, rounded to single precision.
+
+    Raises
+    ------
+    InputError
+        Composition is not defined for these kernels, or the data have no patches that are wide enough.
+    """
+    _, channels, rows, columns = bank.ungrouped().weight.shape
+    dilation = dilation_of(bank)
+    if rows != columns or dilation != 1:
+        raise InputError(
+            f"the kernels are {size_text((rows, columns))} with dilation {dilation}; expected square ones without: "
+            "composition is not defined for them"
+        )
+    usual = statistics.normalisation(channels) if mean is None or std is None else (mean, std)
+    normalisation = usual[0] if mean is None else mean, usual[1] if std is None else std
+    name = f"{_key(bank, statistics, stride, normalisation)}.npz"
+    kept = cache_dir(data_dir) / "composition" / name
+    if (shipped := _FOLDER / name).is_file():
+        with as_file(shipped) as path:
+            return _read(path)
+    if os.path.isfile(kept):
+        try:
+            return _read(kept)
+        except (InputError, *DAMAGE):  # computed and written again
+            pass
+    found = _computed(rows, channels, statistics, stride, *normalisation)
+    keep(f"composition for {statistics.data} is", kept, partial(_write, kept, found))
+    return found
+
+
+def _key(bank: FilterBank, statistics: PatchStatistics, stride: int, normalisation: tuple) -> str:
+    """All that decides a trajectory: the patches of the kernel's size stand for the images."""
+    _, channels, side, _ = bank.ungrouped().weight.shape
+    moments = statistics.moments(side, side, channels)
+    per_channel = [np.broadcast_to(values, channels).tolist() for values in normalisation]
+    settings = [_FORMAT, side, stride, WIDTH, INITIAL_SCALE, SEEDS, TOLERANCE, TIMES.tolist(), moments.count]
+    content = hashlib.sha256(json.dumps([settings, per_channel]).encode())
+    for sums in (moments.second, moments.first):
+        content.update(np.ascontiguousarray(sums).tobytes())
+    return content.hexdigest()
+
+
+def _computed(
+    side: int,
+    channels: int,
+    statistics: PatchStatistics,
+    stride: int,
+    mean: float | Sequence[float],
+    std: float | Sequence[float],
+) -> Trajectory:
+    stack = composition_of(statistics, channels, (side, side, 1, 1), WIDTH, stride, mean, std)
+    components = statistics.basis(zeros(channels, side), mean, std).components
+    found = follow(stack, components, TIMES)
+    return Trajectory(TIMES, found.energy.astype(np.float32), found.taps.astype(np.float32))
+
+
+def _write(path: Path, found: Trajectory) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_npz(path, {"energy": found.energy, "taps": found.taps}, {"format": _FORMAT}, compressed=True)
+
+
+def _read(path: Path) -> Trajectory:
+    with open_npz(path) as stored:
+        header_of(stored)
+        return Trajectory(TIMES, stored["energy"], stored["taps"])
+
+
+def write_shipped(folder: Path) -> None:
+    """Compute the trajectories of CIFAR-10, normalised as usual, for common kernels and strides."""
+    from firstlight.images import load_images
+    from firstlight.patches.given_statistics import ShippedStatistics
+    from firstlight.patches.statistics import patch_statistics
+
+    shipped = ShippedStatistics()
+    normalisation = shipped.normalisation(3)
+    images = patch_statistics(load_images(shipped.data))  # the moments that are shipped do not reach all windows
+    for side, stride in itertools.product(_SHIPPED_SIZES, _SHIPPED_STRIDES):
+        found = _computed(side, 3, images, stride, *normalisation)
+        _write(folder / f"{_key(zeros(3, side), shipped, stride, normalisation)}.npz", found)
+
+
+if __name__ == "__main__":
+    with as_file(_FOLDER) as place:
+        write_shipped(place)
