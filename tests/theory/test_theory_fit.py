@@ -63,7 +63,7 @@ def test_the_bootstrap_is_that_of_drawn_components():
     energy = np.random.default_rng(0).uniform(1, 2, 27)
     shapes = trajectory_of(BANK, CIFAR).energy[::10].astype(np.float64)
     drawn = bootstrap(energy, shapes)
-    weight = np.random.default_rng(0).multinomial(27, np.full(27, 1 / 27), size=2000)[5]
+    weight = np.random.default_rng(0).multinomial(27, np.full(27, 1 / 27), size=1000)[5]
     again = np.repeat(np.arange(27), weight)
     expected = max(np.corrcoef(energy[again], shape[again])[0, 1] for shape in shapes)
     assert drawn[5] == pytest.approx(expected)

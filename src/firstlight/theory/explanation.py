@@ -41,6 +41,8 @@ class Explanation:
         Nearest to the profile in least squares.
     shapes : ndarray, shape (T, D)
         The theory's profiles at all times that were tried.
+    resampled : ndarray, shape (N,)
+        The correlations that `interval` is of. For two theories the same components are drawn.
     """
 
     theory: Literal["eq3", "composition"]
@@ -53,6 +55,7 @@ class Explanation:
     bound: Literal["", "early", "late"]
     prediction: np.ndarray = field(repr=False)
     shapes: np.ndarray = field(repr=False)
+    resampled: np.ndarray = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """All but the shapes in JSON's types, which know no infinity and no NaN: those are None."""
@@ -73,7 +76,9 @@ def explain_by_eq3(energy: np.ndarray, variance: np.ndarray) -> Explanation:
     fit = fit_formula(energy, variance)
     _, shapes = scan(variance, ALL_TAU)
     chance = _chance(energy, shapes, fit.correlation)
-    return Explanation("eq3", fit.tau, fit.correlation, fit.log_r2, *chance, fit.bound, fit.prediction, shapes)
+    return Explanation(
+        "eq3", fit.tau, fit.correlation, fit.log_r2, bound=fit.bound, prediction=fit.prediction, **chance
+    )
 
 
 def explain_by_composition(energy: np.ndarray, variance: np.ndarray, found: Trajectory) -> Explanation:
@@ -83,19 +88,26 @@ def explain_by_composition(energy: np.ndarray, variance: np.ndarray, found: Traj
     times = np.exp(np.interp(steps, places, np.log(found.t)))
     shapes = np.array([np.interp(steps, places, one) for one in found.energy.T.astype(np.float64)]).T
     best = int(np.argmax(shape_scores(standardized(energy), shapes)))
-    shape = shapes[best]
+    shape, positive = shapes[best], variance > 0
     r = correlation(energy, shape)
-    bound = "early" if best == 0 else "late" if best == len(times) - 1 else ""
-    prediction = shape * (energy @ shape / (shape @ shape))
-    positive = variance > 0
-    fitted = r, log_r2(energy[positive], shape[positive])
     return Explanation(
-        "composition", float(times[best]), *fitted, *_chance(energy, shapes, r), bound, prediction, shapes
+        "composition",
+        float(times[best]),
+        r,
+        log_r2(energy[positive], shape[positive]),
+        bound="early" if best == 0 else "late" if best == len(times) - 1 else "",
+        prediction=shape * (energy @ shape / (shape @ shape)),
+        **_chance(energy, shapes, r),
     )
 
 
-def _chance(energy: np.ndarray, shapes: np.ndarray, r: float) -> tuple[tuple[float, float], float, float]:
-    """The interval of r, the 95th percentile of shuffled profiles, and the share of those that reach r."""
-    shuffled = shuffled_correlations(energy, shapes)
-    share = (1 + np.sum(shuffled >= r)) / (1 + len(shuffled))
-    return interval(bootstrap(energy, shapes)), percentile(shuffled), float(share)
+def _chance(energy: np.ndarray, shapes: np.ndarray, r: float) -> dict[str, Any]:
+    """What shuffled profiles, and components drawn anew, give a theory of these shapes."""
+    shuffled, resampled = shuffled_correlations(energy, shapes), bootstrap(energy, shapes)
+    return {
+        "shapes": shapes,
+        "resampled": resampled,
+        "interval": interval(resampled),
+        "null": percentile(shuffled),
+        "p_value": float((1 + np.sum(shuffled >= r)) / (1 + len(shuffled))),
+    }

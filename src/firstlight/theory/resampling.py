@@ -5,7 +5,7 @@ import numpy as np
 from firstlight.profile import standardized
 from firstlight.theory.scan import shape_scores
 
-SHUFFLES, DRAWS = 1000, 2000
+SHUFFLES, DRAWS = 1000, 1000
 
 
 def shuffled_correlations(energy: np.ndarray, shapes: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -17,7 +17,7 @@ from firstlight.profile import EnergyProfile, energy_profile
 from firstlight.theory.arguments import is_numbers, kernel_size_of
 from firstlight.theory.explanation import Explanation, explain_by_composition, explain_by_eq3
 from firstlight.theory.kept_trajectories import trajectory_of
-from firstlight.theory.resampling import bootstrap, interval
+from firstlight.theory.resampling import interval
 from firstlight.utils.checks import whole_number
 
 Theory = Literal["eq3", "composition", "both"]
@@ -145,8 +145,8 @@ def fit_theory(
     if len(fits) < 2:
         return TheoryFit(fits.get("eq3"), fits.get("composition"), refusal)
     one, other = fits["eq3"], fits["composition"]
-    differences = bootstrap(energy, other.shapes) - bootstrap(energy, one.shapes)
-    return TheoryFit(one, other, "", other.correlation - one.correlation, interval(differences))
+    differences = interval(other.resampled - one.resampled)
+    return TheoryFit(one, other, "", other.correlation - one.correlation, differences)
 
 
 def _measured(
