@@ -168,7 +168,14 @@ def test_names_that_occur_twice_are_numbered():
     ("banks", "message"),
     [
         ([random(0, 4, 3, 3, 3)], "given 1 filter bank"),
-        ([random(0, 4, 3, 3, 3), random(1, 4, 1, 3, 3)], "expected 3 channels"),
+        (
+            [random(0, 4, 3, 3, 3), random(1, 4, 1, 3, 3)],
+            "^net1 sees 1 channel, net0 3; expected the same of all that are compared: leave one of them out, or add "
+            "up the channels of net0, for how it sees grey images$",
+        ),
+        ([random(0, 4, 1, 3, 3), random(1, 4, 3, 3, 3)], "net1 sees 3 channels, net0 1; .* the channels of net1"),
+        ([random(0, 4, 3, 3, 3), random(1, 4, 4, 3, 3)], "net1 sees 4 channels, net0 3; .* one of them out$"),
+        ([random(0, 4, 1, 3, 3), random(1, 4, 1, 3, 3)], "expected 3 channels and at least 3 x 3, the patches"),
         ([random(0, 4, 3, 3, 3), random(1, 4, 3, 2, 5)], "at least 3 x 3"),
         ([random(0, 4, 3, 3, 3), FilterBank(np.ones((1, 3, 5, 5)), dilation=(2, 2))], "dilation"),
     ],

@@ -89,6 +89,7 @@ def compare(
         raise InputError(
             f"initial or labels have {len(starts)} and {len(names)} entries; expected {len(found)}, as banks"
         )
+    _check_channels(found, names)
     basis = basis_for(_smallest(found), data, mean, std, data_dir, **options)
     looked = [_look(bank, basis, start) for bank, start in zip(found, starts, strict=True)]
     profiles, nulls, doubts = zip(*looked, strict=True)
@@ -109,6 +110,24 @@ def compare(
         nulls=nulls,
         doubts=doubts,
     )
+
+
+def _check_channels(banks: Sequence[FilterBank], names: Sequence[str]) -> None:
+    """Components of one channel and of three have nothing to do with each other."""
+    first = banks[0].weight.shape[1]
+    for bank, name in zip(banks, names, strict=True):
+        channels = bank.weight.shape[1]
+        if channels != first:
+            more = names[0] if first > channels else name
+            grey = (
+                f", or add up the channels of {more}, for how it sees grey images"
+                if {first, channels} == {1, 3}
+                else ""
+            )
+            raise InputError(
+                f"{name} sees {counted(channels, 'channel')}, {names[0]} {first}; expected the same of all that are "
+                f"compared: leave one of them out{grey}"
+            )
 
 
 def _smallest(banks: Sequence[FilterBank]) -> FilterBank:
@@ -141,8 +160,8 @@ def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarr
         return energy_profile(bank, basis, initial)
     if weight.shape[1] != channels or weight.shape[2] < rows or weight.shape[3] < columns:
         raise InputError(
-            f"{bank.source or 'a bank'} has filters of {size_text(weight.shape[1:])}; expected {channels} "
-            f"channels and at least {rows} x {columns}, the patches of the basis"
+            f"{bank.source or 'a bank'} has filters of {size_text(weight.shape[1:])}; expected "
+            f"{counted(channels, 'channel')} and at least {rows} x {columns}, the patches of the basis"
         )
     if bank.dilation != (1, 1):
         raise InputError(f"the layer {bank.layer} has dilation {bank.dilation}; expected (1, 1)")
