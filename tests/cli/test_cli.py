@@ -1,6 +1,7 @@
 """The command line: quick to answer, one line and exit code 2 for bad input, real output for good."""
 
 import contextlib
+import json
 import os
 import re
 import subprocess
@@ -100,7 +101,7 @@ def test_the_list_says_what_every_preset_trains_and_how_long_that_takes():
         (["runs", "clean", "--state", "finnished"], ["'finnished'", "finished"]),
         (["runs", "clean", "0123", "--state", "failed"], ["0123", "failed"]),
         (["theory", "--data", "photos", "--lr", "-1"], ["-1", "positive"]),
-        (["theory", "--data", "photos", "--kernel-size", "64"], ["64 x 64", "32 x 32"]),
+        (["theory", "--kernel-size", "64"], ["64 x 64", "16 x 16"]),
         (["theory", "--data", "photos", "--kernel-size", "0"], ["kernel_size is 0"]),
         (["theory", "--data", "photos", "--steps", "1.5"], ["1.5", "whole"]),
         (["theory", "--data", "photos", "--steps", "ten"], ["ten"]),
@@ -147,6 +148,23 @@ def test_theory_of_a_users_own_gray_images(tmp_path, here):
     done = here("theory", "--data", str(tmp_path / "gray.npy"), "--kernel-size", "5")
     assert done.returncode == 0, done.stderr
     assert f"{20 * 12 * 12:,} patches of 1 x 5 x 5" in done.stdout
+
+
+def test_theory_of_a_file_of_moments_is_that_of_its_images(tmp_path, here):
+    images = np.random.default_rng(0).integers(0, 256, (20, 3, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    made = here("moments", str(tmp_path / "images.npy"), "--kernel-size", "5", "--out", str(tmp_path / "sums.npz"))
+    assert made.returncode == 0, made.stderr
+    sums = ["theory", "--data", str(tmp_path / "sums.npz"), "--json", "-"]
+    own = json.loads(here(*sums).stdout)
+    assert (own["data"], own["kernel_size"], own["patches"]) == ("images.npy", 5, 20 * 12 * 12)
+    of_images = json.loads(here(*sums[:2], str(tmp_path / "images.npy"), "--kernel-size", "5", "--json", "-").stdout)
+    assert own["variance"] == pytest.approx(of_images["variance"], rel=1e-12)
+    assert json.loads(here(*sums, "--kernel-size", "3").stdout)["kernel_size"] == 3
+    for option, said in (("--kernel-size 7", "5 x 5"), ("--only *.png", "summed up already")):
+        done = here(*sums, *option.split())
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert said in done.stderr
 
 
 @pytest.mark.parametrize("lr", ["0.05", "0.1", "1"])

@@ -18,7 +18,7 @@ def theory(
     data_dir: DataDir = None,
     layout: Layout = None,
     only: list[str] | None = None,
-    kernel_size: int = 3,
+    kernel_size: int | None = None,
     lr: float = 0.01,
     steps: Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())] = None,
     out: Place | None = None,
@@ -33,13 +33,13 @@ def theory(
     Parameters
     ----------
     data
-        What `reproduce` takes, or an .npy or .npz file of images.
+        As for inspect: a name, a folder or a file of images, or a file of patch moments.
     layout
         NCHW or NHWC, of images in an array whose shape does not tell.
     only
         Which images of a folder to read, as a pattern of their names, such as '*.jpg'. May be repeated.
     kernel_size
-        Side of the patches, in pixels.
+        Side of the patches, in pixels. Default: 3, or that of the moments.
     lr
         Learning rate of the linear CNN.
     steps
@@ -48,8 +48,7 @@ def theory(
         Also write the table (CSV) and the figure (SVG, PNG) into this folder.
     """
     from firstlight.figures.svg import svg, write_figure
-    from firstlight.images import load_images, recognise
-    from firstlight.patches import patch_basis
+    from firstlight.patches.statistics import basis_of_size, patch_statistics
     from firstlight.report.theory_tables import theory_figure, theory_lines, theory_table
     from firstlight.theory.over_time import formula_over_time
 
@@ -61,9 +60,9 @@ def theory(
     check_outputs(written, (data, data_dir), force)
     verbosity.apply()
     console = result_console(json)
-    images = load_images(recognise(data, data_dir).choosing(only or ()), layout=layout, labels=False)
-    found = formula_over_time(patch_basis(images, kernel_size), lr, steps)
-    for line in theory_lines(found, images.name):
+    statistics = patch_statistics(data, data_dir, layout=layout, only=only)
+    found = formula_over_time(basis_of_size(statistics, kernel_size), lr, steps)
+    for line in theory_lines(found, statistics.data):
         console.print(printable(line), markup=False)
     console.print(theory_table(found, console.width))
     hint(console, "τ = lr × steps, on pixels normalised per channel", verbosity.quiet)
@@ -74,4 +73,4 @@ def theory(
         write_figure(figure, svg(figure), out / "theory")
         if not verbosity.quiet:
             print_line(console, f"Written: {out / 'theory.csv'}, theory.svg, theory.png")
-    give_json(json, {"data": images.name, **found.to_dict()})
+    give_json(json, {"data": statistics.data, **found.to_dict()})

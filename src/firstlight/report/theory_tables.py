@@ -7,7 +7,7 @@ from rich.table import Table
 
 from firstlight.figures.profiles import plot_over_time
 from firstlight.report.terminal import BARS, bars, plain_table
-from firstlight.utils.text import plural
+from firstlight.utils.text import plural, size_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,8 +22,7 @@ def theory_lines(found: "FormulaOverTime", name: str) -> list[str]:
     """Of which patches, and what gradient descent does with them."""
     basis = found.basis
     return [
-        f"{name}: {basis.count:,} patches of {basis.channels} x {basis.kernel_size} x {basis.kernel_size}, "
-        f"lr {found.lr:g}",
+        f"{name}: {basis.count:,} patches of {size_text(basis.shape)}, lr {found.lr:g}",
         f"lr × λ² of the first component is {found.lr * basis.variance[0]:.4g}: gradient descent is {found.descent}",
     ]
 

@@ -67,7 +67,7 @@ class FormulaOverTime:
         return {
             "patches": self.basis.count,
             "channels": self.basis.channels,
-            "kernel_size": self.basis.kernel_size,
+            "kernel_size": self.basis.shape[1],
             "lr": self.lr,
             "descent": self.descent,
             "variance": self.basis.variance.tolist(),
