@@ -18,6 +18,7 @@ def net(tmp_path: Path) -> str:
 
 def test_every_list_option_is_known():
     commands = [app[name] for name in ("inspect", "compare", "moments", "theory", "reproduce", "figures")]
+    commands.append(app["runs"]["clean"])
     taking = [argument for one in commands for argument in one.assemble_argument_collection()]
     names = {name for argument in taking if argument.parameter.consume_multiple for name in argument.names}
     assert names == set(VALUES)

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError
 
 from firstlight.cli import completion
 from firstlight.cli.atlas import atlas_app
@@ -17,6 +17,7 @@ from firstlight.cli.figures import figures
 from firstlight.cli.initialise import initialise
 from firstlight.cli.inspect import inspect
 from firstlight.cli.lists import lists_last
+from firstlight.cli.missing import missing
 from firstlight.cli.moments import moments
 from firstlight.cli.overview import OVERVIEW
 from firstlight.cli.reproduce import reproduce
@@ -80,6 +81,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with log_on_stderr():
             result = app(lists_last(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+    except MissingArgumentError as error:
+        raise missing(error, arguments) from None
     except CycloptsError as error:
         raise InputError(one_line(error)) from None
     return result if isinstance(result, int) else 0

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
+from firstlight.cli.missing import without_value
+
 
 def _is_number(word: str) -> bool:
     try:
@@ -15,9 +17,14 @@ def _is_amount(word: str) -> bool:
     return "=" in word
 
 
+def _is_word(word: str) -> bool:
+    return not word.startswith("-")
+
+
 VALUES: dict[str, Callable[[str], bool]] = {
     **dict.fromkeys(("--mean", "--std", "--resize", "--crop", "--steps"), _is_number),
     "--resources": _is_amount,
+    "--state": _is_word,
 }
 
 
@@ -40,7 +47,9 @@ def lists_last(arguments: Sequence[str]) -> list[str]:
         if belongs is not None:
             while stop < end and belongs(arguments[stop]):
                 stop += 1
-        # Without any value it stays where it is, for the parser to refuse.
+            if stop == position + 1 and not first and (stop == end or arguments[stop].startswith("-")):
+                raise without_value(name)
+        # Without a value of its kind it stays where it is, for the parser to refuse.
         (lists if stop > position + 1 or (belongs and first) else others).extend(arguments[position:stop])
         position = stop
     return [*others, *lists, *arguments[end:]]
