@@ -105,22 +105,3 @@ def test_where_composition_is_not_defined_it_says_why(filters: fl.FilterBank, da
 def test_another_theory_is_refused():
     with pytest.raises(fl.InputError, match='expected "eq3"'):
         fl.fit_theory(BANK, theory="eq4")  # pyright: ignore[reportArgumentType]
-
-
-def test_a_trajectory_is_kept_and_a_damaged_one_computed_again(cache, monkeypatch):
-    moments = fl.PatchMoments(5, 1).update(np.random.default_rng(0).integers(0, 256, (9, 1, 16, 16), dtype=np.uint8))
-    data = fl.patch_statistics(moments)
-    first = trajectory_of(zeros(1, 3), data)
-    (path,) = (cache / "composition").iterdir()
-    content = path.read_bytes()
-    path.write_bytes(content[:100])
-    np.testing.assert_array_equal(trajectory_of(zeros(1, 3), data).energy, first.energy)
-    assert path.read_bytes() == content
-
-    def refuse(*given):
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr("firstlight.theory.kept_trajectories.follow", refuse)
-    np.testing.assert_array_equal(trajectory_of(zeros(1, 3), data).taps, first.taps)
-    with pytest.raises(AssertionError, match="computed again"):
-        trajectory_of(zeros(1, 3), data, stride=1, mean=0.3)

@@ -120,8 +120,8 @@ from firstlight.patches.statistics import patch_statistics
 from firstlight.theory.trajectory import composition_of, follow
 statistics = patch_statistics("cifar10")
 found = [
-    follow(composition_of(statistics, 3, (side, side, 1, 1)), statistics.basis(zeros(3, side)).components, np.array(times))
-    for side, times in ((3, [2.0]), (5, [0.1]))
+    follow(composition_of(statistics, 3, (side, side, 1, 1)), statistics.basis(zeros(3, side)).components, times)
+    for side, times in ((3, np.array([2.0])), (5, np.array([0.1])))
 ]
 print(found[0].energy.tobytes().hex(), found[1].energy.astype(np.float32).tobytes().hex())
 """

@@ -1,10 +1,9 @@
 """Trajectories of composition, computed once for the patches of a data set, and kept beside their moments.
 
-Those of CIFAR-10 come with the package; `python -m firstlight.theory.kept_trajectories` computes them anew.
+Those of CIFAR-10, normalised as usual, come with the package: `python -m tools.trajectories` computes them anew.
 """
 
 import hashlib
-import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -23,10 +22,10 @@ from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.text import size_text
 
-TIMES = np.geomspace(0.3, 40, 30)
+_FIRST, _LAST, _NUMBER = 0.3, 40.0, 30
+TIMES = np.geomspace(_FIRST, _LAST, _NUMBER)
 _FORMAT = 1
-_SHIPPED_SIZES, _SHIPPED_STRIDES = (3, 5, 7), (1, 2)
-_FOLDER = files("firstlight.theory") / "shipped_trajectories"
+SHIPPED = files("firstlight.theory") / "shipped_trajectories"
 
 
 def trajectory_of(
@@ -70,9 +69,9 @@ def trajectory_of(
         )
     usual = statistics.normalisation(channels) if mean is None or std is None else (mean, std)
     normalisation = usual[0] if mean is None else mean, usual[1] if std is None else std
-    name = f"{_key(bank, statistics, stride, normalisation)}.npz"
+    name = file_name(bank, statistics, stride, normalisation)
     kept = cache_dir(data_dir) / "composition" / name
-    if (shipped := _FOLDER / name).is_file():
+    if (shipped := SHIPPED / name).is_file():
         with as_file(shipped) as path:
             return _read(path)
     if os.path.isfile(kept):
@@ -80,24 +79,24 @@ def trajectory_of(
             return _read(kept)
         except (InputError, *DAMAGE):  # computed and written again
             pass
-    found = _computed(rows, channels, statistics, stride, *normalisation)
-    keep(f"composition for {statistics.data} is", kept, partial(_write, kept, found))
+    found = computed(rows, channels, statistics, stride, *normalisation)
+    keep(f"composition for {statistics.data} is", kept, partial(write, kept, found))
     return found
 
 
-def _key(bank: FilterBank, statistics: PatchStatistics, stride: int, normalisation: tuple) -> str:
-    """All that decides a trajectory: the patches of the kernel's size stand for the images."""
+def file_name(bank: FilterBank, statistics: PatchStatistics, stride: int, normalisation: tuple) -> str:
+    """A hash of all that decides a trajectory: the patches of the kernel's size stand for the images."""
     _, channels, side, _ = bank.ungrouped().weight.shape
     moments = statistics.moments(side, side, channels)
     per_channel = [np.broadcast_to(values, channels).tolist() for values in normalisation]
-    settings = [_FORMAT, side, stride, WIDTH, INITIAL_SCALE, SEEDS, TOLERANCE, TIMES.tolist(), moments.count]
+    settings = [_FORMAT, side, stride, WIDTH, INITIAL_SCALE, SEEDS, TOLERANCE, _FIRST, _LAST, _NUMBER, moments.count]
     content = hashlib.sha256(json.dumps([settings, per_channel]).encode())
     for sums in (moments.second, moments.first):
         content.update(np.ascontiguousarray(sums).tobytes())
-    return content.hexdigest()
+    return f"{content.hexdigest()}.npz"
 
 
-def _computed(
+def computed(
     side: int,
     channels: int,
     statistics: PatchStatistics,
@@ -105,13 +104,15 @@ def _computed(
     mean: float | Sequence[float],
     std: float | Sequence[float],
 ) -> Trajectory:
+    """What is kept, computed anew, for square kernels."""
     stack = composition_of(statistics, channels, (side, side, 1, 1), WIDTH, stride, mean, std)
     components = statistics.basis(zeros(channels, side), mean, std).components
     found = follow(stack, components, TIMES)
     return Trajectory(TIMES, found.energy.astype(np.float32), found.taps.astype(np.float32))
 
 
-def _write(path: Path, found: Trajectory) -> None:
+def write(path: Path, found: Trajectory) -> None:
+    """Keep a trajectory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_npz(path, {"energy": found.energy, "taps": found.taps}, {"format": _FORMAT}, compressed=True)
 
@@ -120,22 +121,3 @@ def _read(path: Path) -> Trajectory:
     with open_npz(path) as stored:
         header_of(stored)
         return Trajectory(TIMES, stored["energy"], stored["taps"])
-
-
-def write_shipped(folder: Path) -> None:
-    """Compute the trajectories of CIFAR-10, normalised as usual, for common kernels and strides."""
-    from firstlight.images import load_images
-    from firstlight.patches.given_statistics import ShippedStatistics
-    from firstlight.patches.statistics import patch_statistics
-
-    shipped = ShippedStatistics()
-    normalisation = shipped.normalisation(3)
-    images = patch_statistics(load_images(shipped.data))  # the moments that are shipped do not reach all windows
-    for side, stride in itertools.product(_SHIPPED_SIZES, _SHIPPED_STRIDES):
-        found = _computed(side, 3, images, stride, *normalisation)
-        _write(folder / f"{_key(zeros(3, side), shipped, stride, normalisation)}.npz", found)
-
-
-if __name__ == "__main__":
-    with as_file(_FOLDER) as place:
-        write_shipped(place)
