@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from firstlight.experiments.verdicts import Condition, pairs_interval, t_interval, t_quantile, verdict_of
+from firstlight.experiments.verdicts import (
+    CORRELATION,
+    SHARE,
+    Condition,
+    pairs_interval,
+    t_interval,
+    t_quantile,
+    verdict_of,
+)
 
 
 def interval(values) -> tuple[float, float]:
@@ -53,6 +61,29 @@ def test_pairs_that_share_a_run_are_not_counted_as_independent():
 def test_an_interval_over_pairs_is_around_finite_numbers_or_none(pairs):
     found = pairs_interval(pairs)
     assert found is None or found[0] <= found[1]
+
+
+@pytest.mark.parametrize(
+    ("values", "possible", "shown"),
+    [
+        ([0.85, 0.93, 0.99], CORRELATION, "[0.749, 1.000]"),
+        ([-0.85, -0.93, -0.99], CORRELATION, "[-1.000, -0.749]"),
+        ([0.0, 0.1, 0.3], SHARE, "[0.000, 0.513]"),
+        ([0.91, 0.92, 0.93], CORRELATION, "[0.895, 0.945]"),
+        ([1.0], CORRELATION, ""),
+    ],
+)
+def test_an_interval_is_shown_within_what_is_possible_and_judged_as_it_is(values, possible, shown):
+    condition = Condition.over_seeds("x", values, most=1.0, possible=possible)
+    assert condition.interval_text("{:.3f}".format) == shown
+    assert condition.interval == t_interval(values)
+    assert condition.holds == Condition.over_seeds("x", values, most=1.0).holds
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=8))
+def test_no_interval_of_correlations_is_shown_beyond_1(values):
+    text = Condition.over_seeds("r", values, possible=CORRELATION).interval_text(repr)
+    assert all(-1 <= float(end) <= 1 for end in text.strip("[]").split(", "))
 
 
 @pytest.mark.parametrize(

@@ -206,9 +206,8 @@ class Claim:
             return "-"
         number = number_format(self.values)
         several = len(self.values) > 1
-        interval = self.interval
-        spread = f" [{number(interval[0])}, {number(interval[1])}]" if interval else ""
-        return f"{number(self.mean)}{spread} ({len(self.values)} {self.replicates}{'s' if several else ''})"
+        mean = f"{number(self.mean)} {self.conditions[0].interval_text(number)}".strip()
+        return f"{mean} ({len(self.values)} {self.replicates}{'s' if several else ''})"
 
     @property
     def measured_after_one_step(self) -> str:

@@ -1,7 +1,7 @@
 """Verdicts: what a 95% interval over seeds says of a criterion, and how several conditions make one verdict."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -10,6 +10,9 @@ Kind = Literal["published claim", "assumption", "numerical check", "own finding"
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Interval = tuple[float, float]
+
+CORRELATION: Interval = (-1.0, 1.0)  # what a correlation can be
+SHARE: Interval = (0.0, 1.0)
 
 # Quantiles of Student's t at 97.5%, for 1 to 10 degrees of freedom.
 _T = (12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281)
@@ -89,6 +92,9 @@ class Condition:
         Whether to be above `most` speaks against the claim; else only to be below `least` does.
     after_one_step : tuple of float
         The same quantity on the same runs after their first update; empty where there is none.
+    possible : tuple of float
+        Least and largest value that the quantity can have. An interval of few values near one of them, which is
+        symmetric, ends beyond it: it is shown up to there. What counts is the interval as it is.
     """
 
     quantity: str
@@ -100,6 +106,7 @@ class Condition:
     every: bool = False
     wrong_above: bool = True
     after_one_step: tuple[float, ...] = ()
+    possible: Interval = (-math.inf, math.inf)
 
     @classmethod
     def over_seeds(
@@ -144,6 +151,11 @@ class Condition:
     def mean(self) -> float:
         """Mean of the values; NaN where there is none."""
         return math.fsum(self.values) / len(self.values) if self.values else math.nan
+
+    def interval_text(self, show: Callable[[float], str]) -> str:
+        """The interval for people, within what is possible; empty where there is none."""
+        least, most = self.possible
+        return (self.interval and f"[{', '.join(show(min(max(end, least), most)) for end in self.interval)}]") or ""
 
     @property
     def holds(self) -> bool | None:

@@ -44,10 +44,8 @@ def condition_value(condition: Condition) -> str:
     """The value of a condition of a claim, and whether it holds."""
     holds = {True: "holds", False: "does not hold", None: "open"}[condition.holds]
     value = mean_of(condition.values) or NOTHING
-    interval = condition.interval
     show = number_format(condition.values) if value != NOTHING else str
-    spread = f" [{show(interval[0])}, {show(interval[1])}]" if interval else ""
-    return f"{value}{spread} ({holds})"
+    return " ".join(part for part in (value, condition.interval_text(show), f"({holds})") if part)
 
 
 def _condition_text(condition: Condition) -> str:

@@ -68,7 +68,7 @@ class Line:
         """The line of one claim."""
         known = bool(claim.values) and math.isfinite(claim.mean)
         show = number_format(claim.values) if known else str
-        interval = f"[{show(claim.interval[0])}, {show(claim.interval[1])}]" if known and claim.interval else ""
+        interval = claim.conditions[0].interval_text(show) if known else ""
         return cls(
             subject=subject,
             mean=show(claim.mean) if known else NOTHING,

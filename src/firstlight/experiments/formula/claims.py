@@ -12,7 +12,7 @@ from firstlight.experiments.networks import PAIRS, Trained
 from firstlight.experiments.shared.fits import RANDOM_BANKS, null_of
 from firstlight.experiments.shared.notes import listed, number
 from firstlight.experiments.shared.tables import at_ends, rows_where, spearman
-from firstlight.experiments.verdicts import Condition, Kind
+from firstlight.experiments.verdicts import CORRELATION, Condition, Kind
 from firstlight.models import MODELS
 
 PUBLISHED, CLOSE = 0.94, 0.05  # Table 3 for VGG11 on CIFAR-10, and what counts as close to it
@@ -66,6 +66,7 @@ def fit_conditions(ends: pd.DataFrame, firsts: pd.DataFrame) -> tuple[Condition,
             "correlation with eq. 3, best τ in the authors' range",
             ends.correlation,
             least=0.8,
+            possible=CORRELATION,
             after_one_step=firsts.correlation,
         ),
         Condition.over_seeds(
@@ -143,7 +144,11 @@ def random_claim(banks: Mapping[int, np.ndarray]) -> Claim:
     return Claim.judged(
         "F5",
         Condition.over_seeds(
-            "correlation with eq. 3, best τ in the authors' range", scores.tolist(), least=-0.2, most=0.4
+            "correlation with eq. 3, best τ in the authors' range",
+            scores.tolist(),
+            least=-0.2,
+            most=0.4,
+            possible=CORRELATION,
         ),
         null=null_of(scores, "the values themselves"),
         note=f"Of 64 filters, as VGG11's. Single banks differ by a standard deviation of {np.std(scores, ddof=1):.2f}; "
@@ -179,7 +184,7 @@ def energy_claim(part: str, group: Trained, fits: pd.DataFrame, kind: Kind) -> C
     values = [spearman(rows.step, rows.total_energy) for _, rows in own.groupby("seed")]
     return Claim.judged(
         f"E1{part}",
-        Condition.over_seeds("rank correlation of total energy with the step", values, least=0.9),
+        Condition.over_seeds("rank correlation of total energy with the step", values, least=0.9, possible=CORRELATION),
         reached=reached(group),
         note="Descriptive: the size of a change that starts from nothing can hardly fail to rise.",
         **texts,

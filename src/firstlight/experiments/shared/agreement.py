@@ -16,7 +16,7 @@ from firstlight.experiments.learning import Reached
 from firstlight.experiments.networks import Trained, reasons
 from firstlight.experiments.shared.fits import change_profile_at, similarity
 from firstlight.experiments.shared.notes import number
-from firstlight.experiments.verdicts import Condition
+from firstlight.experiments.verdicts import CORRELATION, Condition
 from firstlight.patches import PatchBasis
 from firstlight.profile import standardized
 from firstlight.theory.null import gaussian_profiles, percentile
@@ -160,7 +160,9 @@ def by_seeds(rows: pd.DataFrame, column: str) -> dict[tuple[int, int], list[floa
 def correlation_condition(firsts: pd.DataFrame, ends: pd.DataFrame, **bounds: float) -> Condition:
     """On the mean correlation over pairs of runs."""
     values = by_seeds(ends, "correlation")
-    return Condition.over_pairs("correlation of profiles", values, after_one_step=firsts.correlation, **bounds)
+    return Condition.over_pairs(
+        "correlation of profiles", values, after_one_step=firsts.correlation, possible=CORRELATION, **bounds
+    )
 
 
 def agreement_claim(
@@ -194,6 +196,7 @@ def agreement_claim(
         by_seeds(ends, "beyond_lambda"),
         least=null["beyond_lambda_percentile_95"],
         after_one_step=firsts.beyond_lambda,
+        possible=CORRELATION,
     )
     return Claim.judged(
         name,

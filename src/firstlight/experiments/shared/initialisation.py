@@ -9,7 +9,7 @@ from firstlight.experiments.shared.agreement import Measured, random_agreement, 
 from firstlight.experiments.shared.fits import change_profile_at
 from firstlight.experiments.shared.notes import number
 from firstlight.experiments.shared.tables import at_ends, rows_where
-from firstlight.experiments.verdicts import Condition, Kind
+from firstlight.experiments.verdicts import CORRELATION, Condition, Kind
 from firstlight.profile import energy_profile
 
 UNLIKE = 0.5  # below which profiles count as unlike
@@ -42,7 +42,11 @@ def initial_claim(name: str, group: Measured, table: pd.DataFrame, kind: Kind | 
     return Claim.judged(
         name,
         Condition.over_seeds(
-            "correlation with the initial profile", ends.correlation, most=UNLIKE, after_one_step=firsts.correlation
+            "correlation with the initial profile",
+            ends.correlation,
+            most=UNLIKE,
+            after_one_step=firsts.correlation,
+            possible=CORRELATION,
         ),
         reached=[group.reached()],
         lambda_alone=ends.lambda_alone,

@@ -11,7 +11,7 @@ from firstlight.experiments.networks import Trained
 from firstlight.experiments.shared.fits import RANDOM_BANKS, null_of
 from firstlight.experiments.shared.notes import number
 from firstlight.experiments.shared.tables import at_ends, rows_where
-from firstlight.experiments.verdicts import Condition
+from firstlight.experiments.verdicts import CORRELATION, Condition
 from firstlight.profile import correlation
 from firstlight.theory.null import gaussian_profiles
 
@@ -88,6 +88,7 @@ def same_step_claim(part: str, group: Trained, steps: pd.DataFrame, predicted: M
             "correlation with eq. 3 at the last step, lr and steps as trained",
             ends.same_step_correlation,
             least=0.8,
+            possible=CORRELATION,
             after_one_step=firsts.same_step_correlation,
         ),
         subject=subject,
