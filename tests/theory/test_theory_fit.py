@@ -88,8 +88,10 @@ def test_filters_data_and_normalisation_may_be_given_as_elsewhere():
         (fl.FilterBank(np.random.default_rng(0).normal(size=(9, 3, 3, 3)), stride=(2, 1)), None, "in both directions"),
         (fl.FilterBank(np.random.default_rng(0).normal(size=(9, 3, 11, 11)), stride=(4, 4)), None, "7,803 numbers"),
         (fl.FilterBank(np.random.default_rng(0).normal(size=(9, 3, 3, 3))), BASIS, "holds no moments"),
+        (fl.FilterBank(np.random.default_rng(0).normal(size=(9, 3, 3, 3))), CIFAR.moments(3, 3, 3), "windows of 5 x 5"),
+        (fl.FilterBank(np.random.default_rng(0).normal(size=(9, 3, 1, 1))), None, "there is no window"),
     ],
-    ids=["even", "not square", "two strides", "11 x 11 by 4", "a basis"],
+    ids=["even", "not square", "two strides", "11 x 11 by 4", "a basis", "narrow moments", "1 x 1"],
 )
 def test_where_composition_is_not_defined_it_says_why(filters: fl.FilterBank, data, expected: str):
     fit = fl.fit_theory(filters, data)

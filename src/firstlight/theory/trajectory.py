@@ -147,6 +147,39 @@ def composition_of(
     InputError
         It is none that a window can be had for.
     """
+    wide, target = window_sides(sizes, stride, channels)
+    try:
+        basis = statistics.basis(zeros(channels, wide), mean, std)
+    except InputError as error:
+        raise InputError(f"composition needs windows of {wide} x {wide} pixels: {error}") from None
+    second = (basis.components.T * basis.variance) @ basis.components
+    pixels = np.arange(channels * wide**2).reshape(channels, wide, wide)
+
+    def centre(side: int) -> np.ndarray:
+        edge = (wide - side) // 2
+        return pixels[:, edge : edge + side, edge : edge + side].ravel()
+
+    inner = centre(sizes[0])
+    largest = np.linalg.eigvalsh(second[np.ix_(inner, inner)])[-1]
+    if not largest > 0:
+        raise InputError(f"all patches of {statistics.data} are zero; expected images with some structure")
+    second *= UNIT / largest
+    learned = centre(target)
+    variance, vectors = np.linalg.eigh(second[np.ix_(learned, learned)])
+    floor = len(variance) * np.finfo(np.float64).eps * variance[-1]
+    inverse = np.where(variance > floor, 1 / np.sqrt(np.maximum(variance, floor)), 0.0)  # null directions: not learned
+    whitening = (vectors * inverse) @ vectors.T
+    return Composition(second, second[:, learned] @ whitening, sizes, channels, width, stride)
+
+
+def window_sides(sizes: tuple[int, ...], stride: int, channels: int) -> tuple[int, int]:
+    """Pixels in a row that the layers see, and of the centre that they learn.
+
+    Raises
+    ------
+    InputError
+        Composition is not defined for them.
+    """
     if sizes[0] == 1:
         raise InputError(
             "the kernel is 1 x 1; expected 3 x 3 or more: without neighbours there is no window, so that composition "
@@ -166,25 +199,7 @@ def composition_of(
             f"kernels of {sizes[0]} x {sizes[0]} with stride {stride} need windows of {wide} x {wide} x {channels}, "
             f"{numbers:,} numbers; expected at most {_MOST_NUMBERS:,}, which take minutes: composition is not computed"
         )
-    basis = statistics.basis(zeros(channels, wide), mean, std)
-    second = (basis.components.T * basis.variance) @ basis.components
-    pixels = np.arange(numbers).reshape(channels, wide, wide)
-
-    def centre(side: int) -> np.ndarray:
-        edge = (wide - side) // 2
-        return pixels[:, edge : edge + side, edge : edge + side].ravel()
-
-    inner = centre(sizes[0]) if (wide - sizes[0]) % 2 == 0 else pixels[:, : sizes[0], : sizes[0]].ravel()
-    largest = np.linalg.eigvalsh(second[np.ix_(inner, inner)])[-1]
-    if not largest > 0:
-        raise InputError(f"all patches of {statistics.data} are zero; expected images with some structure")
-    second *= UNIT / largest
-    learned = centre(target)
-    variance, vectors = np.linalg.eigh(second[np.ix_(learned, learned)])
-    floor = len(variance) * np.finfo(np.float64).eps * variance[-1]
-    inverse = np.where(variance > floor, 1 / np.sqrt(np.maximum(variance, floor)), 0.0)  # null directions: not learned
-    whitening = (vectors * inverse) @ vectors.T
-    return Composition(second, second[:, learned] @ whitening, sizes, channels, width, stride)
+    return wide, target
 
 
 def follow(
