@@ -19,13 +19,15 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = fl.energy_profil  # pyright: ignore[reportAttributeAccessIssue]
 
 
+HEAVY = {"torch", "numba", "pandas", "matplotlib", "scipy", "pyarrow"}
+
+
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("firstlight", {"torch", "numba", "numpy", "pandas", "matplotlib", "scipy", "pyarrow"}),
-        ("firstlight.cli", {"torch", "numba", "numpy", "pandas", "matplotlib", "scipy", "pyarrow"}),
-        ("firstlight.theory", {"torch", "numba", "matplotlib", "scipy", "pyarrow"}),
-        ("firstlight.images", {"torch", "numba", "matplotlib", "scipy", "pyarrow", "pandas"}),
+        ("firstlight", {"numpy", *HEAVY}),
+        ("firstlight.cli", {"numpy", *HEAVY}),
+        *((f"firstlight.{room}", HEAVY) for room in ("images", "theory", "inspection", "training")),
     ],
 )
 def test_imports_are_light(module: str, heavy: set[str]):

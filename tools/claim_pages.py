@@ -26,8 +26,9 @@ _INTRODUCTION = (
     "Sahu's."
 )
 _COLUMNS = (
-    "On the pages of the experiments: *values*, seed by seed; *mean*, with its 95% interval over seeds, of a correlation "
-    "up to 1; *λ alone*, the same with λ in place of the theory or of a profile; *null*, mean and 95th percentile of what nothing taught; "
+    "On the pages of the experiments: *values*, seed by seed; *mean*, with its 95% interval over seeds, of a "
+    "correlation up to 1; *λ alone*, the same with λ in place of the theory or of a profile; *null*, mean and 95th "
+    "percentile of what nothing taught; "
     "*accuracy*, in training, of the network that had learnt least."
 )
 

@@ -5,10 +5,9 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 
 from firstlight.errors import InputError, RunError
 from firstlight.training.run_files import file_digest, read_json, read_tensors, write_json, write_tensors
@@ -17,6 +16,9 @@ from firstlight.training.steps import record_steps
 from firstlight.utils.regular_file import open_file
 from firstlight.utils.text import plural
 from firstlight.utils.whole_files import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SPEC, FILTERS, METRICS, SEAL = "spec.json", "filters.safetensors", "metrics.csv", "run.json"
 COLUMNS: tuple[str, ...] = ("step", "epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -58,7 +60,7 @@ class Run:
     spec: RunSpec
     steps: np.ndarray
     filters: np.ndarray
-    metrics: pd.DataFrame
+    metrics: "pd.DataFrame"
     environment: dict[str, Any]
 
     @property
@@ -185,7 +187,9 @@ def _read_filters(path: Path, spec: RunSpec) -> tuple[np.ndarray, np.ndarray]:
     return steps, weight.astype(np.float64)
 
 
-def _read_metrics(path: Path) -> pd.DataFrame:
+def _read_metrics(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
     # Not pandas' own reader: not every version of it reads a float back to the last bit.
     try:
         with io.TextIOWrapper(open_file(path), encoding="utf-8", newline="") as file:
