@@ -1,5 +1,8 @@
 """What the tests of the monitor train."""
 
+from typing import cast
+
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,3 +22,23 @@ def images_and_labels(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Random images, and whether each is bright."""
     images = torch.randn(count, 3, 8, 8, generator=torch.Generator().manual_seed(1))
     return images, (images.mean((1, 2, 3)) > 0).long()
+
+
+def train(model: nn.Module, monitor: fl.FirstLayerMonitor | None, updates: int, lr: float = 0.05) -> None:
+    """Train on batches of random images, watched where a monitor is given."""
+    optimiser = torch.optim.SGD(model.parameters(), lr=lr)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(updates):
+        images = torch.randn(16, 3, 8, 8, generator=generator)
+        loss = nn.functional.cross_entropy(model(images), (images.mean((1, 2, 3)) > 0).long())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if monitor:
+            monitor.step()
+
+
+def put(model: nn.Sequential, weight: np.ndarray) -> None:
+    """Give the first layer these filters."""
+    with torch.no_grad():
+        cast(nn.Conv2d, model[0]).weight.copy_(torch.from_numpy(weight))

@@ -1,7 +1,5 @@
-"""FirstLayerMonitor: what it sees of trainings of every kind, and that it never stops or changes one."""
+"""FirstLayerMonitor: what it sees of trainings of every kind, and that it goes on where these do."""
 
-import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -10,43 +8,17 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as distributed
+from tests.training.monitor.networks import BASIS, network, put, train
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
 import firstlight as fl
 from firstlight.errors import InputError
 from firstlight.reproduction.shipped_record import recorded_results
-from firstlight.training import MonitorWarning
-
-IMAGES = fl.load_images("photos")
-BASIS = fl.PatchMoments(3, 3).update(IMAGES.images).basis(IMAGES.mean, IMAGES.std)
-
-
-def network(seed: int = 0, **conv: Any) -> nn.Sequential:
-    torch.manual_seed(seed)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, **conv), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2))
-
-
-def ready(model: nn.Module) -> nn.Module:
-    model(torch.zeros(1, 3, 8, 8))
-    return model
-
-
-def train(model: nn.Module, monitor: fl.FirstLayerMonitor | None, updates: int, lr: float = 0.05) -> None:
-    optimiser = torch.optim.SGD(model.parameters(), lr=lr)
-    generator = torch.Generator().manual_seed(1)
-    for _ in range(updates):
-        images = torch.randn(16, 3, 8, 8, generator=generator)
-        loss = nn.functional.cross_entropy(model(images), (images.mean((1, 2, 3)) > 0).long())
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        if monitor:
-            monitor.step()
 
 
 def test_a_plain_loop_is_seen_at_steps_ever_further_apart_and_is_not_changed():
-    model, alone = ready(network()), ready(network())
+    model, alone = network(), network()
     start = fl.load_filters(model)
     monitor = fl.FirstLayerMonitor(model, BASIS, compare_to=start)
     train(model, monitor, 60)
@@ -87,7 +59,7 @@ def test_participation_counts_the_components_that_respond():
     ("steps", "seen"), [(20, [0, 20, 40]), ([3, 50], [0, 3, 50]), ("log", [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10])]
 )
 def test_when_it_looks_can_be_chosen(steps: Any, seen: list[int]):
-    monitor = fl.FirstLayerMonitor(ready(network()), BASIS, steps=steps)
+    monitor = fl.FirstLayerMonitor(network(), BASIS, steps=steps)
     for _ in range(max(seen)):
         monitor.step()
     assert monitor.history["step"].tolist() == seen
@@ -105,11 +77,6 @@ def test_known_networks_are_compared_with_where_the_patches_are_theirs():
     assert last["r_nearest"] > 0.99  # this network is among them
 
 
-def put(model: nn.Sequential, weight: np.ndarray) -> None:
-    with torch.no_grad():
-        cast(nn.Conv2d, model[0]).weight.copy_(torch.from_numpy(weight))
-
-
 @pytest.fixture
 def one_process(tmp_path: Path) -> Iterator[None]:
     distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'meet'}", rank=0, world_size=1)
@@ -122,7 +89,7 @@ def test_networks_wrapped_for_several_devices_and_compiled_ones(one_process: Non
     from torch.distributed.fsdp import fully_shard
     from torch.nn.parallel import DistributedDataParallel
 
-    plain = ready(network())
+    plain = network()
     monitor = fl.FirstLayerMonitor(plain, BASIS)
     train(plain, monitor, 5)
     for wrap in (
@@ -130,14 +97,15 @@ def test_networks_wrapped_for_several_devices_and_compiled_ones(one_process: Non
         lambda model: fully_shard(model, mesh=init_device_mesh("cpu", (1,))),
         lambda model: torch.compile(model, backend="eager"),
     ):
-        wrapped = cast(nn.Module, wrap(ready(network())))
+        wrapped = cast(nn.Module, wrap(network()))
         other = fl.FirstLayerMonitor(wrapped, BASIS)
         train(wrapped, other, 5)
         np.testing.assert_allclose(other.snapshot().energies, monitor.snapshot().energies, rtol=1e-4, atol=1e-8)
 
 
 def test_weights_that_are_computed_are_seen_as_they_are_used():
-    model = ready(nn.Sequential(weight_norm(nn.Conv2d(3, 8, 3)), nn.ReLU(), nn.Flatten(), nn.LazyLinear(2)))
+    model = network()
+    weight_norm(cast(nn.Conv2d, model[0]))
     start = fl.load_filters(model).weight
     monitor = fl.FirstLayerMonitor(model, BASIS)
     train(model, monitor, 5)
@@ -147,7 +115,7 @@ def test_weights_that_are_computed_are_seen_as_they_are_used():
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_state_in_a_checkpoint_is_not_taken_for_the_network(order: int, tmp_path: Path):
-    model = ready(network())
+    model = network()
     monitor = fl.FirstLayerMonitor(model, BASIS)
     train(model, monitor, 3)
     parts = [("state_dict", model.state_dict()), ("callbacks", {"FirstLayerCallback": monitor.state_dict()})]
@@ -158,12 +126,12 @@ def test_the_state_in_a_checkpoint_is_not_taken_for_the_network(order: int, tmp_
 
 
 def test_it_goes_on_from_a_checkpoint(tmp_path: Path):
-    model = ready(network())
+    model = network()
     monitor = fl.FirstLayerMonitor(model, BASIS)
     train(model, monitor, 12)
     torch.save({"model": model.state_dict(), "monitor": monitor.state_dict()}, tmp_path / "c.pt")
     stored = torch.load(tmp_path / "c.pt", weights_only=True)
-    again = ready(network(seed=5))
+    again = network(seed=5)
     again.load_state_dict(stored["model"])
     resumed = fl.FirstLayerMonitor(again, BASIS)
     resumed.load_state_dict(stored["monitor"])
@@ -185,150 +153,8 @@ def test_it_goes_on_from_a_checkpoint(tmp_path: Path):
     ],
 )
 def test_the_state_of_another_network_is_refused(state: Any, told: str):
-    monitor = fl.FirstLayerMonitor(ready(network()), BASIS)
+    monitor = fl.FirstLayerMonitor(network(), BASIS)
     before = monitor.history
     with pytest.raises(InputError, match=told):
         monitor.load_state_dict(state())
     assert monitor.history.equals(before)
-
-
-@pytest.mark.parametrize(
-    ("spoil", "told"),
-    [
-        (lambda model: put(model, np.full((8, 3, 3, 3), np.nan)), "NaN"),
-        (lambda model: model.__setitem__(0, nn.Conv2d(3, 5, 3)), "is now 5 x 3 x 3 x 3; expected 8 x 3 x 3 x 3"),
-        (lambda model: model.__delitem__(0), "is gone"),
-    ],
-)
-def test_what_goes_wrong_is_warned_of_once_and_the_training_goes_on(spoil: Any, told: str):
-    model = cast(nn.Sequential, ready(network()))
-    monitor = fl.FirstLayerMonitor(model, BASIS)
-    spoil(model)
-    with pytest.warns(MonitorWarning, match=told) as said:
-        monitor.step()
-    assert len(said) == 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for _ in range(50):
-            monitor.step()
-    assert len(monitor.history) == 1
-
-
-def test_a_logger_that_fails_stops_no_training():
-    def full(values: Any, step: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.warns(MonitorWarning, match="No space left"):
-        monitor = fl.FirstLayerMonitor(ready(network()), BASIS, loggers=[full])
-    monitor.step()
-
-
-@pytest.mark.parametrize(
-    ("options", "told"),
-    [
-        ({"model": nn.Linear(3, 4)}, "no first convolution|does not see images|convolution"),
-        ({"model": network()}, "lazy"),
-        ({"model": nn.Sequential(nn.Conv2d(5, 4, 3))}, "5"),
-        ({"steps": "linear"}, "steps is 'linear'"),
-        ({"steps": 0}, "steps is 0"),
-        ({"alarms": ["fire"]}, "alarms has 'fire'; expected some of non-finite"),
-        ({"loggers": [3]}, "a logger is 3"),
-        ({"loggers": ["x.txt"]}, r"a logger is the file x\.txt"),
-        ({"layer": "fc"}, "layer is 'fc'"),
-    ],
-)
-def test_what_cannot_be_watched_is_refused_at_the_start(options: dict[str, Any], told: str):
-    given: dict[str, Any] = {"model": nn.Sequential(nn.Conv2d(3, 4, 3)), "data": BASIS} | options
-    with pytest.raises(fl.FirstlightError, match=told):
-        fl.FirstLayerMonitor(**given)
-
-
-class Tracker:
-    """As Weights & Biases, trackio and others have it."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[int, dict[str, float]]] = []
-
-    def log(self, values: dict[str, float], step: int) -> None:
-        self.seen.append((step, values))
-
-
-def test_measurements_go_to_trackers_functions_and_files(tmp_path: Path):
-    tracker, seen = Tracker(), []
-    model = ready(network())
-    files = [tmp_path / "m.jsonl", str(tmp_path / "m.csv")]
-    monitor = fl.FirstLayerMonitor(
-        model, BASIS, loggers=[tracker, lambda values, step: seen.append(step), *files], steps=2
-    )
-    train(model, monitor, 4)
-    assert [step for step, _ in tracker.seen] == seen == [0, 2, 4]
-    assert set(tracker.seen[0][1]) < set(tracker.seen[1][1])  # eq. 3 is fitted to what has moved
-    assert all(name.startswith("firstlight/") for name in tracker.seen[1][1])
-    lines = [json.loads(line) for line in files[0].read_text().splitlines()] if isinstance(files[0], Path) else []
-    assert [line["step"] for line in lines] == [0, 2, 4]
-    assert lines[0]["r"] is None
-    table = __import__("pandas").read_csv(files[1])
-    np.testing.assert_allclose(table["change"], monitor.history["change"])
-
-
-def test_a_saved_history_is_read_back_and_played(tmp_path: Path):
-    model = ready(network())
-    monitor = fl.FirstLayerMonitor(model, BASIS)
-    train(model, monitor, 9)
-    monitor.save(tmp_path / "h.npz")
-    history = fl.load_history(tmp_path / "h.npz")
-    assert history.to_frame().equals(monitor.history)
-    view = history.view()
-    assert [shot.step for shot in view.snapshots] == monitor.history["step"].tolist()
-    page = fl.Report(history).html
-    assert page == fl.Report(fl.load_history(tmp_path / "h.npz")).html
-    assert '"steps"' in page or "snapshots" in page
-    assert repr(fl.Report(monitor)) == "Report(training of Sequential)"
-    whole = (tmp_path / "h.npz").read_bytes()
-    for cut in (0, 10, len(whole) // 2):
-        (tmp_path / "h.npz").write_bytes(whole[:cut])
-        with pytest.raises(InputError, match="no whole history"):
-            fl.load_history(tmp_path / "h.npz")
-    with pytest.raises(InputError, match=r"ends in \.npz"):
-        monitor.save(tmp_path / "h.csv")
-
-
-def watched(weights: Any, steps: Any, frozen: bool = False) -> list[str]:
-    """The alarms of a training whose first layer is known at some steps."""
-    model = nn.Sequential(nn.Conv2d(3, len(weights[0]), weights[0].shape[-1], bias=False))
-    put(model, weights[0])
-    cast(nn.Conv2d, model[0]).weight.requires_grad_(not frozen)
-    monitor = fl.FirstLayerMonitor(model, "cifar10", steps=[int(step) for step in steps], alarms="all")
-    at = 0
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MonitorWarning)
-        for step, weight in zip(steps[1:], weights[1:], strict=True):
-            put(model, weight)
-            monitor.step(int(step) - at)
-            at = int(step)
-    return [alarm.code for alarm in monitor.alarms]
-
-
-@pytest.mark.recorded
-def test_no_recorded_training_raises_an_alarm():
-    alarms = {}
-    for path in sorted((recorded_results() / "runs").iterdir()):
-        run = fl.Run.load(path)
-        alarms[path.name] = watched(run.filters, run.steps, frozen=bool(run.spec.frozen))
-    assert len(alarms) > 40
-    assert {name: codes for name, codes in alarms.items() if codes} == {}
-
-
-def test_every_alarm_is_raised_where_it_should():
-    rng = np.random.default_rng(0)
-    start = rng.normal(size=(8, 3, 3, 3))
-    dying = start.copy()
-    dying[3] = 0.0
-    flat = start + 50 * rng.choice([-1, 1], size=(8, 1, 1, 1))
-    assert watched([start, start], [0, 200]) == ["not-moving"]
-    assert watched([start, start], [0, 200], frozen=True) == []
-    assert watched([start, dying], [0, 5]) == ["dying-filters"]
-    assert watched([start, flat], [0, 2000]) == ["mean-component"]
-    assert watched([start, flat], [0, 20]) == []
-    assert watched([start, start * np.nan], [0, 5]) == ["non-finite"]
-    assert watched([start, dying, dying], [0, 5, 6]) == ["dying-filters"]  # once
