@@ -17,7 +17,16 @@ from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
 from firstlight.images.cache import cache_dir, keep
 from firstlight.patches.bank_statistics import PatchStatistics, dilation_of, zeros
-from firstlight.theory.trajectory import INITIAL_SCALE, SEEDS, TOLERANCE, WIDTH, Trajectory, composition_of, follow
+from firstlight.theory.trajectory import (
+    INITIAL_SCALE,
+    SEEDS,
+    TOLERANCE,
+    WIDTH,
+    Trajectory,
+    composition_of,
+    follow,
+    window_sides,
+)
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.text import size_text
@@ -67,13 +76,14 @@ def trajectory_of(
             f"the kernels are {size_text((rows, columns))} with dilation {dilation}; expected square ones without: "
             "composition is not defined for them"
         )
+    window_sides((rows, rows, 1, 1), stride, channels)  # refused before the patches are looked for
     usual = statistics.normalisation(channels) if mean is None or std is None else (mean, std)
     normalisation = usual[0] if mean is None else mean, usual[1] if std is None else std
     name = file_name(bank, statistics, stride, normalisation)
-    kept = cache_dir(data_dir) / "composition" / name
     if (shipped := SHIPPED / name).is_file():
         with as_file(shipped) as path:
             return _read(path)
+    kept = cache_dir(data_dir) / "composition" / name
     if os.path.isfile(kept):
         try:
             return _read(kept)
