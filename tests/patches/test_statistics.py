@@ -161,7 +161,7 @@ def test_dilations_that_patches_cannot_follow_are_named():
     with pytest.raises(InputError, match=r"smaller than the kernel, 13 x 13 \(with dilation 6\)"):
         patch_statistics(IMAGES).basis(bank(4, 3, 3, 3, dilation=(6, 6)))
     given = patch_statistics(PatchMoments(3).update(IMAGES))
-    with pytest.raises(InputError, match="has dilation 2; the moments moments are of patches of dilation 1"):
+    with pytest.raises(InputError, match="has dilation 2; the moments are of patches of dilation 1"):
         given.basis(bank(4, 3, 3, 3, dilation=(2, 2)))
     # A kernel of one tap, or one row of them, has no dilation across.
     assert given.basis(bank(4, 3, 1, 1, dilation=(5, 5))).size == 3

@@ -107,3 +107,14 @@ def test_where_composition_is_not_defined_it_says_why(filters: fl.FilterBank, da
 def test_another_theory_is_refused():
     with pytest.raises(fl.InputError, match='expected "eq3"'):
         fl.fit_theory(BANK, theory="eq4")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("profile", [[], ["a"] * 27, np.ones(27) + 1j])
+def test_a_profile_that_is_no_numbers_is_refused_in_one_line(profile):
+    with pytest.raises(fl.InputError, match="expected a vector of energies"):
+        fl.fit_theory(profile)
+
+
+def test_a_wrong_stride_is_no_reason_why_composition_is_not_defined():
+    with pytest.raises(fl.InputError, match="stride is 0; expected a whole number"):
+        fl.fit_theory(BANK, stride=0)

@@ -98,8 +98,20 @@ def test_grey_pictures_in_colour_and_constant_channels():
         ({"layers": (3, 0)}, "expected a whole number"),
         ({"t": None}, "expected finite times"),
         ({"t": [1, np.inf]}, "expected finite times"),
-        ({"seeds": 0}, "expected at least one seed"),
+        ({"layers": 3}, "layers is 3; expected the sides"),
+        ({"t": []}, "expected finite times"),
+        ({"t": "late"}, "t is 'late'; expected finite times"),
+        ({"t": 1j}, "expected finite times"),
+        ({"t": 1e9}, "about 10,561 hours; expected one at most"),
+        ({"width": 100_000}, "hours; expected one at most"),
+        ({"seeds": 0}, "seeds is 0; expected a whole number of at least 1"),
+        ({"seeds": None}, "seeds is None; expected a whole number"),
+        ({"seeds": []}, "expected at least one seed"),
+        ({"seeds": [1.5]}, "a seed in seeds is 1.5; expected a whole number"),
+        ({"seeds": [-1]}, "a seed in seeds is -1; expected"),
         ({"initial_scale": 0}, "several layers of zeros never learn"),
+        ({"initial_scale": 1e3}, "expected 1e-06 to 2"),
+        ({"initial_scale": "small"}, "initial_scale is 'small'; expected a number"),
         ({"stride": 0}, "expected a whole number"),
         ({"data": fl.PatchMoments(5, 1).update(np.zeros((9, 1, 8, 8))), "mean": 0, "std": 1}, "are zero"),
     ],
@@ -109,6 +121,11 @@ def test_what_has_no_composition_is_refused_in_one_line(change: dict, expected: 
     with pytest.raises(fl.InputError, match=expected) as refused:
         fl.composition_profile(**{"data": "cifar10", "t": 1.0, **change})
     assert "\n" not in str(refused.value)
+
+
+def test_steps_from_large_weights_that_fail_are_taken_again_without_a_warning():
+    found = fl.composition_profile("cifar10", t=0.1, width=8, initial_scale=2.0, seeds=1)
+    assert np.isfinite(found).all()
 
 
 def test_any_number_of_threads_gives_the_same():

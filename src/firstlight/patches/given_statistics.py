@@ -60,6 +60,7 @@ class GivenStatistics(PatchStatistics):
 
     def __init__(self, moments: PatchMoments, data: str) -> None:
         self._moments, self.data = moments, data
+        self._named = "the moments" if data in ("moments", "lags") else f"the moments {data}"
 
     def example(self, kernel_size: int | None = None) -> FilterBank:
         own = self._moments
@@ -69,12 +70,12 @@ class GivenStatistics(PatchStatistics):
         size = self._moments.kernel_size
         if max(rows, columns) > size:
             raise InputError(
-                f"the kernel is {rows} x {columns}; the moments {self.data} are of patches of {size} x {size}: compute "
-                "some for a larger kernel size"
+                f"the kernel is {rows} x {columns}; {self._named} are of patches of {size} x {size}: compute some "
+                f"for kernel size {max(rows, columns)}"
             )
         if max(rows, columns) > 1 and dilation != self._moments.dilation:
             raise InputError(
-                f"the layer has dilation {dilation}; the moments {self.data} are of patches of dilation "
+                f"the layer has dilation {dilation}; {self._named} are of patches of dilation "
                 f"{self._moments.dilation}: compute some with PatchMoments(..., dilation={dilation})"
             )
         return with_channels(self._moments, channels, self.data)

@@ -47,6 +47,17 @@ def energies_and_variance(profile: Any, basis: Any) -> tuple[Any, Any]:
     return energy, variance_of(basis, kernel_size_of(np.size(energy)))
 
 
+def as_numbers(name: str, value: Any, expected: str) -> np.ndarray:
+    """Real numbers as float64, whatever their shape, but not none of them."""
+    try:
+        found = np.asarray(value)
+        if found.size and not np.iscomplexobj(found):
+            return found.astype(np.float64)
+    except (ValueError, TypeError):
+        pass
+    raise InputError(f"{name} is {value!r}; expected {expected}")
+
+
 def kernel_size_of(components: int, channels: Sequence[int] = (3, 1)) -> int:
     """Of the patches that have so many components, in colour if that can be."""
     for count in channels:

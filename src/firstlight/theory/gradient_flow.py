@@ -49,9 +49,10 @@ def flow_through(flow: Flow, weights: np.ndarray, times: Sequence[float], tolera
             last = time + step >= end
             length = end - time if last else step
             stages = max(2, int(1 + np.sqrt(1 + 1.54 * length * _SAFETY * curvature)))
-            moved = _step(flow, weights, slope, length, stages)
-            after = flow(moved)
-            error = _error(0.8 * (weights - moved) + 0.4 * length * (slope + after), moved) / tolerance
+            with np.errstate(over="ignore", invalid="ignore"):  # a step that is too long is taken again, shorter
+                moved = _step(flow, weights, slope, length, stages)
+                after = flow(moved)
+                error = _error(0.8 * (weights - moved) + 0.4 * length * (slope + after), moved) / tolerance
             if not error <= 1:  # NaN too
                 step = length * (max(0.2, 0.8 * error ** (-1 / 3)) if error < np.inf else 0.2)
                 continue

@@ -14,7 +14,7 @@ from firstlight.patches.bank_statistics import PatchStatistics, channels_of, zer
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import EnergyProfile, energy_profile
-from firstlight.theory.arguments import is_numbers, kernel_size_of
+from firstlight.theory.arguments import as_numbers, is_numbers, kernel_size_of
 from firstlight.theory.explanation import Explanation, explain_by_composition, explain_by_eq3
 from firstlight.theory.kept_trajectories import trajectory_of
 from firstlight.theory.resampling import interval
@@ -129,6 +129,8 @@ def fit_theory(
     """
     if theory not in ("both", "eq3", "composition"):
         raise InputError(f'theory is {theory!r}; expected "eq3", "composition" or "both"')
+    if stride is not None:
+        whole_number("stride", stride, 1)
     bank, energy, basis, source = _measured(profile, statistics, mean, std, data_dir, options)
     fits: dict[str, Explanation] = {}
     refusal = ""
@@ -158,7 +160,8 @@ def _measured(
         source = patch_statistics(data, data_dir, **{"channels": channels_of([bank]), **options})
         basis = source.basis(bank, mean, std)
         return bank, energy_profile(bank, basis).energy, basis, source
-    energy = np.asarray(profile.energy if isinstance(profile, EnergyProfile) else profile, dtype=np.float64)
+    given = profile.energy if isinstance(profile, EnergyProfile) else profile
+    energy = as_numbers("the profile", given, "a vector of energies")
     source = patch_statistics(data, data_dir, **options)
     bank = source.example()
     if bank.weight.size != energy.size:

@@ -1,6 +1,6 @@
 """The profile that composition gives over time, for the patches of any data: windows in, energies out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from numpy.typing import ArrayLike
 from firstlight.errors import InputError
 from firstlight.patches.bank_statistics import PatchStatistics, zeros
 from firstlight.patches.statistics import patch_statistics
+from firstlight.theory.arguments import as_numbers
 from firstlight.theory.composition import UNIT, Composition
 from firstlight.theory.gradient_flow import flow_through
 from firstlight.utils.checks import whole_number
 from firstlight.utils.console import note
+from firstlight.utils.text import counted
 
 # The stack whose shape was chosen, on three networks, and then kept: its layers after the first, filters of each,
 # deviation of the initial weights times the root of their fan in, and how many initialisations are averaged.
@@ -25,6 +27,8 @@ TOLERANCE = 2e-4
 _MOST_NUMBERS = 2500
 # Gradients that the flow takes until a time, roughly; products a second of one core; and the seconds worth a line.
 _GRADIENTS, _SPEED, _SAID_FROM = 60, 5e9, 10
+# What is followed at all: so long, and from initial weights of such a scale.
+_MOST_SECONDS, _SCALES = 3600, (1e-6, 2.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +83,8 @@ def composition_profile(
     width : int
         Filters of every layer but the last.
     initial_scale : float
-        Deviation of the Gaussian initial weights times the root of a filter's number of weights.
+        Deviation of the Gaussian initial weights times the root of a filter's number of weights: 1e-6 to 2, or of a
+        single layer 0.
     stride : int
         Of the first layer: later kernels read every stride-th pixel.
     seeds : int or sequence of int
@@ -101,7 +106,7 @@ def composition_profile(
     ------
     InputError
         Kernels of one pixel or with an even side, whose centre is none; windows that the data do not have, or of more
-        than 2500 numbers.
+        than 2500 numbers; what would take more than an hour.
 
     Examples
     --------
@@ -109,26 +114,34 @@ def composition_profile(
     >>> fl.composition_profile("cifar10", t=[0.5, 1.0], layers=(3,), initial_scale=0).shape  # eq. 3
     (2, 27)
     """
-    time = np.asarray(t, dtype=np.float64)
-    if t is None or not (np.isfinite(time) & (time >= 0)).all():
+    time = as_numbers("t", t, "finite times, 0 or more")
+    if not (np.isfinite(time) & (time >= 0)).all():
         raise InputError(f"t is {t!r}; expected finite times, 0 or more")
-    sizes = tuple(whole_number("a side in layers", size, 1) for size in layers)
-    if not sizes:
+    if not isinstance(layers, Iterable) or not (sizes := tuple(whole_number("a side in layers", s, 1) for s in layers)):
         raise InputError(f"layers is {layers!r}; expected the sides of one kernel at least, such as (3, 3, 1, 1)")
+    chosen = _seeds(seeds)
+    scale = float(as_numbers("initial_scale", initial_scale, "a number"))
+    if not (_SCALES[0] <= scale <= _SCALES[1] or (scale == 0 and len(sizes) == 1)):
+        raise InputError(
+            f"initial_scale is {initial_scale!r}; expected {_SCALES[0]:g} to {_SCALES[1]:g}: several layers of zeros "
+            "never learn, and steps from large weights are too small to be followed"
+        )
     statistics = patch_statistics(data, data_dir, **options)
     patches = statistics.example(sizes[0])
     channels = patches.weight.shape[1]
     stack = composition_of(statistics, channels, sizes, whole_number("width", width, 1), stride, mean, std)
-    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    if not chosen or not (initial_scale > 0 or (initial_scale == 0 and len(sizes) == 1)):
-        raise InputError(
-            f"seeds is {seeds!r} and initial_scale {initial_scale!r}; expected at least one seed and a positive scale, "
-            "since several layers of zeros never learn"
-        )
     times, places = np.unique(time, return_inverse=True)
     components = statistics.basis(patches, mean, std).components
-    found = follow(stack, components, times, initial_scale, chosen)
+    found = follow(stack, components, times, scale, chosen)
     return found.energy[places.reshape(time.shape)]
+
+
+def _seeds(seeds: Any) -> tuple[int, ...]:
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        return tuple(range(whole_number("seeds", seeds, 1)))
+    if chosen := tuple(whole_number("a seed in seeds", seed, 0) for seed in seeds):
+        return chosen
+    raise InputError(f"seeds is {seeds!r}; expected at least one seed, or how many")
 
 
 def composition_of(
@@ -211,7 +224,13 @@ def follow(
     tolerance: float = TOLERANCE,
 ) -> Trajectory:
     """The first layer of the stack at several times, in the basis of the patches (D, D), over the seeds."""
-    if (seconds := _GRADIENTS * times[-1] * len(seeds) * stack.products / _SPEED) > _SAID_FROM:
+    seconds = _GRADIENTS * times[-1] * len(seeds) * stack.products / _SPEED
+    if seconds > _MOST_SECONDS:
+        raise InputError(
+            f"composition until t = {times[-1]:g} with {stack.width} filters and {counted(len(seeds), 'seed')} would "
+            f"take about {seconds / 3600:,.0f} hours; expected one at most: lower t, width, seeds or kernels"
+        )
+    if seconds > _SAID_FROM:
         note(f"composition is computed for windows of {stack.spans[-1]} x {stack.spans[-1]}: about {seconds:.0f} s")
     weights = stack.initial(initial_scale, seeds)
     firsts = [stack.layers(moved)[0].copy() for moved in flow_through(stack.flow, weights, times.tolist(), tolerance)]
