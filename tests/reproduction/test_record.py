@@ -28,16 +28,17 @@ NAMES = ["formula", "trajectory"]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(found, tmp_path_factory):
     """A real reproduction of two experiments that share their runs, and the record of it."""
+    folder = tmp_path_factory.mktemp("made")
+    shutil.copytree(found.out / "runs", folder / "out" / "runs")  # which are not trained again
+    data = write_data(tmp_path_factory.mktemp("gone"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SCHEDULES, "quick", TINY)
-        folder = tmp_path_factory.mktemp("made")
-        data = write_data(tmp_path_factory.mktemp("data"))
-        found = fl.reproduce(NAMES, data=data, device="cpu", out=folder / "out", console=QUIET)
+        both = fl.reproduce(NAMES, data=data, device="cpu", out=folder / "out", console=QUIET)
         record.add_to_record(folder / "out", folder / "results")
         data.unlink()  # nothing may need the images any more
-        yield found, folder
+        yield both, folder
 
 
 def copied(made, tmp_path) -> Path:

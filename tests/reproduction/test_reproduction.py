@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
-from tests.small_data import TINY, write_data
+from tests.small_data import TINY
 
 import firstlight as fl
 from firstlight.experiments import EXPERIMENTS
@@ -29,20 +29,6 @@ from firstlight.training import Run
 from firstlight.utils.partials import PARTIAL
 
 CHILD = Path(__file__).parents[1] / "reproduce_child.py"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def found(data, tmp_path_factory) -> fl.Reproduction:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SCHEDULES, "quick", TINY)
-        return fl.reproduce(
-            ["formula"], data=data, device="cpu", out=tmp_path_factory.mktemp("out"), console=Console(quiet=True)
-        )
 
 
 def test_it_writes_what_it_found(found):
