@@ -229,3 +229,9 @@ def test_how_images_are_read_is_refused_where_none_are(options: dict[str, Any], 
     (name,) = options
     with pytest.raises(InputError, match=rf"^{name} is .* of images; expected none"):
         patch_statistics(data, **options)
+
+
+@pytest.mark.parametrize("data", ["cifar10", np.zeros((2, 3, 8, 8), dtype=np.uint8)], ids=["sums", "images"])
+def test_an_option_that_there_is_not_is_refused_whatever_the_data(data):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sdt'"):
+        patch_statistics(data, sdt=0.25)

@@ -1,12 +1,13 @@
 """The patch statistics of whatever a user gives for data."""
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from firstlight.errors import InputError
 from firstlight.filters.bank import FilterBank
-from firstlight.images import recognise
+from firstlight.images import image_stream, recognise
 from firstlight.patches.bank_statistics import PatchStatistics, channels_of
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.computed_statistics import ComputedStatistics
@@ -112,7 +113,9 @@ def reads_images(data: Any) -> bool:
 
 
 def _refuse_options(options: Mapping[str, Any]) -> None:
-    """How images are read says nothing of patches that are summed up already."""
+    """How images are read says nothing of patches that are summed up already; and a slip is one for all data."""
+    if unknown := options.keys() - signature(image_stream).parameters.keys():
+        raise TypeError(f"patch_statistics() got an unexpected keyword argument {min(unknown)!r}")
     for name in ("resize", "crop", "split", "only", "pages", "layout", "max_pixels", "strict"):
         if options.get(name) not in (None, False, (), [], "first"):
             raise InputError(
