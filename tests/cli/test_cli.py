@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +23,6 @@ from firstlight.training import train
 def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("firstlight")), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
-
-
-@pytest.fixture
-def here(capsys) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a command in this process: a second less for each, where that is all the same."""
-
-    def run_here(*arguments: str) -> subprocess.CompletedProcess[str]:
-        code = cli.main(arguments)
-        out, errors = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, code, out, errors)
-
-    return run_here
 
 
 def test_version():
@@ -180,13 +167,13 @@ def test_theory_of_one_pixel_gray_patches(tmp_path, here):
     assert done.returncode == 0, done.stderr
 
 
-def test_names_in_brackets_are_names_and_not_markup(tmp_path):
+def test_names_in_brackets_are_names_and_not_markup(tmp_path, here):
     folder = tmp_path / "[red]" / "[" / "x]"
     done = run("data", "list", "--data-dir", str(folder), env={"COLUMNS": "400", "PATH": "/usr/bin"})
     assert done.returncode == 0, done.stderr
     assert str(folder / "cifar10") in done.stdout
     np.save(tmp_path / "a[b].npy", np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8))
-    done = run("theory", "--data", str(tmp_path / "a[b].npy"), "--out", str(folder))
+    done = here("theory", "--data", str(tmp_path / "a[b].npy"), "--out", str(folder))
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("a[b].npy: ")
 

@@ -1,4 +1,4 @@
-"""`firstlight inspect` and `firstlight compare` as a user runs them: real files, real processes."""
+"""`firstlight inspect` and `firstlight compare` as a user runs them, on real files."""
 
 import json
 import os
@@ -66,10 +66,10 @@ def test_inspect_prints_a_table_a_model(nets: Path):
     assert done.stdout.count("eq. 3, r    1.000") == 2
 
 
-def test_inspect_writes_json_csv_and_a_page(nets: Path):
+def test_inspect_writes_json_csv_and_a_page(nets: Path, here):
     out = nets / "new" / "folder"
     files_ = [str(out / name) for name in ("a.json", "a.csv", "a.html")]
-    done = run("inspect", str(nets / "net0.safetensors"), "--json", files_[0], "--csv", files_[1], "--html", files_[2])
+    done = here("inspect", str(nets / "net0.safetensors"), "--json", files_[0], "--csv", files_[1], "--html", files_[2])
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(Path(files_[0]).read_text())
     jsonschema.validate([found], SCHEMA)
@@ -89,32 +89,32 @@ def test_json_on_standard_output_is_json_alone(nets: Path):
     assert [one["kernel_size"] for one in found] == [[3, 3], [7, 7]]
 
 
-def test_the_normalisation_and_batch_norm_can_be_given(nets: Path):
+def test_the_normalisation_and_batch_norm_can_be_given(nets: Path, here):
     path = str(nets / "net0.safetensors")
-    plain = json.loads(run("inspect", path, "--json", "-").stdout)[0]
-    other = json.loads(run("inspect", path, "--json", "-", "--mean", "0.5", "0.4", "0.3", "--std", "0.2").stdout)[0]
-    folded = json.loads(run("inspect", path, "--json", "-", "--fold-batch-norm").stdout)[0]
+    plain = json.loads(here("inspect", path, "--json", "-").stdout)[0]
+    other = json.loads(here("inspect", path, "--json", "-", "--mean", "0.5", "0.4", "0.3", "--std", "0.2").stdout)[0]
+    folded = json.loads(here("inspect", path, "--json", "-", "--fold-batch-norm").stdout)[0]
     assert other["mean"] == [0.5, 0.4, 0.3]
     assert other["std"] == [0.2] * 3
     assert other["variance"] != plain["variance"]
     np.testing.assert_allclose(folded["energy"], np.array(plain["energy"]) * 2 / np.sqrt(1 + 1e-5), rtol=1e-12)
 
 
-def test_inspect_with_the_initial_filters_and_another_layer(nets: Path):
+def test_inspect_with_the_initial_filters_and_another_layer(nets: Path, here):
     path = nets / "two.safetensors"
     save_file({"conv1.weight": weights(0), "other.weight": weights(1)}, path)
     start = nets / "start.safetensors"
     save_file({"conv1.weight": weights(0) - weights(3), "other.weight": weights(1)}, start)
-    change = json.loads(run("inspect", str(path), "--initial", str(start), "--json", "-").stdout)[0]
+    change = json.loads(here("inspect", str(path), "--initial", str(start), "--json", "-").stdout)[0]
     assert change["change"]
     assert change["fit"]["tau"] == pytest.approx(2, rel=1e-2)
-    other = json.loads(run("inspect", str(path), "--layer", "other", "--json", "-").stdout)[0]
+    other = json.loads(here("inspect", str(path), "--layer", "other", "--json", "-").stdout)[0]
     assert other["layer"] == "other"
-    still = run("inspect", str(path), "--layer", "other", "--initial", str(start))
+    still = here("inspect", str(path), "--layer", "other", "--initial", str(start))
     assert "has not moved since its initialisation" in " ".join(still.stdout.split())
 
 
-def test_images_of_the_users_own(nets: Path):
+def test_images_of_the_users_own(nets: Path, here):
     from PIL import Image
 
     rng = np.random.default_rng(0)
@@ -124,13 +124,13 @@ def test_images_of_the_users_own(nets: Path):
         Image.fromarray(rng.integers(0, 256, (20 + number, 24, 3), dtype=np.uint8)).save(folder / f"{number}.png")
     (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     arguments = ["inspect", str(nets / "net0.safetensors"), "--data", str(folder), "--data-dir", str(nets / "cache")]
-    done = run(*arguments, "--json", str(nets / "a.json"))
+    done = here(*arguments, "--json", str(nets / "a.json"))
     assert done.returncode == 0, done.stderr
     assert "broken.png" in done.stderr
     found = json.loads((nets / "a.json").read_text())[0]
     assert found["data"] == "images"
     assert max(found["variance"]) < 1.2  # white noise, normalised
-    strict = run(*arguments, "--strict")
+    strict = here(*arguments, "--strict")
     assert strict.returncode == 2
     assert "broken.png" in strict.stderr
 
@@ -155,8 +155,8 @@ def test_images_of_the_users_own(nets: Path):
         (["compare", "NET", "/no/such"], ["/no/such"]),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], names: list[str], nets: Path):
-    done = run(*[str(nets / "net0.safetensors") if word == "NET" else word for word in arguments])
+def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], names: list[str], nets: Path, here):
+    done = here(*[str(nets / "net0.safetensors") if word == "NET" else word for word in arguments])
     assert done.returncode == 2
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
@@ -164,11 +164,11 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments: list[str], names: list
     assert all(name in lines[0] for name in names), lines[0]
 
 
-def test_what_can_be_read_is_shown_beside_what_cannot(nets: Path):
+def test_what_can_be_read_is_shown_beside_what_cannot(nets: Path, here):
     (nets / "empty.pt").write_bytes(b"")
     np.save(nets / "nan.npy", np.full((4, 3, 3, 3), np.nan))
     names = ["net0.safetensors", "empty.pt", "nan.npy"]
-    done = run("inspect", *(str(nets / name) for name in names), "--json", str(nets / "a.json"))
+    done = here("inspect", *(str(nets / name) for name in names), "--json", str(nets / "a.json"))
     assert done.returncode == 2
     assert "trained" in done.stdout
     errors = done.stderr.strip().splitlines()
@@ -181,10 +181,10 @@ def test_what_can_be_read_is_shown_beside_what_cannot(nets: Path):
     assert "weights hold NaN" in found[2]["findings"][0]["text"]
 
 
-def test_compare_prints_the_matrix_and_writes_files(nets: Path):
+def test_compare_prints_the_matrix_and_writes_files(nets: Path, here):
     sources = [str(nets / name) for name in ("net0.safetensors", "net1.safetensors", "large.npy")]
     outputs = ["--json", str(nets / "c.json"), "--csv", str(nets / "c.csv"), "--html", str(nets / "c.html")]
-    done = run("compare", *sources, *outputs)
+    done = here("compare", *sources, *outputs)
     assert done.returncode == 0, done.stderr
     assert "1.000" in done.stdout
     assert "matching spatial frequency" in " ".join(done.stdout.split())
@@ -198,14 +198,14 @@ def test_compare_prints_the_matrix_and_writes_files(nets: Path):
     assert page.count("<svg") >= 2
 
 
-def test_names_with_markup_in_them_are_shown_as_they_are(nets: Path):
+def test_names_with_markup_in_them_are_shown_as_they_are(nets: Path, here):
     odd = nets / "[red]x[bold] $1 <img src=x onerror=alert(1)>.npy"
     np.save(odd, weights())
     done = run("inspect", str(odd), "--html", str(nets / "a.html"), env={**os.environ, "COLUMNS": "300"})
     assert done.returncode == 0, done.stderr
     assert "[red]x[bold] $1 <img" in done.stdout
     assert "<img" not in (nets / "a.html").read_text()
-    done = run("compare", str(odd), str(nets / "net0.safetensors"), "--html", str(nets / "b.html"))
+    done = here("compare", str(odd), str(nets / "net0.safetensors"), "--html", str(nets / "b.html"))
     assert done.returncode == 0, done.stderr
     assert "<img" not in (nets / "b.html").read_text()
 
