@@ -6,6 +6,7 @@ LineStyle = str | tuple[int, tuple[int, ...]]
 # Okabe and Ito (2008): told apart by people with every common form of colour blindness.
 MEASURED = "#0072B2"  # what networks did
 PREDICTED = "#D55E00"  # what the closed form says
+COMPOSITION = "#009E73"  # what a stack of linear convolutions says
 REFERENCE = "0.45"  # what nothing was trained for: a random initialisation, chance, an ideal
 # Several things of one kind, such as networks: told apart by colour, and in grey by marker and line.
 SERIES: tuple[tuple[str, str, LineStyle], ...] = (

@@ -22,6 +22,7 @@ CODES: dict[str, Severity] = {
     "not-eq-3": "info",
     "no-eq-3": "info",
     "open-time": "info",
+    "regime": "info",
     "standing": "info",
     "dead-filters": "warning",
     "duplicate-filters": "warning",

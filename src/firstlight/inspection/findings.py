@@ -9,6 +9,7 @@ from firstlight.inspection.channels import channel_order
 from firstlight.inspection.doubt import SIGNIFICANT, by_channel
 from firstlight.inspection.finding import Finding
 from firstlight.inspection.measures import DEAD
+from firstlight.inspection.theories import regime
 from firstlight.theory.formula import PEAK
 from firstlight.theory.null import percentile
 from firstlight.utils.text import counted, plural, printable
@@ -44,7 +45,7 @@ def explain(found: "Inspection") -> list[Finding]:
     elif doubt == "untrained":
         learnt = [_untrained(found)]
     else:
-        learnt = [*_learnt(found), *_among_others(found)]
+        learnt = [*_learnt(found), *_regime(found), *_among_others(found)]
     return [
         *_few_patches(found),
         *learnt,
@@ -99,10 +100,13 @@ def _learnt(found: "Inspection") -> Iterable[Finding]:
             else "look with images that vary (--data)",
         )
         return
-    beyond = percentile(null.correlations)
-    chance = f"random banks {null.correlations.mean():.2f}, 95% below {beyond:.2f}"
+    eq3 = found.theories.eq3 if found.theories else None
+    assert eq3 is not None
+    chance = f"random banks {null.correlations.mean():.2f}, 95% below {percentile(null.correlations):.2f}"
     rest = _rest(found)
-    if fit.correlation <= beyond:
+    if not eq3.beyond_chance:
+        if eq3.null > eq3.random:
+            chance += f", of shuffled profiles below {eq3.null:.2f}"
         yield Finding(
             "not-eq-3",
             f"looks trained, more uneven than random filters, but eq. 3 does not describe it: r = "
@@ -112,6 +116,11 @@ def _learnt(found: "Inspection") -> Iterable[Finding]:
         return
     said = f"it follows eq. 3 with r = {fit.correlation:.2f} ({chance}){rest}"
     whitened = int(np.sum(fit.tau * found.basis.variance >= PEAK))
+    if found.theories and found.theories.better == "composition":
+        yield Finding(
+            "follows-eq-3", f"looks trained: {said}, but composition describes it better: nothing is said of whitening"
+        )
+        return
     if fit.log_r2 < 0:
         yield Finding(
             "follows-eq-3",
@@ -144,6 +153,12 @@ def _learnt(found: "Inspection") -> Iterable[Finding]:
             f"the training time is hardly determined: tau from {low:.3g} to {high:.3g} fits as well, within 0.01",
             "do not compare its tau with others'",
         )
+
+
+def _regime(found: "Inspection") -> Iterable[Finding]:
+    """Which of the two theories describes it."""
+    said = regime(found.theories) if found.theories else None
+    return [said] if said else []
 
 
 def _rest(found: "Inspection") -> str:

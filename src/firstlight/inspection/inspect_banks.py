@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from firstlight.inspection.doubt import random_likes, shuffled_likes
 from firstlight.inspection.findings import explain
 from firstlight.inspection.inspection import Failure, Inspection
 from firstlight.inspection.known import Known
-from firstlight.inspection.measures import effective_rank, filter_faults
+from firstlight.inspection.measures import effective_rank, filter_faults, filter_norms
+from firstlight.inspection.theories import prepare, trajectory_for
+from firstlight.inspection.window import window
 from firstlight.patches.bank_statistics import PatchStatistics, channels_of
 from firstlight.patches.given_statistics import ShippedStatistics
 from firstlight.patches.statistics import patch_statistics
 from firstlight.profile import energy_profile
 from firstlight.theory.fit import fit_formula
+from firstlight.theory.theory_fit import explained
 from firstlight.utils.text import one_line
 from firstlight.whitening.distance import whitening_distance
 
@@ -82,7 +86,8 @@ def inspect(
     if fold_batch_norm:
         bank, start = bank.folded(), start and start.folded()
     statistics = patch_statistics(data, data_dir, **{"channels": channels_of([bank]), **options})
-    return inspect_bank(bank, statistics, mean, std, start, atlas)
+    prepare(statistics, [bank])
+    return inspect_bank(bank, statistics, mean, std, start, atlas, data_dir)
 
 
 def inspect_bank(
@@ -92,6 +97,7 @@ def inspect_bank(
     std: float | Sequence[float] | None = None,
     initial: FilterBank | None = None,
     atlas: Sequence[Known] | None = None,
+    data_dir: str | Path | None = None,
 ) -> Inspection:
     """Measure a bank that is loaded already, in the patches of a data set; as `inspect` otherwise."""
     bank = replace(bank.ungrouped(), source=bank.source or "filters")
@@ -99,10 +105,12 @@ def inspect_bank(
     profile = energy_profile(bank, basis, initial)
     start = None if initial is None else initial.ungrouped()
     weight = bank.weight if start is None else bank.weight - start.weight
-    fit, unfitted, null = None, "", None
+    fit, unfitted, null, theories = None, "", None, None
     try:
         null = random_likes(weight, basis)
         fit = fit_formula(profile, basis)
+        trajectory = partial(trajectory_for, bank, statistics, mean, std, data_dir)
+        theories = explained(profile.energy, basis.variance, trajectory, filter_norms(weight), banks=null)
     except InputError as error:
         unfitted = str(error)
     found = Inspection(
@@ -113,12 +121,15 @@ def inspect_bank(
         fit=fit,
         unfitted=unfitted,
         null=null,
+        theories=theories,
         shuffled=shuffled_likes(weight, basis, profile.change),
         faults=filter_faults(bank.weight, basis),
         rank=effective_rank(weight),
         whitening=whitening_distance(profile.energy, basis.variance),
+        window=window(bank.weight),
         frequency=basis.frequency,
         initial=start,
+        window_of_change=None if start is None else window(weight),
     )
     if isinstance(statistics, ShippedStatistics) and mean is None and std is None:  # as the known networks were seen
         found = replace(found, standing=standing(found, shipped_atlas() if atlas is None else atlas))
@@ -155,14 +166,14 @@ def inspect_all(
     if not loaded:
         return [bank for bank in banks if isinstance(bank, Failure)]
     statistics = patch_statistics(data, data_dir, **{"channels": channels_of(loaded), **options})
-    statistics.prepare(loaded)
+    prepare(statistics, loaded)
     found: list[Inspection | Failure] = []
     for bank in banks:
         if isinstance(bank, Failure):
             found.append(bank)
             continue
         try:
-            found.append(inspect_bank(bank, statistics, mean, std, initial, atlas))
+            found.append(inspect_bank(bank, statistics, mean, std, initial, atlas, data_dir))
         except FirstlightError as error:
             found.append(Failure(bank.source, f"{bank.source}: {one_line(error)}"))
     return found

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,10 +10,13 @@ from firstlight.filters.bank import FilterBank
 from firstlight.inspection.doubt import Doubt, doubt
 from firstlight.inspection.finding import Finding
 from firstlight.inspection.measures import FilterFaults
+from firstlight.inspection.theories import in_short, theory_rows
+from firstlight.inspection.window import Window, no_window
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
 from firstlight.theory.formula_fit import FormulaFit
 from firstlight.theory.null import RandomBanks, percentile, spread
+from firstlight.theory.theory_fit import TheoryFit
 from firstlight.utils.text import counted, named, printable, size_text, spaced
 
 if TYPE_CHECKING:
@@ -42,6 +45,8 @@ class Inspection:
     unfitted : str
     null : RandomBanks or None
         What random banks of as many filters give; None where eq. 3 cannot be fitted to any bank.
+    theories : TheoryFit or None
+        Eq. 3 and composition, each beside chance; None where eq. 3 cannot be fitted.
     shuffled : float or None
         Share of random orders of each filter's own weights that make the profile as uneven, over the filter or within
         its channels; None without energy.
@@ -51,10 +56,14 @@ class Inspection:
         Effective rank of the bank, of at most min(K, D).
     whitening : float
         Distance from a whitening profile: 0 for one, 1 for equal energy in all components.
+    window : Window or None
+        How the squared weights are shared out over the taps; None where kernels have no centre, or one tap only.
     frequency : ndarray, shape (D,)
         Mean spatial frequency of each component, cycles/pixel.
     initial : FilterBank or None
         The filters at initialisation, where they were given.
+    window_of_change : Window or None
+        Of what was added since then.
     standing : Standing or None
         Where the layer stands among known networks; None where it was looked at with other patches than they, or too
         few of its kernel size are known.
@@ -78,12 +87,15 @@ class Inspection:
     fit: FormulaFit | None = field(repr=False)
     unfitted: str = field(repr=False)
     null: RandomBanks | None = field(repr=False)
+    theories: TheoryFit | None = field(repr=False)
     shuffled: float | None = field(repr=False)
     faults: FilterFaults = field(repr=False)
     rank: float
     whitening: float
+    window: Window | None = field(repr=False)
     frequency: np.ndarray = field(repr=False)
     initial: FilterBank | None = field(repr=False, default=None)
+    window_of_change: Window | None = field(repr=False, default=None)
     standing: "Standing | None" = field(repr=False, default=None)
     findings: list[Finding] = field(repr=False, default_factory=list)
 
@@ -119,7 +131,17 @@ class Inspection:
     @property
     def rows(self) -> list[tuple[str, str]]:
         """What is said of the layer: names of measures and their values, each with how to read it."""
-        return [*self.about, *((name, f"{value} ({how})" if how else value) for name, value, how in self.measures)]
+        measures = [(name, f"{value} ({how})" if how else value) for name, value, how in self.measures]
+        if self.theories and self.theories.eq3:
+            other = self.theories.composition
+            measures.append(("eq. 3", in_short(self.theories.eq3)))
+            measures.append(("composition", in_short(other) if other else self.theories.refusal))
+        return [*self.about, *measures]
+
+    @property
+    def theory_rows(self) -> list[tuple[str, str, str, str]]:
+        """Both theories side by side: name, eq. 3, composition, how to read it; empty where eq. 3 cannot be fitted."""
+        return theory_rows(self.theories) if self.theories else []
 
     @property
     def about(self) -> list[tuple[str, str]]:
@@ -145,28 +167,26 @@ class Inspection:
         whitening = f"{self.whitening:.2f}" if math.isfinite(self.whitening) else "-"
         return [
             ("peak", number, f"of {counted(size, 'component')}{frequency}"),
-            *self._fit_measures(),
-            ("unevenness", f"{self.spread:.2f}", f"{self._random('spreads')}std/mean, 0 is flat"),
+            *([("eq. 3", "-", self.unfitted)] if self.fit is None else []),
+            ("unevenness", f"{self.spread:.2f}", f"{self._random_spreads()}std/mean, 0 is flat"),
             ("whitening", whitening, "distance from it: 0 is whitened, 1 is equal energy"),
+            ("window", *self._window_measure()),
             ("rank", f"{self.rank:.1f}", f"of {min(len(self.bank), size)}, effective"),
             ("filters", str(len(self.bank)), f"{found}; counted from 0"),
         ]
 
-    def _fit_measures(self) -> list[tuple[str, str, str]]:
-        fit = self.fit
-        if fit is None:
-            return [("eq. 3", "-", self.unfitted)]
-        return [
-            ("eq. 3, tau", f"{fit.tau:.4g}", "lr × steps, on pixels normalised as the patches"),
-            ("eq. 3, r", f"{fit.correlation:.3f}", self._random("correlations").removesuffix("; ")),
-            ("eq. 3, R²", f"{fit.log_r2:.2f}", "of log energy"),
-        ]
+    def _window_measure(self) -> tuple[str, str]:
+        own, change = self.window, self.window_of_change
+        if own is None:
+            return "-", no_window(self.bank.weight.shape[2:]) or "no weights"
+        added = f"; of the change {change.to_corner:.2f}, p {change.p_value:.2g}" if change else ""
+        return f"{own.to_corner:.2f}", f"centre over corners, p {own.p_value:.2g}; over edges {own.to_edge:.2f}{added}"
 
-    def _random(self, name: Literal["correlations", "spreads"]) -> str:
-        """What random banks have of a measure."""
+    def _random_spreads(self) -> str:
+        """What random banks have of unevenness."""
         if self.null is None:
             return ""
-        values = getattr(self.null, name)
+        values = self.null.spreads
         return f"random banks: {values.mean():.2f} (95% below {percentile(values):.2f}); "
 
     @property
@@ -197,10 +217,13 @@ class Inspection:
             "peak": {"component": peak + 1, "frequency": float(self.frequency[peak])},
             "fit": self.fit and self.fit.to_dict(),
             "random_banks": self.null and self.null.to_dict(),
+            "theories": self.theories and {**self.theories.to_dict(), **({"better": ""} if self.doubt else {})},
             "spread": self.spread,
             "shuffled_share": self.shuffled,
             "whitening_distance": self.whitening if np.isfinite(self.whitening) else None,
             "effective_rank": self.rank,
+            "window": self.window
+            and {**self.window.to_dict(), "change": self.window_of_change and self.window_of_change.to_dict()},
             "filters": {
                 "dead": list(self.faults.dead),
                 "duplicates": [list(group) for group in self.faults.duplicates],
@@ -269,10 +292,11 @@ _FIELDS = (
         "peak",
         "fit",
         "random_banks",
+        "theories",
         "spread",
         "shuffled_share",
     ),
-    *("whitening_distance", "effective_rank", "filters", "standing", "findings", "error"),
+    *("whitening_distance", "effective_rank", "window", "filters", "standing", "findings", "error"),
 )
 
 

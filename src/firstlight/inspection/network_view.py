@@ -10,6 +10,7 @@ from firstlight.errors import InputError
 from firstlight.inspection.measures import FilterFaults
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
+from firstlight.theory.explanation import Explanation
 from firstlight.theory.fit import fit_formula
 from firstlight.theory.formula_fit import FormulaFit
 
@@ -29,12 +30,15 @@ class Snapshot:
     unfitted : str
     step : int or None
         Updates since the initialisation; None where nobody knows.
+    composition : Explanation or None
+        Composition at its best time, where it was fitted.
     """
 
     profile: EnergyProfile = field(repr=False)
     fit: FormulaFit | None
     unfitted: str = ""
     step: int | None = None
+    composition: Explanation | None = field(repr=False, default=None)
 
     @classmethod
     def of(

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def inspection_view(found: "Inspection") -> NetworkView:
     """An inspected first layer."""
-    snapshot = Snapshot(found.profile, found.fit, found.unfitted)
+    snapshot = Snapshot(
+        found.profile, found.fit, found.unfitted, composition=found.theories.composition if found.theories else None
+    )
     return NetworkView(
         name=found.source,
         basis=found.basis,

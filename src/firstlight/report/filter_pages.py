@@ -78,6 +78,8 @@ def _section(one: "Inspection", view: NetworkView, figures: Figures, number: int
         "legend": marks_legend(marks),
         "about": one.about,
         "measures": one.measures,
+        "theories": one.theory_rows,
+        "refusal": one.theories.refusal if one.theories else "",
     }
 
 

@@ -38,6 +38,20 @@ def inspection_parts(found: "Inspection", width: int) -> Iterator[Table | Text]:
     for name, value, how in numbers:
         table.add_row(f"[dim]{name}[/dim]", escape(f"{value:{value_width}}  {how}".rstrip()))
     yield table
+    if rows := found.theory_rows:
+        yield Text()
+        yield _theories(rows, found.theories.refusal if found.theories else "")
+
+
+def _theories(rows: list[tuple[str, str, str, str]], refusal: str) -> Table:
+    """Two theories beside each other, how to read it, and why one is missing."""
+    table = grid()
+    widths = [max(len(row[column]) for row in rows) for column in (1, 2)]
+    for name, one, other, how in rows:
+        table.add_row(f"[dim]{name}[/dim]", escape(f"{one:{widths[0]}}  {other:{widths[1]}}  {how}".rstrip()))
+    if refusal:
+        table.add_row("[dim]refused[/dim]", escape(printable(refusal)))
+    return table
 
 
 def comparison_parts(found: "Comparison", width: int) -> Iterator[Table | Text]:

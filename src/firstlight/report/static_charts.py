@@ -3,7 +3,7 @@
 import numpy as np
 
 from firstlight.figures.axes import new_figure
-from firstlight.figures.colours import MEASURED, PREDICTED, SERIES
+from firstlight.figures.colours import COMPOSITION, MEASURED, PREDICTED, SERIES
 from firstlight.figures.profiles import component_axis
 from firstlight.figures.svg import svg
 from firstlight.inspection.network_view import NetworkView
@@ -13,7 +13,7 @@ _FEWEST_PICTURES = 8  # the pictures of fewer would be higher than the chart
 
 
 def profile_chart(view: NetworkView, width: float = 4.8, height: float = 3.4) -> str:
-    """The profile, and eq. 3 at the best tau where it can be fitted, each by its own peak; its size in inches."""
+    """The profile, and eq. 3 and composition where they can be fitted, each by its own peak; its size in inches."""
     fig, (ax,) = new_figure(width=width, height=height)
     snapshot, size = view.final, view.basis.size
     energy = snapshot.profile.energy
@@ -27,6 +27,10 @@ def profile_chart(view: NetworkView, width: float = 4.8, height: float = 3.4) ->
         style = {"marker": "s" if mark else "", "ms": 5, "ls": "--", "color": PREDICTED}
         prediction = snapshot.fit.prediction
         ax.plot(places, prediction / (prediction.max() or 1.0), label=label, **style)
+    if (other := snapshot.composition) is not None:
+        label = f"composition, t = {other.t:.3g}, r = {other.correlation:.3f}"
+        style = {"marker": "^" if mark else "", "ms": 4, "ls": "-.", "color": COMPOSITION}
+        ax.plot(places, other.prediction / other.prediction.max(), label=label, **style)
     component_axis(ax, size, view.basis.images if _FEWEST_PICTURES <= size <= _MOST_PICTURES else None)
     ax.set_ylim(bottom=0)
     ax.set_ylabel("energy / its peak")

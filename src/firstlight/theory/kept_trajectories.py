@@ -5,6 +5,7 @@ Those of CIFAR-10, normalised as usual, come with the package: `python -m tools.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from functools import partial
@@ -25,14 +26,16 @@ from firstlight.theory.trajectory import (
     Trajectory,
     composition_of,
     follow,
+    seconds_for,
     window_sides,
 )
+from firstlight.utils.console import note
 from firstlight.utils.damage import DAMAGE
 from firstlight.utils.npz import header_of, open_npz, write_npz
 from firstlight.utils.text import size_text
 
-_FIRST, _LAST, _NUMBER = 0.3, 40.0, 30
-TIMES = np.geomspace(_FIRST, _LAST, _NUMBER)
+_FIRST, LAST, _NUMBER = 0.3, 40.0, 30
+TIMES = np.geomspace(_FIRST, LAST, _NUMBER)
 _FORMAT = 1
 SHIPPED = files("firstlight.theory") / "shipped_trajectories"
 
@@ -44,6 +47,7 @@ def trajectory_of(
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
     data_dir: str | Path | None = None,
+    most_seconds: float = math.inf,
 ) -> Trajectory:
     """What composition gives for the kernels of a bank: shipped, from the cache, or computed.
 
@@ -58,6 +62,8 @@ def trajectory_of(
         As for `PatchStatistics.basis`.
     data_dir : str or Path, optional
         Folder of the cache.
+    most_seconds : float
+        What is neither shipped nor kept is not computed where that may take longer.
 
     Returns
     -------
@@ -67,7 +73,8 @@ def trajectory_of(
     Raises
     ------
     InputError
-        Composition is not defined for these kernels, or the data have no patches that are wide enough.
+        Composition is not defined for these kernels, the data have no patches that are wide enough, or it would take
+        too long.
     """
     _, channels, rows, columns = bank.ungrouped().weight.shape
     dilation = dilation_of(bank)
@@ -89,6 +96,13 @@ def trajectory_of(
             return _read(kept)
         except (InputError, *DAMAGE):  # computed and written again
             pass
+    seconds = seconds_for(channels, (rows, rows, 1, 1), stride, LAST)
+    if seconds > most_seconds:
+        raise InputError(
+            f"composition for kernels of {size_text((rows, columns))} with stride {stride} would take about "
+            f"{seconds:.0f} s: compute it once with firstlight.fit_theory, which keeps it"
+        )
+    note(f"composition for the patches of {statistics.data} is computed, once: about {seconds:.0f} s")
     found = computed(rows, channels, statistics, stride, *normalisation)
     keep(f"composition for {statistics.data} is", kept, partial(write, kept, found))
     return found
@@ -99,7 +113,7 @@ def file_name(bank: FilterBank, statistics: PatchStatistics, stride: int, normal
     _, channels, side, _ = bank.ungrouped().weight.shape
     moments = statistics.moments(side, side, channels)
     per_channel = [np.broadcast_to(values, channels).tolist() for values in normalisation]
-    settings = [_FORMAT, side, stride, WIDTH, INITIAL_SCALE, SEEDS, TOLERANCE, _FIRST, _LAST, _NUMBER, moments.count]
+    settings = [_FORMAT, side, stride, WIDTH, INITIAL_SCALE, SEEDS, TOLERANCE, _FIRST, LAST, _NUMBER, moments.count]
     content = hashlib.sha256(json.dumps([settings, per_channel]).encode())
     for sums in (moments.second, moments.first):
         content.update(np.ascontiguousarray(sums).tobytes())

@@ -178,8 +178,9 @@ def random_banks(
     seed: int = 0,
     tau_range: tuple[float, float] | None = None,
     norms: ArrayLike | None = None,
+    shapes: np.ndarray | None = None,
 ) -> RandomBanks:
-    """Fit eq. 3 to random banks, for a null distribution of the correlation.
+    """Fit eq. 3, or another theory, to random banks, for a null distribution of the correlation.
 
     All at once, at the times of the scan only: a thousand fits by `fit_formula` would take a second.
 
@@ -196,6 +197,8 @@ def random_banks(
     norms : array_like, shape (K,), optional
         Of the filters that a bank is compared with: unequal ones make random profiles more uneven. Default, and where
         all are 0: those of Gaussian filters of one deviation.
+    shapes : ndarray, shape (T, D), optional
+        The profiles that a theory has at its times; by default those of eq. 3, in the range.
 
     Returns
     -------
@@ -221,6 +224,7 @@ def random_banks(
     mean = energy.mean(axis=0)
     centred = energy - mean
     length = np.linalg.norm(centred, axis=0)
-    _, shapes = scan(variance, checked_range(tau_range))
+    if shapes is None:
+        _, shapes = scan(variance, checked_range(tau_range))
     scores = shape_scores(centred / length, shapes).max(axis=0)
     return RandomBanks(scores, length / np.sqrt(len(variance)) / mean, filters)

@@ -1,7 +1,7 @@
 """fit_theory: eq. 3 and composition, each at the time that fits a profile best, beside what chance gives each."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,9 @@ from firstlight.profile import EnergyProfile, energy_profile
 from firstlight.theory.arguments import as_numbers, is_numbers, kernel_size_of
 from firstlight.theory.explanation import Explanation, explain_by_composition, explain_by_eq3
 from firstlight.theory.kept_trajectories import trajectory_of
+from firstlight.theory.null import RandomBanks, random_banks
 from firstlight.theory.resampling import interval
+from firstlight.theory.trajectory import Trajectory
 from firstlight.utils.checks import whole_number
 
 Theory = Literal["eq3", "composition", "both"]
@@ -57,11 +59,11 @@ class TheoryFit:
     @property
     def better(self) -> Better:
         """Which theory describes the profile better, where the interval tells; "both" where it does not, "neither"
-        where no correlation is above the 95th percentile of its null; empty without both.
+        where no correlation is beyond chance; empty without both.
         """
         if self.eq3 is None or self.composition is None:
             return ""
-        if not any(one.correlation > one.null for one in (self.eq3, self.composition)):
+        if not (self.eq3.beyond_chance or self.composition.beyond_chance):
             return "neither"
         low, high = self.interval
         return "composition" if low > 0 else "eq3" if high < 0 else "both"
@@ -132,14 +134,48 @@ def fit_theory(
     if stride is not None:
         whole_number("stride", stride, 1)
     bank, energy, basis, source = _measured(profile, statistics, mean, std, data_dir, options)
+    norms = np.linalg.norm(bank.weight.reshape(len(bank), -1) / (np.abs(bank.weight).max() or 1.0), axis=1)
+
+    def trajectory() -> Trajectory:
+        return trajectory_of(bank, source, stride_of(bank, stride), mean, std, data_dir)
+
+    return explained(energy, basis.variance, trajectory, norms if norms.any() else None, theory)
+
+
+def explained(
+    energy: np.ndarray,
+    variance: np.ndarray,
+    trajectory: Callable[[], Trajectory],
+    norms: np.ndarray | None = None,
+    theory: Theory = "both",
+    banks: RandomBanks | None = None,
+) -> TheoryFit:
+    """Fit the theories to energies, as `fit_theory`.
+
+    Parameters
+    ----------
+    energy, variance : ndarray, shape (D,)
+    trajectory : callable
+        Gives that of composition; its InputError says why there is none.
+    norms : ndarray, shape (K,), optional
+        Of the filters, for random banks.
+    theory : {"both", "eq3", "composition"}
+    banks : RandomBanks, optional
+        Of these norms, with eq. 3, where they are known already.
+
+    Returns
+    -------
+    TheoryFit
+    """
     fits: dict[str, Explanation] = {}
     refusal = ""
     if theory != "composition":
-        fits["eq3"] = explain_by_eq3(energy, basis.variance)
+        if banks is None and norms is not None:
+            banks = random_banks(variance, len(norms), norms=norms)
+        fits["eq3"] = explain_by_eq3(energy, variance, banks)
     if theory != "eq3":
         try:
-            found = trajectory_of(bank, source, _stride(bank, stride), mean, std, data_dir)
-            fits["composition"] = explain_by_composition(energy, basis.variance, found)
+            fits["composition"] = explain_by_composition(energy, variance, trajectory(), norms)
         except InputError as error:
             if theory == "composition":
                 raise
@@ -171,7 +207,8 @@ def _measured(
     return bank, energy, source.basis(bank, mean, std), source
 
 
-def _stride(bank: FilterBank, given: int | None) -> int:
+def stride_of(bank: FilterBank, given: int | None = None) -> int:
+    """The stride that is given, else that of the filters, else 1."""
     if given is not None:
         return whole_number("stride", given, 1)
     down, across = bank.stride or (1, 1)

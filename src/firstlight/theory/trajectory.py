@@ -215,6 +215,13 @@ def window_sides(sizes: tuple[int, ...], stride: int, channels: int) -> tuple[in
     return wide, target
 
 
+def seconds_for(channels: int, sizes: tuple[int, ...], stride: int, until: float, seeds: int = SEEDS) -> float:
+    """How long one core takes to follow a stack, roughly."""
+    seen, learned = (channels * side**2 for side in window_sides(sizes, stride, channels))
+    empty = np.empty((0, 0)), np.broadcast_to(0.0, (seen, learned))
+    return _GRADIENTS * until * seeds * Composition(*empty, sizes, channels, WIDTH, stride).products / _SPEED
+
+
 def follow(
     stack: Composition,
     components: np.ndarray,
