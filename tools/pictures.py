@@ -46,8 +46,8 @@ def inspect_picture(weights: Mapping[str, np.ndarray]) -> str:
     from rich.console import Console
 
     from firstlight.filters import load_filters
+    from firstlight.inspection.failure import Failure
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
-    from firstlight.inspection.inspection import Failure
     from firstlight.report.filter_tables import inspection_parts
 
     trained, initial = (f"{name}.npy" for name in weights)

@@ -14,7 +14,8 @@ import firstlight as fl
 from firstlight.experiments import Claim, Result
 from firstlight.experiments.verdicts import Condition
 from firstlight.inspection.inspect_banks import inspect_all, load_banks
-from firstlight.inspection.inspection import Failure, Inspection
+from firstlight.inspection.inspection import Inspection
+from firstlight.inspection.not_inspected import Failure
 from firstlight.patches.shipped import shipped_moments, shipped_normalisation
 from firstlight.report.report import Report
 from firstlight.reproduction.shipped_record import recorded_results

@@ -14,8 +14,9 @@ import firstlight as fl
 from firstlight.errors import InputError, NonFiniteWeights
 from firstlight.filters import FilterBank
 from firstlight.inspection.inspect_banks import inspect_all, load_banks
-from firstlight.inspection.inspection import Failure, Inspection
+from firstlight.inspection.inspection import Inspection
 from firstlight.inspection.measures import filter_faults
+from firstlight.inspection.not_inspected import Failure
 from firstlight.patches.shipped import shipped_moments, shipped_normalisation
 from firstlight.theory import PEAK
 

@@ -17,8 +17,8 @@ from firstlight.experiments.verdicts import VERDICTS
 from firstlight.figures.axes import new_figure
 from firstlight.figures.svg import svg
 from firstlight.filters import FilterBank
-from firstlight.inspection.inspection import Failure
 from firstlight.inspection.network_view import NetworkView, Snapshot
+from firstlight.inspection.not_inspected import Failure
 from firstlight.patches.shipped import shipped_moments
 from firstlight.profile import EnergyProfile
 from firstlight.report.claim_lines import headline

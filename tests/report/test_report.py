@@ -13,7 +13,7 @@ from rich.console import Console
 
 import firstlight as fl
 from firstlight.errors import InputError
-from firstlight.inspection.inspection import Failure
+from firstlight.inspection.not_inspected import Failure
 from firstlight.report.report import Report
 
 WEIGHT = np.random.default_rng(0).normal(size=(4, 3, 3, 3))

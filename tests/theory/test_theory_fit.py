@@ -76,6 +76,9 @@ def test_filters_data_and_normalisation_may_be_given_as_elsewhere():
     given: Any = {"mean": (0.5,) * 3, "std": (0.25,) * 3}
     profile = fl.energy_profile(filters, CIFAR.basis(BANK, **given))
     first, second = (fl.fit_theory(one, CIFAR, **given).to_dict() for one in (filters, profile))
+    random = [first[theory].pop("random") for theory in ("eq3", "composition")]
+    assert all(0 < r < 1 for r in random)  # of a profile alone the filters are not known
+    assert [second[theory].pop("random") for theory in ("eq3", "composition")] == [None, None]
     assert first == second
     assert first["composition"]["correlation"] != fl.fit_theory(filters).to_dict()["composition"]["correlation"]
 

@@ -141,7 +141,8 @@ def _collect(
     from firstlight.cli.inspection_options import print_failures
     from firstlight.inspection.atlas import entry_of, write_atlas
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
-    from firstlight.inspection.inspection import Failure, Inspection
+    from firstlight.inspection.inspection import Inspection
+    from firstlight.inspection.not_inspected import Failure
     from firstlight.utils.text import counted, printable
 
     if not sources:

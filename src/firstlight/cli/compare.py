@@ -34,7 +34,7 @@ def compare(
     from firstlight.filters.bank import FilterBank
     from firstlight.inspection.compare_banks import compare as run
     from firstlight.inspection.inspect_banks import load_banks
-    from firstlight.inspection.inspection import Failure
+    from firstlight.inspection.not_inspected import Failure
     from firstlight.patches.bank_statistics import channels_of
     from firstlight.patches.statistics import patch_statistics
     from firstlight.report.filter_tables import comparison_parts

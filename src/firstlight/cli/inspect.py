@@ -52,7 +52,8 @@ def inspect(
     from firstlight.inspection.atlas import read_atlas
     from firstlight.inspection.finding import checked_codes, found_codes
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
-    from firstlight.inspection.inspection import Failure, Inspection
+    from firstlight.inspection.inspection import Inspection
+    from firstlight.inspection.not_inspected import Failure
     from firstlight.report.filter_tables import inspection_parts
 
     if not sources:

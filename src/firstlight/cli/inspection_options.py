@@ -15,7 +15,7 @@ from firstlight.utils.addresses import without_credentials
 from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
-    from firstlight.inspection.inspection import Failure
+    from firstlight.inspection.not_inspected import Failure
 
 Numbers = Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())]
 Sizes = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]

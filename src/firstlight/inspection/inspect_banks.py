@@ -12,9 +12,10 @@ from firstlight.filters.bank import FilterBank
 from firstlight.inspection.atlas import shipped_atlas, standing
 from firstlight.inspection.doubt import random_likes, shuffled_likes
 from firstlight.inspection.findings import explain
-from firstlight.inspection.inspection import Failure, Inspection
+from firstlight.inspection.inspection import Inspection
 from firstlight.inspection.known import Known
 from firstlight.inspection.measures import effective_rank, filter_faults, filter_norms
+from firstlight.inspection.not_inspected import Failure
 from firstlight.inspection.theories import prepare, trajectory_for
 from firstlight.inspection.window import window
 from firstlight.patches.bank_statistics import PatchStatistics, channels_of

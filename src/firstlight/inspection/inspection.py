@@ -256,49 +256,5 @@ class Inspection:
         return self.profile.plot(ax) if self.fit is None else self.fit.plot(ax)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A source that could not be inspected, and why.
-
-    Attributes
-    ----------
-    source, error : str
-    """
-
-    source: str
-    error: str
-
-    @property
-    def findings(self) -> list[Finding]:
-        """The error, as the one finding."""
-        return [Finding("unreadable", self.error, "mend it, or name another")]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields of `Inspection.to_dict`, empty but for the source and the error, which is the one finding."""
-        empty: dict[str, Any] = dict.fromkeys(_FIELDS)
-        lists = {name: [] for name in ("alternatives", "notes", "variance", "frequency", "energy")}
-        return {**empty, **lists, "source": self.source, "findings": [self.findings[0].to_dict()], "error": self.error}
-
-
-_FIELDS = (
-    *("source", "layer", "shape", "kernel_size", "stride", "dtype", "batch_norm", "alternatives", "notes", "data"),
-    *(
-        "mean",
-        "std",
-        "change",
-        "variance",
-        "frequency",
-        "energy",
-        "peak",
-        "fit",
-        "random_banks",
-        "theories",
-        "spread",
-        "shuffled_share",
-    ),
-    *("whitening_distance", "effective_rank", "window", "filters", "standing", "findings", "error"),
-)
-
-
 def _pair(pair: "tuple[int, int] | None") -> str:
     return "unknown" if pair is None else str(pair[0]) if pair[0] == pair[1] else f"{pair[0]} x {pair[1]}"

@@ -20,7 +20,7 @@ from firstlight.utils.version import __version__
 
 if TYPE_CHECKING:
     from firstlight.inspection import Comparison, Inspection
-    from firstlight.inspection.inspection import Failure
+    from firstlight.inspection.not_inspected import Failure
     from firstlight.training import History
 
 

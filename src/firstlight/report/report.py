@@ -16,7 +16,7 @@ from firstlight.utils.whole_files import write_text
 if TYPE_CHECKING:
     from firstlight.experiments.results import Reproduction
     from firstlight.inspection import Comparison, Inspection
-    from firstlight.inspection.inspection import Failure
+    from firstlight.inspection.not_inspected import Failure
     from firstlight.training import FirstLayerMonitor, History
 
     Shown = Inspection | Sequence[Inspection | Failure] | Comparison | Reproduction | History | FirstLayerMonitor
@@ -127,7 +127,7 @@ class Report:
 def _renderer(shown: object, about: str | None) -> tuple[str, Callable[[], str]]:
     """What is shown, in words, and the function that renders its page."""
     from firstlight.inspection import Comparison, Inspection
-    from firstlight.inspection.inspection import Failure
+    from firstlight.inspection.not_inspected import Failure
     from firstlight.report import filter_pages as page
 
     if isinstance(shown, Comparison):

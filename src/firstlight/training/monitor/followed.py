@@ -11,7 +11,7 @@ import numpy as np
 
 from firstlight.errors import FirstlightError, NonFiniteWeights
 from firstlight.filters import FilterBank, load_filters
-from firstlight.inspection.inspection import Failure
+from firstlight.inspection.not_inspected import Failure
 from firstlight.patches.basis import PatchBasis
 from firstlight.patches.statistics import patch_statistics
 from firstlight.training.monitor.checkpoint_files import CheckpointFile, CheckpointFiles
