@@ -58,7 +58,7 @@ def test_tau_is_recovered_and_the_whitened_components_are_counted(log_tau: float
 
 def test_a_whitened_bank():
     found = fl.inspect(with_profile(1 / np.sqrt(BASIS.variance)))
-    assert codes(found) == ["whitened", "open-time", "standing"]
+    assert codes(found) == ["whitened", "open-time", "regime", "standing"]
     assert found.whitening == pytest.approx(0, abs=1e-9)
     assert found.profile.peak == 26
 

@@ -108,7 +108,7 @@ class FollowedTraining:
     ) -> None:
         self._files, self._layer, self._fold = files, layer, fold_batch_norm
         self._data, self._options, self._normalisation = data, options, (mean, std)
-        self._begun = self._known = self._numbered = self.is_unsettled = False
+        self._begun = self._numbered = self.is_unsettled = False
         self.change = initial is not None
         self.data = ""
         self.rows: list[SeenCheckpoint] = []
@@ -167,7 +167,8 @@ class FollowedTraining:
 
     def _begin(self, bank: FilterBank) -> None:
         """Choose the patches for the first filters that are there, with which all others are compared."""
-        self.basis, self.data, self._known = patches_for(bank, self._data, *self._normalisation, **self._options)
+        self._watched = patches_for(bank, self._data, *self._normalisation, **self._options)
+        self.basis, self.data = self._watched.basis, self._watched.data
         self.first, self._begun = bank, True
 
     def _unlike(self, bank: FilterBank) -> str:
@@ -194,9 +195,7 @@ class FollowedTraining:
 
     def _measure(self, file: CheckpointFile, bank: FilterBank) -> SeenCheckpoint:
         step = self._step(file)
-        row, profile = measured(
-            bank, self.first, self.basis, step=step, change=self.change, known=self._known, compared=None
-        )
+        row, profile = measured(bank, self.first, self._watched, step=step, change=self.change, compared=None)
         when = datetime.fromtimestamp(file.modified).astimezone().isoformat(timespec="seconds")
         self.failures = [failure for failure in self.failures if failure.source != file.name]
         self.rows.append(SeenCheckpoint(file.name, when, row, profile.energy))

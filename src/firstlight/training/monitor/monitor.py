@@ -106,7 +106,8 @@ class FirstLayerMonitor:
         self._layer = watched_layer(model, layer, example)
         self.initial = self._layer.bank
         self.change = change
-        self.basis, self.data, self._known = patches_for(self.initial, data, mean, std)
+        self._watched = patches_for(self.initial, data, mean, std)
+        self.basis, self.data = self._watched.basis, self._watched.data
         self._compared = None if compare_to is None else _profile_of(compare_to, self.basis).energy
         self.alarms: list[Alarm] = []
         self._rows: list[Measures] = []
@@ -243,10 +244,9 @@ class FirstLayerMonitor:
         row, profile = measured(
             bank,
             self.initial,
-            self.basis,
+            self._watched,
             step=self._count,
             change=self.change,
-            known=self._known,
             compared=self._compared,
         )
         self._last = bank
