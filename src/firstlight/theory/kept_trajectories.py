@@ -102,7 +102,6 @@ def trajectory_of(
             f"composition for kernels of {size_text((rows, columns))} with stride {stride} would take about "
             f"{seconds:.0f} s: compute it once with firstlight.fit_theory, which keeps it"
         )
-    note(f"composition for the patches of {statistics.data} is computed, once: about {seconds:.0f} s")
     found = computed(rows, channels, statistics, stride, *normalisation)
     keep(f"composition for {statistics.data} is", kept, partial(write, kept, found))
     return found
@@ -130,6 +129,7 @@ def computed(
 ) -> Trajectory:
     """What is kept, computed anew, for square kernels."""
     stack = composition_of(statistics, channels, (side, side, 1, 1), WIDTH, stride, mean, std)
+    note(f"composition for the patches of {statistics.data} is computed, once")
     components = statistics.basis(zeros(channels, side), mean, std).components
     found = follow(stack, components, TIMES)
     return Trajectory(TIMES, found.energy.astype(np.float32), found.taps.astype(np.float32))
