@@ -215,3 +215,17 @@ def test_the_heat_map_says_where_nothing_is_defined_in_the_colour_of_the_page():
     found = fl.compare([random(0, 4, 3, 3, 3), np.zeros((4, 3, 3, 3))], BASIS, labels=["random", "dead"])
     cells = {(text.get_text(), text.get_color()) for text in found.plot()[1].texts}
     assert cells == {("1.00", ON_DARK), ("-", "black")}
+
+
+def test_both_theories_are_fitted_to_each_bank_of_the_patches_size():
+    banks = [np.random.default_rng(seed).normal(size=(8, 3, size, size)) for seed, size in ((0, 3), (1, 3), (2, 5))]
+    found = fl.compare(banks, "cifar10")
+    alone = fl.fit_theory(banks[0]).composition
+    assert found.theories[0] is not None
+    assert found.theories[0].composition is not None
+    assert alone is not None
+    assert found.theories[0].composition.correlation == pytest.approx(alone.correlation)
+    assert found.theories[2] is None  # seen through windows
+    written = found.to_dict()["theories"]
+    assert (written[0]["better"], written[2]) == ("", None)  # untrained
+    assert found.described.startswith("eq. 3 r = ")

@@ -77,12 +77,13 @@ def compared(count: int) -> Comparison:
 def test_a_comparison_begins_with_its_ends_and_with_chance():
     found = compared(4)
     values = found.correlations[np.triu_indices(4, 1)]
-    most, least, untrained, _, chance, how = printed(found)[:6]
+    most, least, untrained, _, chance, theories, how = printed(found)[:7]
     one, other = np.argwhere(found.correlations == values.max())[0]
     assert untrained == "untrained    net0.pth, net1.pth, net2.pth, net3.pth: what they share need not be"
     assert most.split() == ["most", "alike", f"{values.max():.3f}", f"net{one}.pth", "and", f"net{other}.pth"]
     assert least.split()[:3] == ["least", "alike", f"{values.min():.3f}"]
     assert chance.split()[:3] == ["by", "chance", f"{found.chance:.3f}"]
+    assert re.fullmatch(r"theories +eq. 3 r = 0.\d\d to 0.\d\d; composition r = -?0.\d\d to -?0.\d\d", theories)
     assert how == "compared     energy profiles, in 27 components"
 
 

@@ -1,6 +1,7 @@
 """`compare`: from several sources of filters to how alike their energy profiles are."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ from firstlight.errors import InputError
 from firstlight.filters import FilterBank, load_filters
 from firstlight.inspection.comparison import Comparison
 from firstlight.inspection.doubt import Doubt, doubt, random_likes, shuffled_likes
+from firstlight.inspection.measures import filter_norms
+from firstlight.inspection.theories import prepare, trajectory_for
+from firstlight.patches.bank_statistics import channels_of
 from firstlight.patches.basis import PatchBasis
-from firstlight.patches.statistics import basis_for
+from firstlight.patches.statistics import basis_for, patch_statistics
 from firstlight.profile import EnergyProfile, correlation_or_nan, energy_profile, windows
 from firstlight.theory.null import RandomBanks, agreement, gaussian_profiles, percentile
+from firstlight.theory.theory_fit import TheoryFit, explained
 from firstlight.utils.text import counted, size_text
 
 # Random pairs of banks for the null distribution.
@@ -90,9 +95,23 @@ def compare(
             f"initial or labels have {len(starts)} and {len(names)} entries; expected {len(found)}, as banks"
         )
     _check_channels(found, names)
-    basis = basis_for(_smallest(found), data, mean, std, data_dir, **options)
+    smallest = _smallest(found)
+    statistics = patch_statistics(data, data_dir, **{"channels": channels_of([smallest]), **options})
+    prepare(statistics, [smallest])
+    basis = basis_for(smallest, data if isinstance(data, PatchBasis) else statistics, mean, std, data_dir)
     looked = [_look(bank, basis, start) for bank, start in zip(found, starts, strict=True)]
     profiles, nulls, doubts = zip(*looked, strict=True)
+
+    def theories(bank: FilterBank, start: Any, profile: EnergyProfile, null: RandomBanks | None) -> TheoryFit | None:
+        """None of larger kernels, which are seen through windows, and where eq. 3 cannot be fitted."""
+        if bank.weight.shape[1:] != basis.shape:
+            return None
+        try:
+            trajectory = partial(trajectory_for, bank, statistics, mean, std, data_dir)
+            return explained(profile.energy, basis.variance, trajectory, filter_norms(_weight(bank, start)), banks=null)
+        except InputError:
+            return None
+
     size = len(found)
     matrix = np.eye(size)
     for i in range(size):
@@ -109,6 +128,7 @@ def compare(
         banks=tuple(found),
         nulls=nulls,
         doubts=doubts,
+        theories=tuple(map(theories, found, starts, profiles, nulls)),
     )
 
 
@@ -145,12 +165,16 @@ def _look(
 ) -> tuple[EnergyProfile, RandomBanks | None, Doubt | None]:
     """The profile, what random banks have, and what speaks against the bank's having learnt, as of `inspect`."""
     profile = _profile(bank, basis, initial)
-    weight = bank.weight if initial is None else bank.weight - load_filters(initial).ungrouped().weight
+    weight = _weight(bank, initial)
     try:
         null = random_likes(weight, basis)
     except InputError:  # eq. 3 cannot be fitted to any
         null = None
     return profile, null, doubt(bank, profile, null, shuffled_likes(weight, basis, profile.change))
+
+
+def _weight(bank: FilterBank, initial: FilterBank | np.ndarray | None) -> np.ndarray:
+    return bank.weight if initial is None else bank.weight - load_filters(initial).ungrouped().weight
 
 
 def _profile(bank: FilterBank, basis: PatchBasis, initial: FilterBank | np.ndarray | None) -> EnergyProfile:

@@ -11,6 +11,7 @@ from firstlight.inspection.doubt import Doubt
 from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile
 from firstlight.theory.null import RandomBanks
+from firstlight.theory.theory_fit import TheoryFit
 from firstlight.utils.text import listed, plural, printable, size_text
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Comparison:
     doubts : tuple of str or None
         Of each bank that is not said to have learnt, the code of the finding of `inspect` that says why: "untrained",
         "grey-input", "all-zero" or "not-moved".
+    theories : tuple of TheoryFit or None
+        Eq. 3 and composition, of each; None where eq. 3 cannot be fitted, and of kernels larger than the patches.
 
     Examples
     --------
@@ -67,6 +70,7 @@ class Comparison:
     banks: tuple[FilterBank, ...] = field(repr=False)
     nulls: tuple[RandomBanks | None, ...] = field(repr=False)
     doubts: tuple[Doubt | None, ...]
+    theories: tuple[TheoryFit | None, ...] = field(repr=False)
 
     def __repr__(self) -> str:
         labels = listed([printable(label) for label in self.labels], 4, ", ")
@@ -129,6 +133,17 @@ class Comparison:
         return found
 
     @property
+    def described(self) -> str:
+        """How well both theories describe the networks: lowest and highest r; empty where neither was fitted to any."""
+        said = []
+        for name in ("eq3", "composition"):
+            fits = [fit for one in self.theories if one and (fit := getattr(one, name))]
+            r = sorted(fit.correlation for fit in fits)
+            span = f"{r[0]:.2f} to {r[-1]:.2f}" if len(r) > 1 else "".join(f"{one:.2f}" for one in r)
+            said += [f"{'eq. 3' if name == 'eq3' else name} r = {span}"] if r else []
+        return "; ".join(said)
+
+    @property
     def note(self) -> str:
         """How kernels of different size were compared; empty where all are alike."""
         if len(set(self.sizes)) == 1:
@@ -147,6 +162,10 @@ class Comparison:
             "correlations": [[float(r) if np.isfinite(r) else None for r in row] for row in self.correlations],
             "chance": self.chance,
             "doubts": list(self.doubts),
+            "theories": [
+                fit and {**fit.to_dict(), **({"better": ""} if doubt else {})}
+                for fit, doubt in zip(self.theories, self.doubts, strict=True)
+            ],
             "kernel_sizes": [list(size) for size in self.sizes],
             "compared_in": list(self.basis.shape),
             "note": self.note,

@@ -1,5 +1,6 @@
 """Inspected and compared first layers as views: what an interactive page shows of them."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firstlight.inspection.doubt import Doubt
@@ -34,9 +35,9 @@ def inspection_view(found: "Inspection") -> NetworkView:
 def comparison_views(found: "Comparison") -> list[NetworkView]:
     """The compared first layers, all in the same components."""
     views = []
-    parts = zip(found.labels, found.profiles, found.banks, found.nulls, found.doubts, strict=True)
-    for label, profile, bank, null, doubt in parts:
-        snapshot = Snapshot.of(profile, found.basis)
+    parts = zip(found.labels, found.profiles, found.banks, found.nulls, found.doubts, found.theories, strict=True)
+    for label, profile, bank, null, doubt, theories in parts:
+        snapshot = replace(Snapshot.of(profile, found.basis), composition=theories and theories.composition)
         view = NetworkView(
             name=label,
             basis=found.basis,

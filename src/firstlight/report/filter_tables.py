@@ -84,6 +84,8 @@ def _alike(found: "Comparison") -> Table:
     for word, which in found.caveats:
         table.add_row(f"[bold]{word}[/bold]", Text(printable(which)))
     table.add_row("by chance", f"{found.chance:6.3f}  95% of pairs of random banks stay below this")
+    if found.described:
+        table.add_row("theories", found.described)
     table.add_row("compared", f"energy profiles, in {counted(found.basis.size, 'component')}")
     return table
 

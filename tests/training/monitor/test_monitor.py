@@ -14,6 +14,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 import firstlight as fl
 from firstlight.errors import InputError
+from firstlight.patches.bank_statistics import zeros
 from firstlight.reproduction.shipped_record import recorded_results
 
 
@@ -158,3 +159,27 @@ def test_the_state_of_another_network_is_refused(state: Any, told: str):
     with pytest.raises(InputError, match=told):
         monitor.load_state_dict(state())
     assert monitor.history.equals(before)
+
+
+def test_composition_stands_beside_eq_3_and_histories_from_before_still_load(tmp_path):
+    model = fl.build_model("resnet20")
+    monitor = fl.FirstLayerMonitor(model, "cifar10")
+    model.conv1.weight.data.mul_(1.1)
+    monitor.step()
+    first, last = monitor.snapshot().rows
+    assert np.isnan(first.composition_r)  # nothing has moved
+    fit = fl.fit_theory(fl.energy_profile(model, monitor.basis, initial=monitor.initial)).composition
+    assert fit is not None
+    assert (last.composition_r, last.composition_t) == pytest.approx((fit.correlation, fit.t))
+    state = monitor.state_dict()
+    for row in state["rows"]:
+        del row["composition_r"], row["composition_t"]
+    old = fl.FirstLayerMonitor(model, "cifar10", state=state).snapshot()
+    assert np.isnan(old.rows[-1].composition_r)
+    old.save(tmp_path / "history.npz")
+    assert len(fl.load_history(tmp_path / "history.npz").rows) == 2
+
+
+def test_without_moments_of_windows_there_is_no_composition():
+    monitor = fl.FirstLayerMonitor(fl.build_model("resnet20"), fl.patch_statistics("cifar10").basis(zeros(3, 3)))
+    assert np.isnan(monitor.history["composition_r"]).all()
