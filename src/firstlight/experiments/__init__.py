@@ -8,6 +8,7 @@ from firstlight.experiments import (
     formula,
     frequency,
     frozen,
+    initialisation,
     label_correlation,
     label_energy,
     labels,
@@ -37,6 +38,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         label_energy,
         patch_statistics,
         trajectory,
+        initialisation,
     )
 }
 

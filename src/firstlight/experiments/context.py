@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from firstlight.errors import InputError, SourceError
+from firstlight.experiments.accuracy import ACCURACY, Accuracy, accuracy_of
 from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.networks import NETWORKS, Trained
 from firstlight.experiments.schedule import SCHEDULES, Schedule
@@ -110,11 +111,12 @@ class Context:
             "train_images": training.train_images and min(training.train_images, train.count),
             "test_images": min(self.schedule.test_images, test.count),
             "precision": self.schedule.precision,
+            "batch_size": training.batch_size,
             **{key: value for key, value in network.changes.items() if key != "data"},
         }
         return [
             RunSpec.for_data(network.model, train, test, steps=training.steps, seed=seed, **chosen)
-            for seed in self.schedule.seeds
+            for seed in training.seeds or self.schedule.seeds
         ]
 
     def trained(self, name: str) -> Trained:
@@ -131,6 +133,19 @@ class Context:
         if absent and (runs or failed):
             failed.append(f"with seed {', '.join(map(str, absent))} is not trained yet")
         return Trained(network, reason=f"no run: {network.title} {'; '.join(failed) or 'is not trained yet'}")
+
+    def accuracy(self, name: str) -> Accuracy | None:
+        """How a network's accuracy grew, every seed; from the store of measurements where its runs are not there.
+
+        None where a seed is not trained yet. A training that diverged has the accuracy of chance.
+        """
+        specs = [] if self.absence(name) else self._specs(name)
+        key = {"runs": [spec.hash for spec in specs]}
+        ended = [spec for spec in specs if spec.hash in self.finished or spec.hash in self.failures]
+        if not specs or (len(ended) < len(specs) and not self.measurements.path(ACCURACY, key).is_file()):
+            return None
+        arrays = self.measurements.get(ACCURACY, key, lambda: accuracy_of(specs, self.finished))
+        return Accuracy(specs, **arrays)
 
     def measured(
         self,

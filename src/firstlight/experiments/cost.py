@@ -15,13 +15,17 @@ def training_seconds(names: Iterable[str], preset: str) -> float:
     schedule = SCHEDULES[preset]
     seconds = {
         (network.model, tuple(sorted(network.changes.items(), key=str)), training): (
-            training.steps * STEP_SECONDS[network.model] * (STRIDED if "stride" in network.changes else 1.0)
+            len(training.seeds or schedule.seeds)
+            * training.steps
+            * (training.batch_size / 256)
+            * STEP_SECONDS[network.model]
+            * (STRIDED if "stride" in network.changes else 1.0)
         )
         for name in names
         if (training := schedule.trainings.get(name))
         for network in (NETWORKS[name],)
     }
-    return len(schedule.seeds) * sum(seconds.values())
+    return sum(seconds.values())
 
 
 def cost_of(names: Iterable[str], preset: Preset) -> str:
@@ -29,10 +33,12 @@ def cost_of(names: Iterable[str], preset: Preset) -> str:
     names = [name for name in names if name in SCHEDULES[preset].trainings]
     if not names:
         return "trains nothing"
-    seeds = counted(len(SCHEDULES[preset].seeds), "seed")
-    what = f"{seeds} of {counted(len(names), 'network')}"
+    schedule = SCHEDULES[preset]
+    trainings = [schedule.trainings[name] for name in names]
+    each = [len(training.seeds or schedule.seeds) for training in trainings]
+    what = f"{counted(max(each), 'seed')} of {counted(len(names), 'network')}"
     if preset == "full":
-        steps = sum(SCHEDULES[preset].trainings[name].steps for name in names) * len(SCHEDULES[preset].seeds)
+        steps = sum(count * training.steps for count, training in zip(each, trainings, strict=True))
         return f"{what}: {minutes(steps / GPU_STEPS)} of an H200 with --jobs 13"
     return f"{what}: {minutes(training_seconds(names, preset))} on 2 CPU cores"
 

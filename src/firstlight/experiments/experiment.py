@@ -24,6 +24,9 @@ class Experiment:
         Analyses the runs; claims on networks that are not there are "not tested", and the others are judged.
     networks : tuple of str
         Names in `NETWORKS` of what it needs. Networks of several experiments are trained once.
+    accuracy_alone : bool
+        Whether it needs no more of its runs than `Context.accuracy`: they are not trained again, nor recorded, where
+        that is known.
     """
 
     name: str
@@ -31,10 +34,12 @@ class Experiment:
     answers: str
     run: Callable[[Context], Result] = field(repr=False)
     networks: tuple[str, ...] = ()
+    accuracy_alone: bool = False
 
     def plan(self, context: Context) -> list[RunSpec]:
         """The runs to train before `run`, as far as the preset and the data have them."""
-        return context.specs(*self.networks)
+        names = (name for name in self.networks if not (self.accuracy_alone and context.accuracy(name)))
+        return context.specs(*names)
 
     def cost(self, preset: Preset) -> str:
         """What a preset trains for it, and how long that was seen to take."""

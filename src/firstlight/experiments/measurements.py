@@ -44,6 +44,10 @@ class Measurements:
         self.recorded = recorded
         self.used: set[str] = set()
 
+    def path(self, name: str, key: Mapping[str, Any]) -> Path:
+        """The file of a measurement, which may not be there."""
+        return self.folder / f"{name}-{hashlib.sha256(_text(name, key).encode()).hexdigest()[:12]}.npz"
+
     def get(
         self, name: str, key: Mapping[str, Any], measure: Callable[[], Mapping[str, np.ndarray]]
     ) -> dict[str, np.ndarray]:
@@ -63,8 +67,8 @@ class Measurements:
         RunError
             A record lacks the measurement, or its file is damaged.
         """
-        text = json.dumps({"format": FORMAT, "name": name, **key}, sort_keys=True)
-        path = self.folder / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.npz"
+        text = _text(name, key)
+        path = self.path(name, key)
         self.used.add(path.name)
         if path.exists():
             logger.debug("%s: read from %s", name, path)
@@ -81,6 +85,10 @@ class Measurements:
         arrays = {part: np.asarray(array) for part, array in measure().items()}
         write_npz(path, {**arrays, "key": np.array(text), "digest": np.array(_digest(arrays))}, compressed=True)
         return arrays
+
+
+def _text(name: str, key: Mapping[str, Any]) -> str:
+    return json.dumps({"format": FORMAT, "name": name, **key}, sort_keys=True)
 
 
 def _read(path: Path, text: str) -> dict[str, np.ndarray]:

@@ -19,6 +19,16 @@ WIDTHS = (16, 128)  # of VGG11's first layer, beside its own 64
 STRIDE = 3  # of 3 x 3 patches that share no pixel
 SCALED = (5, 15)  # the components whose coefficient is multiplied
 SCALE = 3.0  # α
+# How the first layer of each network of `initialisation` starts, and the learning rates that every start is given.
+STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "default": ("default", {}),
+    "pca": ("PCA whitening", {"first_layer": "pca"}),
+    "pca-frozen": ("PCA whitening, frozen", {"first_layer": "pca", "frozen": True}),
+    "eq3": ("eq. 3 at τ = 4", {"first_layer": "eq3:4"}),
+    "orthogonal": ("random orthogonal", {"first_layer": "orthogonal"}),
+    "spectrum": ("random directions of the whitened spectrum", {"first_layer": "spectrum"}),
+}
+START_RATES = {"fastnet": (0.1, 0.3, 1.0), "resnet20": (0.03, 0.1, 0.3), "vgg11": (0.03, 0.1, 0.3)}
 DECILES = 10  # labels made from the patch energy, whatever the data set's own classes are
 
 
@@ -54,6 +64,11 @@ def _scaled(model: str, component: int) -> Network:
     return _network(f"{model}-scaled{component}", model, difference, **changes)
 
 
+def started(model: str, start: str, rate: float) -> str:
+    """The name of a network that starts in one of the ways of `STARTS`, at a learning rate."""
+    return f"{model}-from-{start}-lr{rate:g}"
+
+
 NETWORKS: Mapping[str, Network] = {
     network.name: network
     for network in (
@@ -73,6 +88,12 @@ NETWORKS: Mapping[str, Network] = {
         *(_network(f"{model}-photos", model, " on photos", data="photos") for model in ("vgg11", "resnet20")),
         *(_network(f"{model}-bfloat16", model, ", bfloat16", precision="bfloat16") for model in ("vgg11", "resnet20")),
         *(_network(f"{model}-float32", model, ", float32", precision="float32") for model in ("vgg11", "resnet20")),
+        *(
+            _network(started(model, start, rate), model, f", {title}, lr {rate:g}", **changes)
+            for model, rates in START_RATES.items()
+            for start, (title, changes) in STARTS.items()
+            for rate in rates
+        ),
     )
 }
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from firstlight.experiments.networks import START_RATES, STARTS, started
+
 Preset = Literal["quick", "standard", "full"]
 
 EPOCH = 195  # steps of 256 images on the 50,000 of CIFAR-10, the incomplete last batch dropped
@@ -19,11 +21,16 @@ PAIR_EPOCH = 39  # on two of its classes
 
 @dataclass(frozen=True)
 class Training:
-    """How long and how fast one network is trained; `train_images` are the first so many, None for all."""
+    """How long and how fast one network is trained; `train_images` are the first so many, None for all.
+
+    `seeds` are its own, where it has others than the schedule.
+    """
 
     steps: int
     lr: float = 0.01
     train_images: int | None = None
+    batch_size: int = 256
+    seeds: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,17 @@ _EPOCHS = {
 
 _VGG11, _RESNET20 = Training(150, lr=0.3), Training(75, lr=0.1)
 
+
+def _starts(steps: Mapping[str, int], batch_size: int) -> dict[str, Training]:
+    """Every start of the experiment `initialisation` at every learning rate."""
+    return {
+        started(model, start, rate): Training(count, rate, batch_size=batch_size, seeds=(0, 1, 2, 3, 4))
+        for model, count in steps.items()
+        for start in STARTS
+        for rate in START_RATES[model]
+    }
+
+
 SCHEDULES: dict[str, Schedule] = {
     "quick": Schedule(seeds=(0,), trainings={"vgg11": _VGG11, "resnet20": _RESNET20}, test_images=1000),
     "standard": Schedule(
@@ -67,13 +85,15 @@ SCHEDULES: dict[str, Schedule] = {
             **dict.fromkeys(("resnet20", "resnet20b"), _RESNET20),
             "resnet18": Training(56, lr=0.1),
             "vgg11-random": Training(178, lr=0.3, train_images=2560),
+            **_starts({"fastnet": 200, "resnet20": 100, "vgg11": 100}, batch_size=64),
         },
         test_images=2000,
     ),
     "full": Schedule(
         seeds=(0, 1, 2),
         trainings={name: Training(epochs * EPOCH) for name, epochs in _EPOCHS.items()}
-        | {f"vgg11-{pair}": Training(30 * PAIR_EPOCH) for pair in _PAIRS},
+        | {f"vgg11-{pair}": Training(30 * PAIR_EPOCH) for pair in _PAIRS}
+        | _starts(dict.fromkeys(START_RATES, 5 * EPOCH), batch_size=256),
         test_images=10_000,
         precision="bfloat16",
     ),

@@ -32,12 +32,15 @@ class ModelInfo:
         Of a VGG, in layers; None for others.
     filters : int
         Number of first-layer filters, unless a VGG is told otherwise.
+    kernel_size : int
+        Rows and columns of each.
     """
 
     title: str
     description: str
     depth: int | None
     filters: int
+    kernel_size: int = 3
 
 
 def _vgg(depth: int, parameters: str) -> ModelInfo:
@@ -57,6 +60,9 @@ MODELS: Mapping[str, ModelInfo] = {
     ),
     "resnet32": ModelInfo("ResNet32", "ResNet32 with option A shortcuts, 0.46 million parameters", None, 16),
     "resnet18": ModelInfo("ResNet18", "ResNet18 with a first layer of 3 x 3, 11.2 million parameters", None, 64),
+    "fastnet": ModelInfo(
+        "FastNet", "small fast network with a first layer of 2 x 2, 0.15 million parameters", None, 24, 2
+    ),
 }
 
 
@@ -100,6 +106,10 @@ def build_model(
         from firstlight.models.vgg import VGG
 
         return VGG(info.depth, classes, channels, width or info.filters, stride)
+    if name == "fastnet":
+        from firstlight.models.fast import FastNet
+
+        return FastNet(classes, channels, stride)
     from firstlight.models.resnet import CifarResNet, ResNet18
 
     if name == "resnet18":

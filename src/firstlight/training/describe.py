@@ -24,6 +24,7 @@ def describe(spec: RunSpec) -> str:
         (spec.only is not None, "/".join(spec.only or ())),
         (spec.labels == "random", "random labels"),
         (component is not None, f"labels by component {component}"),
+        (spec.first_layer != "default", f"first layer {spec.first_layer}"),
         (spec.frozen, "frozen"),
         (spec.width is not None, f"width {spec.width}"),
         (spec.stride != 1 and spec.scaled_component is None, f"stride {spec.stride}"),

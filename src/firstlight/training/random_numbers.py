@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
 
 # The independent uses of a run's seed.
-INITIALISATION, ORDER, STEP, LABELS, AUGMENTATION = range(5)
+INITIALISATION, ORDER, STEP, LABELS, FIRST_LAYER, AUGMENTATION = range(6)
 
 
 def epoch_order(spec: RunSpec, epoch: int, count: int) -> np.ndarray:

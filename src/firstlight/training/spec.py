@@ -27,6 +27,7 @@ LATER: dict[str, Any] = {
     "scaled_component": None,
     "scale": 1.0,
     "precision": "float32",
+    "first_layer": "default",
     "optimizer": "sgd",
     "momentum": 0.0,
     "weight_decay": 0.0,
@@ -86,6 +87,10 @@ class RunSpec:
         `scale` in every patch of every image; None for none. Only with the stride that lays them side by side.
     precision : str
         `"float32"`, or `"bfloat16"` for the products of the network; weights stay float32.
+    first_layer : str
+        How the first layer starts: `"default"`, as the network initialises it; `"pca"` or `"eq3:TAU"`, as
+        `initialise_first_layer` does with the training images; or a control of the same response: `"orthogonal"`,
+        random orthonormal filters, and `"spectrum"`, the filters of `"pca"` along random directions.
     optimizer : str
         `"sgd"`, or `"adam"` with torch's betas (0.9, 0.999).
     momentum : float
@@ -136,6 +141,7 @@ class RunSpec:
     scaled_component: int | None = None
     scale: float = 1.0
     precision: str = "float32"
+    first_layer: str = "default"
     optimizer: str = "sgd"
     momentum: float = 0.0
     weight_decay: float = 0.0

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import InputError
 from firstlight.models import known_model
-from firstlight.training.spec_values import CHOICES, KERNEL_SIZE, LABELS, label_component
+from firstlight.training.spec_values import CHOICES, FIRST_LAYERS, KERNEL_SIZE, LABELS, label_component, start_tau
 from firstlight.utils.text import counted
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ def _check_changes(spec: "RunSpec") -> None:
         raise InputError(f"only is {spec.only}; expected {spec.classes} different class names, as many as classes")
     if spec.labels not in LABELS[:2] and label_component(spec.labels) is None:
         raise InputError(f"labels is {spec.labels!r}; expected one of {', '.join(LABELS)}, N a component from 1")
+    if spec.first_layer not in (*FIRST_LAYERS[:2], *FIRST_LAYERS[3:]) and start_tau(spec.first_layer) is None:
+        raise InputError(f"first_layer is {spec.first_layer!r}; expected one of {', '.join(FIRST_LAYERS)}, TAU above 0")
     for name, choices in CHOICES.items():
         if getattr(spec, name) not in choices:
             raise InputError(f"{name} is {getattr(spec, name)!r}; expected one of {', '.join(choices)}")

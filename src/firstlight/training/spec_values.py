@@ -17,12 +17,21 @@ CHOICES = {
     "schedule": ("constant", "cosine"),
     "augmentation": ("none", "flip", "crop", "flip+crop"),
 }
+PRECISIONS = ("float32", "bfloat16")
+FIRST_LAYERS = ("default", "pca", "eq3:TAU", "orthogonal", "spectrum")
+EQ3_START = re.compile(r"eq3:([0-9]{1,6}(?:\.[0-9]{1,6})?)")
 
 
 def label_component(labels: str) -> int | None:
     """The component N, from 1, of labels `"energy:N"`; None of any others."""
     match = ENERGY_LABELS.fullmatch(labels) if isinstance(labels, str) else None
     return int(match[1]) if match else None
+
+
+def start_tau(first_layer: str) -> float | None:
+    """The tau, above 0, of a first layer that starts as `"eq3:TAU"`; None of any other."""
+    match = EQ3_START.fullmatch(first_layer) if isinstance(first_layer, str) else None
+    return float(match[1]) or None if match else None
 
 
 def items(name: str, value: Any) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from firstlight.training.optimisation import build_optimizer, learning_rate, res
 from firstlight.training.progress.state import Progress
 from firstlight.training.random_numbers import INITIALISATION, STEP, epoch_order, seed_torch
 from firstlight.training.spec import RunSpec
+from firstlight.training.start import start_first_layer
 from firstlight.training.steps import is_test_step, record_steps
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Trainer:
         model = build_model(
             spec.model, classes=spec.classes, channels=spec.channels, width=spec.width, stride=spec.stride
         )
+        if spec.first_layer != "default":
+            start_first_layer(first_layer(model).weight, spec, train_set)
         if spec.frozen:
             first_layer(model).requires_grad_(False)
         # Channels last is the faster layout of both networks, by a sixth to a third on a CPU.

@@ -19,8 +19,8 @@ from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.networks import WIDTHS
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.shared.against_initial import initial_table
 from firstlight.experiments.shared.agreement import PAIR_COLUMNS, Measured, end_steps, first_and_last, pair_rows
-from firstlight.experiments.shared.initialisation import initial_table
 from firstlight.experiments.shared.profile_panels import profile_panels, profile_table
 from firstlight.experiments.shared.tables import stacked
 

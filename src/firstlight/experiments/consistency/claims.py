@@ -7,6 +7,7 @@ import pandas as pd
 
 from firstlight.experiments.claims import Claim, magnitude
 from firstlight.experiments.networks import WIDTHS, reasons
+from firstlight.experiments.shared.against_initial import initial_claim
 from firstlight.experiments.shared.agreement import (
     Measured,
     agreement_claim,
@@ -15,7 +16,6 @@ from firstlight.experiments.shared.agreement import (
     rows_between,
     similarity,
 )
-from firstlight.experiments.shared.initialisation import initial_claim
 from firstlight.experiments.shared.notes import number
 from firstlight.experiments.verdicts import Condition, Kind
 

@@ -17,8 +17,8 @@ from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.labels.claims import LEAST, MODELS, judge
 from firstlight.experiments.results import FigureEntry, Result
+from firstlight.experiments.shared.against_initial import initial_table
 from firstlight.experiments.shared.agreement import PAIR_COLUMNS, Measured, end_steps, pair_rows, rows_between
-from firstlight.experiments.shared.initialisation import initial_table
 from firstlight.experiments.shared.profile_panels import (
     agreement_over_steps,
     profile_panels,

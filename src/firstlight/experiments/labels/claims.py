@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from firstlight.experiments.claims import Claim
+from firstlight.experiments.shared.against_initial import initial_claim
 from firstlight.experiments.shared.agreement import Measured, agreement_claim
-from firstlight.experiments.shared.initialisation import initial_claim
 from firstlight.experiments.verdicts import Kind
 
 MODELS = {"vgg11": "VGG11", "resnet20": "ResNet20"}

@@ -16,6 +16,7 @@ STEP_SECONDS = {
     "resnet20b": 0.6,
     "resnet32": 0.9,
     "resnet18": 3.0,
+    "fastnet": 0.2,
 }
 STRIDED = 0.2  # of that, where the first layer reads patches side by side: a ninth of the pixels remain
 SETTLED = 5.0  # seconds of training before the pace is believed
