@@ -11,6 +11,7 @@ from firstlight.experiments.measurements import Measurements
 from firstlight.experiments.networks import NETWORKS, Trained
 from firstlight.experiments.schedule import SCHEDULES, Schedule
 from firstlight.images import ImageSet, SetFacts
+from firstlight.models import MODELS
 from firstlight.patches import PatchBasis, PatchGeometry, PatchMoments
 from firstlight.training import Run, RunSpec
 from firstlight.training.prepare import prepare
@@ -173,7 +174,7 @@ class Context:
         return self.measurements.get(name, key, lambda: measure(*self._load(train.name)))
 
     def basis(self, spec: RunSpec | None = None, *, data: str | None = None) -> PatchBasis:
-        """Principal components of the 3 x 3 patches that a first layer sees.
+        """Principal components of the patches that a first layer sees, 3 x 3 unless it reads others.
 
         Parameters
         ----------
@@ -183,16 +184,20 @@ class Context:
             Without a spec: of all training images of this data set; the main one by default.
         """
         if spec is None:
-            return self._basis(data, 1, {}, lambda train, test: train)
+            return self._basis(data, 3, 1, {}, lambda train, test: train)
+        kernel_size = MODELS[spec.model].kernel_size
         data_fields = {name: getattr(spec, name) for name in ("only", "train_images", "scaled_component", "scale")}
         changed = {name: value for name, value in data_fields.items() if value not in (None, 1.0)}
         if not changed:
-            return self._basis(spec.data, spec.stride, {}, lambda train, test: train)
-        return self._basis(spec.data, spec.stride, changed, lambda train, test: prepare(spec, train, test)[0])
+            return self._basis(spec.data, kernel_size, spec.stride, {}, lambda train, test: train)
+        return self._basis(
+            spec.data, kernel_size, spec.stride, changed, lambda train, test: prepare(spec, train, test)[0]
+        )
 
     def _basis(
         self,
         data: str | None,
+        kernel_size: int,
         stride: int,
         changes: Mapping[str, Any],
         images: Callable[[ImageSet, ImageSet], ImageSet],
@@ -200,10 +205,12 @@ class Context:
         train, _ = self.facts(data)
 
         def measure(train_set: ImageSet, test_set: ImageSet) -> dict[str, np.ndarray]:
-            moments = PatchMoments(3, train.channels, stride).update(images(train_set, test_set).images)
+            moments = PatchMoments(kernel_size, train.channels, stride).update(images(train_set, test_set).images)
             return {"second": moments.second, "first": moments.first, "count": np.array(moments.count)}
 
-        arrays = self.measured("patch-moments", measure, data=data, stride=stride, **changes)
+        # Of 3 x 3 without saying so, as in records that knew no other.
+        size = {} if kernel_size == 3 else {"kernel_size": kernel_size}
+        arrays = self.measured("patch-moments", measure, data=data, stride=stride, **size, **changes)
         sums = arrays["second"], arrays["first"], int(arrays["count"])
-        moments = PatchMoments.of_sums(*sums, PatchGeometry(3, train.channels, stride))
+        moments = PatchMoments.of_sums(*sums, PatchGeometry(kernel_size, train.channels, stride))
         return moments.basis(train.mean, train.std)

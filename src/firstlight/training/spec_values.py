@@ -19,7 +19,7 @@ CHOICES = {
 }
 PRECISIONS = ("float32", "bfloat16")
 FIRST_LAYERS = ("default", "pca", "eq3:TAU", "orthogonal", "spectrum")
-EQ3_START = re.compile(r"eq3:([0-9]{1,6}(?:\.[0-9]{1,6})?)")
+EQ3_START = re.compile(r"eq3:((?:0|[1-9][0-9]{0,5})(?:\.[0-9]{0,5}[1-9])?)")
 
 
 def label_component(labels: str) -> int | None:
