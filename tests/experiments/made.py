@@ -8,7 +8,7 @@ import pandas as pd
 
 from firstlight.experiments import Context
 from firstlight.experiments.measurements import Measurements
-from firstlight.experiments.networks import NETWORKS
+from firstlight.experiments.networks import NETWORKS, START_RATES, STARTS, started
 from firstlight.experiments.schedule import SCHEDULES, Schedule, Training
 from firstlight.images import ImageSet, SetFacts, load_images
 from firstlight.models import MODELS
@@ -33,7 +33,12 @@ def small_sets(name: str = "cifar10") -> tuple[ImageSet, ImageSet]:
 
 # Every network that there is, long enough to be recorded at 17 steps.
 MADE = "made"
-SCHEDULES[MADE] = Schedule((0, 1, 2), {name: Training(100) for name in NETWORKS}, test_images=50)
+RATES = {
+    started(model, start, rate): rate for model, rates in START_RATES.items() for start in STARTS for rate in rates
+}
+SCHEDULES[MADE] = Schedule(
+    (0, 1, 2), {name: Training(100, lr=RATES.get(name, 0.01)) for name in NETWORKS}, test_images=50
+)
 
 
 def small_context(folder: Path, preset: str = MADE, names: Sequence[str] = ("cifar10", "photos")) -> Context:

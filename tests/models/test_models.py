@@ -12,6 +12,7 @@ from torch import nn
 from firstlight import models
 from firstlight.errors import InputError
 from firstlight.models import MODELS, LinearCNN, build_model
+from firstlight.models.fast import FastNet
 from firstlight.models.resnet import CifarResNet, ResNet18
 from firstlight.models.vgg import VGG
 from firstlight.training.trainer import first_layer
@@ -35,6 +36,8 @@ PARAMETERS = {
     "resnet20b": 272_474,
     "resnet32": 464_154,
     "resnet18": 11_173_962,
+    # By hand: 2 x 2 with biases, six convolutions without, two numbers a channel for their normalisation, a linear one.
+    "fastnet": (12 + 1) * 24 + 9 * (24 * 32 + 32 * 32 + 32 * 64 + 3 * 64 * 64) + 2 * (2 * 32 + 4 * 64) + 64 * 10,
 }
 
 
@@ -67,12 +70,15 @@ def test_a_network_is_what_its_entry_says(name):
         if isinstance(module, nn.Linear) or (isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3))
     ]
     assert info.title.lower().replace("-", "") == name
+    assert first_layer(model).kernel_size == (info.kernel_size, info.kernel_size)
+    if name == "fastnet":  # is not named by its depth
+        return
     assert len(layers) == int(re.sub(r"\D", "", name))
     assert info.depth == (len(layers) if isinstance(model, VGG) else None)
 
 
 def test_names_build_their_classes():
-    names = ("vgg5", "vgg11", "resnet20", "resnet20b", "resnet32", "resnet18")
+    names = ("vgg5", "vgg11", "resnet20", "resnet20b", "resnet32", "resnet18", "fastnet")
     classes = {name: type(build_model(name)) for name in names}
     assert classes == {
         "vgg5": VGG,
@@ -81,11 +87,12 @@ def test_names_build_their_classes():
         "resnet20b": CifarResNet,
         "resnet32": CifarResNet,
         "resnet18": ResNet18,
+        "fastnet": FastNet,
     }
 
 
 def test_unknown_model_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"'vgg19' is unknown; expected one of vgg5, vgg8, .*, resnet32, resnet18$"):
+    with pytest.raises(InputError, match=r"'vgg19' is unknown; expected one of vgg5, vgg8, .*, resnet18, fastnet$"):
         build_model("vgg19")
 
 
@@ -122,7 +129,13 @@ def test_every_parameter_gets_a_gradient(name):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", MODELS)
+def test_fastnet_takes_images_of_any_size():
+    model = build_model("fastnet").eval()
+    for side in (2, 3, 7, 33):
+        assert model(torch.randn(2, 3, side, side + 1)).shape == (2, 10)
+
+
+@pytest.mark.parametrize("name", [name for name, info in MODELS.items() if info.kernel_size == 3])
 def test_stride_3_reads_the_patches_side_by_side_from_the_top_left(name):
     model = build_model(name, stride=3).eval()
     images = torch.randn(2, 3, 32, 32)

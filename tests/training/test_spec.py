@@ -90,6 +90,7 @@ def specs(draw: st.DrawFn) -> RunSpec:
         scaled_component=component,
         scale=1.0 if component is None else draw(numbers.filter(lambda scale: scale != 1)),
         precision=draw(st.sampled_from(["float32", "bfloat16"])),
+        first_layer=draw(st.sampled_from(["default", "pca", "eq3:4", "eq3:0.5", "orthogonal", "spectrum"])),
         optimizer=optimizer,
         momentum=draw(st.floats(0, 1, exclude_max=True)) if optimizer == "sgd" else 0.0,
         weight_decay=draw(st.floats(0, 1)),

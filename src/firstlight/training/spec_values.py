@@ -7,7 +7,7 @@ from typing import Any
 
 from firstlight.errors import InputError
 
-KERNEL_SIZE = 3  # of every network's first layer
+KERNEL_SIZE = 3  # of the patches whose components a spec names
 LABELS = ("true", "random", "energy:N")
 ENERGY_LABELS = re.compile("energy:([1-9][0-9]{0,8})")
 # Of fields that take one of a few words, the first the authors'.
@@ -17,7 +17,6 @@ CHOICES = {
     "schedule": ("constant", "cosine"),
     "augmentation": ("none", "flip", "crop", "flip+crop"),
 }
-PRECISIONS = ("float32", "bfloat16")
 FIRST_LAYERS = ("default", "pca", "eq3:TAU", "orthogonal", "spectrum")
 EQ3_START = re.compile(r"eq3:((?:0|[1-9][0-9]{0,5})(?:\.[0-9]{0,5}[1-9])?)")
 
