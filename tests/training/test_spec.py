@@ -141,7 +141,9 @@ def test_later_fields_are_left_out_where_they_change_nothing():
     assert spec.to_dict() == {**VALUES, "mean": tuple(VALUES["mean"]), "std": tuple(VALUES["std"])}
     assert RunSpec.from_dict({**VALUES, **LATER}) == spec
     assert RunSpec.from_dict({**VALUES, **LATER}).hash == spec.hash
-    changed = [RunSpec.from_dict(values).to_dict() for values in (CHANGED, MODERN, ADAM)]
+    changed = [
+        RunSpec.from_dict(values).to_dict() for values in (CHANGED, MODERN, ADAM, {**VALUES, "first_layer": "pca"})
+    ]
     assert set().union(*changed) == set(VALUES) | set(LATER)
     assert RunSpec.from_dict(CHANGED).to_dict()["only"] == ("cat", "dog")
 
