@@ -1,6 +1,6 @@
 """The closed form for the linear CNN, its limits and its fit; what goes beyond it; what chance gives.
 
-Read first: `formula.py`, then `composition.py`.
+Read first: `formula.py`.
 """
 
 from firstlight.theory.fit import fit_formula
