@@ -34,8 +34,8 @@ class Accuracy:
     def reached(self, network: str) -> Reached:
         """Whether the network, named in words, has learnt by the last step."""
         classes = self.specs[0].classes
-        ends = (tuple(map(float, values[:, -1])) for values in (self.train, self.test))
-        return Reached(network, int(self.steps[-1]), *ends, 1 / classes, needed_accuracy(self.specs[0]))
+        train, test = (tuple(map(float, values[:, -1])) for values in (self.train, self.test))
+        return Reached(network, int(self.steps[-1]), train, test, 1 / classes, needed_accuracy(self.specs[0]))
 
 
 def accuracy_of(specs: Sequence[RunSpec], finished: Mapping[str, Run]) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """Context: the data, the trained runs and the measurements that experiments work with."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -141,12 +142,15 @@ class Context:
         None where a seed is not trained yet. A training that diverged has the accuracy of chance.
         """
         specs = [] if self.absence(name) else self._specs(name)
-        key = {"runs": [spec.hash for spec in specs]}
         ended = [spec for spec in specs if spec.hash in self.finished or spec.hash in self.failures]
-        if not specs or (len(ended) < len(specs) and not self.measurements.path(ACCURACY, key).is_file()):
+        if not specs or (len(ended) < len(specs) and not self.accuracy_file(name).is_file()):
             return None
-        arrays = self.measurements.get(ACCURACY, key, lambda: accuracy_of(specs, self.finished))
+        arrays = self.measurements.get(ACCURACY, _accuracy_key(specs), lambda: accuracy_of(specs, self.finished))
         return Accuracy(specs, **arrays)
+
+    def accuracy_file(self, name: str) -> Path:
+        """Where the store of measurements has what `accuracy` says of a network, or would have it."""
+        return self.measurements.path(ACCURACY, _accuracy_key([] if self.absence(name) else self._specs(name)))
 
     def measured(
         self,
@@ -214,3 +218,7 @@ class Context:
         sums = arrays["second"], arrays["first"], int(arrays["count"])
         moments = PatchMoments.of_sums(*sums, PatchGeometry(kernel_size, train.channels, stride))
         return moments.basis(train.mean, train.std)
+
+
+def _accuracy_key(specs: list[RunSpec]) -> dict[str, Any]:
+    return {"runs": [spec.hash for spec in specs]}

@@ -23,7 +23,7 @@ from firstlight.profile import energy_profile
 from firstlight.reproduction.about import about_runs, command
 from firstlight.reproduction.data import check_trainable, other_data, sets_of, too_few
 from firstlight.reproduction.folder import DRAWING_SECONDS, FORMAT, MEASUREMENTS, RUNS, make_folders, write_reproduction
-from firstlight.reproduction.shipped_record import take_recorded
+from firstlight.reproduction.shipped_record import take_recorded, take_recorded_accuracy
 from firstlight.theory import fit_formula
 from firstlight.training import Run, RunSpec, describe, train_all
 from firstlight.utils.console import progress_console
@@ -127,6 +127,11 @@ def reproduce(
         runs: dict[str, Run] = {}
         failures: dict[str, str] = {}
         context = Context(preset, name, facts, sets.__getitem__, measurements, runs, failures)
+        if not fresh:
+            networks = [name for experiment in chosen if experiment.accuracy_alone for name in experiment.networks]
+            if taken := take_recorded_accuracy(map(context.accuracy_file, networks)):
+                of = counted(len(networks), "network")
+                line.say(f"The accuracy of {taken} of {of} is taken from the recorded results; --fresh trains again.")
         specs = {spec.hash: spec for experiment in chosen for spec in experiment.plan(context)}
         if not fresh and (taken := take_recorded(specs, out / RUNS)):
             taken_of = f"{taken} of {counted(len(specs), 'run')} {plural(taken, 'is', 'are')} taken"

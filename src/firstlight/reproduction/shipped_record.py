@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from firstlight.errors import InputError, RunError
-from firstlight.reproduction.folder import RECORD, RUNS
+from firstlight.reproduction.folder import MEASUREMENTS, RECORD, RUNS
 from firstlight.training import Run
 from firstlight.utils.partials import PARTIAL
 
@@ -35,15 +35,37 @@ def take_recorded(hashes: Iterable[str], store: Path) -> int:
     RunError
         A recorded run is damaged, or the store cannot be written.
     """
+    return _take(RUNS, hashes, store)
+
+
+def take_recorded_accuracy(files: Iterable[Path]) -> int:
+    """Copy the recorded measurements of these files of a store that has not made them; returns how many.
+
+    Raises
+    ------
+    RunError
+        The store cannot be written.
+    """
+    by_store: dict[Path, list[str]] = {}
+    for path in files:
+        by_store.setdefault(path.parent, []).append(path.name)
+    return sum(_take(MEASUREMENTS, names, store) for store, names in by_store.items())
+
+
+def _take(part: str, names: Iterable[str], store: Path) -> int:
     with suppress(InputError):
-        recorded = recorded_results() / RUNS
-        wanted = [name for name in hashes if (recorded / name).is_dir() and not (store / name).exists()]
+        recorded = recorded_results() / part
+        wanted = [name for name in names if (recorded / name).exists() and not (store / name).exists()]
         try:
+            store.mkdir(parents=True, exist_ok=True)
             for name in wanted:
-                Run.load(recorded / name)  # whole and undamaged
                 partial = store / f"{PARTIAL}{name}"
-                shutil.rmtree(partial, ignore_errors=True)
-                shutil.copytree(recorded / name, partial, copy_function=shutil.copyfile)  # which can be written
+                if part == RUNS:
+                    Run.load(recorded / name)  # whole and undamaged; a measurement is checked whenever it is read
+                    shutil.rmtree(partial, ignore_errors=True)
+                    shutil.copytree(recorded / name, partial, copy_function=shutil.copyfile)  # which can be written
+                else:
+                    shutil.copyfile(recorded / name, partial)
                 partial.rename(store / name)
         except OSError as error:
             raise RunError(
