@@ -1,19 +1,16 @@
-"""Whether the fields of a spec have values that a run can have, and go together."""
+"""Whether the fields of a spec, of any object that has them, have values that a run can have, and go together."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from firstlight.errors import InputError
 from firstlight.models import known_model
 from firstlight.training.spec_values import CHOICES, FIRST_LAYERS, KERNEL_SIZE, LABELS, label_component, start_tau
 from firstlight.utils.text import counted
 
-if TYPE_CHECKING:
-    from firstlight.training.spec import RunSpec
-
 FORMAT = 1  # version of what a spec means
 
 
-def check_spec(spec: "RunSpec") -> None:
+def check_spec(spec: Any) -> None:
     """Refuse a spec that no run can have; raises `InputError`."""
     check_format(spec.format)
     for name in ("model", "data", "data_fingerprint", "test_fingerprint"):
@@ -41,7 +38,7 @@ def check_spec(spec: "RunSpec") -> None:
     _check_changes(spec)
 
 
-def _check_changes(spec: "RunSpec") -> None:
+def _check_changes(spec: Any) -> None:
     """Check the fields that change the network or the data from the authors' recipe."""
     if not isinstance(spec.frozen, bool):
         raise InputError(f"frozen is {spec.frozen!r}; expected True or False")
