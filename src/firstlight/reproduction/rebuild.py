@@ -178,17 +178,19 @@ def load_runs(context: Context, folder: Path, experiment: Experiment, recorded: 
 
 def _about(record: dict[str, Any], results: Sequence[Result], command: str) -> dict[str, Any]:
     entries = {result.experiment: record["experiments"][result.experiment] for result in results}
-    first = next(iter(entries.values()))
+    # What is said of the whole is said of runs; of an experiment that keeps none, its own page says it.
+    with_runs = [entries[result.experiment] for result in results if result.runs] or list(entries.values())
+    first = with_runs[0]
     train = SetFacts.from_dict(record["sets"][first["data"]][0])
 
     def every(key: str) -> str:
-        return ", ".join(dict.fromkeys(entry[key] for entry in entries.values()))
+        return ", ".join(dict.fromkeys(entry[key] for entry in with_runs))
 
     return {
         "command": command,
         "preset": every("preset"),
         "data": every("data"),
-        "date": max(entry["date"] for entry in entries.values()),
+        "date": max(entry["date"] for entry in with_runs),
         **about_runs(results, train),
         "recorded": entries,
         "first_version": any(entry["preset"].endswith(FIRST_VERSION) for entry in entries.values()),

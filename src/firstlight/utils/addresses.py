@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 # Each begins with a character that is looked for quickly: pages have megabytes.
 _USER = re.compile(r"""(:(?<=\w\w:)/{1,3})[^\s/?#'"<>\\]*@""")
-_QUERY = re.compile(r"""(:(?:(?<=\w\w:)/{1,3}|(?<=\bhf:))[^\s?#'"<>\\]*)[?#][^\s'"<>\\]*""")
+_QUERY = re.compile(r"""(:(?:(?<=\w\w:)/{1,3}|(?<=\bhf:))[^\s?#'"<>\\]*)[?#][^\s'"<>\\]+""")
 # In what libraries say: part of an address, or a header.
 _SECRET = "token|key|secret|sig|passw|credential|auth"
 _PAIR = re.compile(rf"""([?&][\w.%-]*(?:{_SECRET})[\w.%-]*=)[^\s&'"<>\\]+""", re.IGNORECASE)
@@ -31,6 +31,8 @@ def without_credentials(text: str) -> str:
 
     >>> without_credentials("no answer from https://me:password@host/a?b=1, or s3:/key:secret@bucket: gone")
     'no answer from https://host/a or s3:/bucket: gone'
+    >>> without_credentials('xmlns="http://host/ns#"')  # nothing behind it
+    'xmlns="http://host/ns#"'
     """
     text = _HEADER.sub(r"\1 ***", _PAIR.sub(r"\1***", _QUERY.sub(r"\1", _USER.sub(r"\1", text))))
     known = _known()

@@ -32,9 +32,8 @@ def claim(context: Context, row: str, model: str, starts: Mapping[str, Tuned]) -
     name, subject = f"{row}.{model}", MODELS[model].title
     if absent := [one for one in (start, other) if one not in starts]:
         reason = context.absence(started(model, absent[0], START_RATES[model][0]))
-        return Claim.judged(
-            name, subject=subject, reason=reason or f"no run: not every {STARTS[absent[0]][0]} is trained yet"
-        )
+        waits = f"no run: {subject} with {STARTS[absent[0]][0]} is not trained at every learning rate yet"
+        return Claim.judged(name, subject=subject, reason=reason or waits)
     ours, theirs = starts[start], starts[other]
     step = sorted(ours.values)[late if len(ours.values) > 1 else 0]
     gains = ours.values[step] - theirs.values[step]
