@@ -43,11 +43,11 @@ def inspect_picture(weights: Mapping[str, np.ndarray]) -> str:
     weights : mapping of str to ndarray, shape (K, C, k, k)
         NAME with the trained filters, then OTHER with the initial ones.
     """
-    from firstlight.inspection.failure import Failure
     from rich.console import Console
 
     from firstlight.filters import load_filters
     from firstlight.inspection.inspect_banks import inspect_all, load_banks
+    from firstlight.inspection.not_inspected import Failure
     from firstlight.report.filter_tables import inspection_parts
 
     trained, initial = (f"{name}.npy" for name in weights)

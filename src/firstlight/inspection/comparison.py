@@ -115,8 +115,19 @@ class Comparison:
         return sorted((pair for pair in found if np.isfinite(pair[0])), key=lambda pair: -pair[0])
 
     def is_beyond_chance(self, one: int, other: int) -> bool | None:
-        """Whether two banks are more alike than random ones; None where one is not said to have learnt, and that says
-        nothing: random filters of other values, such as positive ones, are alike, too."""
+        """Whether two banks are more alike than random ones.
+
+        Parameters
+        ----------
+        one, other : int
+            Their places in `banks`.
+
+        Returns
+        -------
+        bool or None
+            None where one is not said to have learnt, so that it says nothing: random filters of other values, such as
+            positive ones, are alike, too.
+        """
         if not self.correlations[one, other] > self.chance:
             return False
         return None if self.doubts[one] or self.doubts[other] else True

@@ -58,8 +58,9 @@ class TheoryFit:
 
     @property
     def better(self) -> Better:
-        """Which theory describes the profile better, where the interval tells; "both" where it does not, "neither"
-        where no correlation is beyond chance; empty without both.
+        """Which theory describes the profile better; empty without both.
+
+        "both" where the interval does not tell, "neither" where no correlation is beyond chance.
         """
         if self.eq3 is None or self.composition is None:
             return ""
