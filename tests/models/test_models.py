@@ -14,6 +14,7 @@ from firstlight.errors import InputError
 from firstlight.models import MODELS, LinearCNN, build_model
 from firstlight.models.fast import FastNet
 from firstlight.models.resnet import CifarResNet, ResNet18
+from firstlight.models.small import SmallNet
 from firstlight.models.vgg import VGG
 from firstlight.training.trainer import first_layer
 
@@ -38,6 +39,8 @@ PARAMETERS = {
     "resnet18": 11_173_962,
     # By hand: 2 x 2 with biases, six convolutions without, two numbers a channel for their normalisation, a linear one.
     "fastnet": (12 + 1) * 24 + 9 * (24 * 32 + 32 * 32 + 32 * 64 + 3 * 64 * 64) + 2 * (2 * 32 + 4 * 64) + 64 * 10,
+    "smallnet": 27 * 16 + 9 * (16 * 16 + 16 * 32) + 2 * (16 + 16 + 32) + 33 * 10,
+    "smallnet1x1": 27 * 16 + 16 * 16 + 16 * 32 + 2 * (16 + 16 + 32) + 33 * 10,
 }
 
 
@@ -71,14 +74,14 @@ def test_a_network_is_what_its_entry_says(name):
     ]
     assert info.title.lower().replace("-", "") == name
     assert first_layer(model).kernel_size == (info.kernel_size, info.kernel_size)
-    if name == "fastnet":  # is not named by its depth
+    if name in ("fastnet", "smallnet", "smallnet1x1"):  # are not named by their depth
         return
     assert len(layers) == int(re.sub(r"\D", "", name))
     assert info.depth == (len(layers) if isinstance(model, VGG) else None)
 
 
 def test_names_build_their_classes():
-    names = ("vgg5", "vgg11", "resnet20", "resnet20b", "resnet32", "resnet18", "fastnet")
+    names = ("vgg5", "vgg11", "resnet20", "resnet20b", "resnet32", "resnet18", "fastnet", "smallnet", "smallnet1x1")
     classes = {name: type(build_model(name)) for name in names}
     assert classes == {
         "vgg5": VGG,
@@ -88,11 +91,16 @@ def test_names_build_their_classes():
         "resnet32": CifarResNet,
         "resnet18": ResNet18,
         "fastnet": FastNet,
+        "smallnet": SmallNet,
+        "smallnet1x1": SmallNet,
     }
 
 
 def test_unknown_model_lists_the_known_ones():
-    with pytest.raises(InputError, match=r"'vgg19' is unknown; expected one of vgg5, vgg8, .*, resnet18, fastnet$"):
+    with pytest.raises(
+        InputError,
+        match=r"'vgg19' is unknown; expected one of vgg5, vgg8, .*, resnet18, fastnet, smallnet, smallnet1x1$",
+    ):
         build_model("vgg19")
 
 
@@ -127,6 +135,18 @@ def test_every_parameter_gets_a_gradient(name):
     model = build_model(name)
     model(torch.randn(4, 3, 32, 32)).square().sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "side"), [("smallnet", 3), ("smallnet1x1", 1)])
+def test_only_the_first_layer_of_a_small_network_has_another_width(name, side):
+    own, wide = (
+        [one for one in model.modules() if isinstance(one, nn.Conv2d)]
+        for model in (build_model(name), build_model(name, width=64))
+    )
+    assert [one.out_channels for one in own] == [16, 16, 32]
+    assert [one.out_channels for one in wide] == [64, 16, 32]
+    assert [one.kernel_size[0] for one in wide] == [3, side, side]
+    assert build_model(name, width=64, stride=3)(torch.randn(2, 3, 32, 32)).shape == (2, 10)
 
 
 def test_fastnet_takes_images_of_any_size():

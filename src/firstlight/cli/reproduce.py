@@ -185,9 +185,12 @@ def _print_claims(found: "Reproduction", beside: "Reproduction | None", console:
     from firstlight.report.claim_lines import below_table, published_rows
     from firstlight.report.claims_in_full import claims_in_full
     from firstlight.report.headline_table import headline_table
+    from firstlight.report.terminal import frame_table
 
     console.width = max(console.width, _NARROWEST)
     console.print(headline_table(found, console.width, beside, published_rows(found) if verbose else None))
+    if len(found.results) == 1 and (shown := found.results[0].shown):
+        console.print(frame_table(found.results[0].tables[shown]))
     for line in below_table(found, verbose):
         console.print(line, markup=False, highlight=False)
     if verbose:

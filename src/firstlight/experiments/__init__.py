@@ -4,6 +4,7 @@ Read first: `whitening/__init__.py`.
 """
 
 from firstlight.experiments import (
+    beyond,
     consistency,
     formula,
     frequency,
@@ -39,6 +40,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         patch_statistics,
         trajectory,
         initialisation,
+        beyond,
     )
 }
 

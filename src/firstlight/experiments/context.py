@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -187,25 +188,36 @@ class Context:
         data : str, optional
             Without a spec: of all training images of this data set; the main one by default.
         """
-        if spec is None:
-            return self._basis(data, 3, 1, {}, lambda train, test: train)
-        kernel_size = MODELS[spec.model].kernel_size
+        moments = self._moments(data, 3) if spec is None else self.moments(spec)
+        train, _ = self.facts(data if spec is None else spec.data)
+        return moments.basis(train.mean, train.std)
+
+    def moments(self, spec: RunSpec, kernel_size: int | None = None) -> PatchMoments:
+        """Moments of the patches of the images that a spec trains on, read with its stride.
+
+        Parameters
+        ----------
+        spec : RunSpec
+        kernel_size : int, optional
+            Of the patches; that of its network by default.
+        """
+        kernel_size = kernel_size or MODELS[spec.model].kernel_size
         data_fields = {name: getattr(spec, name) for name in ("only", "train_images", "scaled_component", "scale")}
         changed = {name: value for name, value in data_fields.items() if value not in (None, 1.0)}
         if not changed:
-            return self._basis(spec.data, kernel_size, spec.stride, {}, lambda train, test: train)
-        return self._basis(
+            return self._moments(spec.data, kernel_size, spec.stride)
+        return self._moments(
             spec.data, kernel_size, spec.stride, changed, lambda train, test: prepare(spec, train, test)[0]
         )
 
-    def _basis(
+    def _moments(
         self,
         data: str | None,
         kernel_size: int,
-        stride: int,
-        changes: Mapping[str, Any],
-        images: Callable[[ImageSet, ImageSet], ImageSet],
-    ) -> PatchBasis:
+        stride: int = 1,
+        changes: Mapping[str, Any] = MappingProxyType({}),
+        images: Callable[[ImageSet, ImageSet], ImageSet] = lambda train, test: train,
+    ) -> PatchMoments:
         train, _ = self.facts(data)
 
         def measure(train_set: ImageSet, test_set: ImageSet) -> dict[str, np.ndarray]:
@@ -216,8 +228,7 @@ class Context:
         size = {} if kernel_size == 3 else {"kernel_size": kernel_size}
         arrays = self.measured("patch-moments", measure, data=data, stride=stride, **size, **changes)
         sums = arrays["second"], arrays["first"], int(arrays["count"])
-        moments = PatchMoments.of_sums(*sums, PatchGeometry(kernel_size, train.channels, stride))
-        return moments.basis(train.mean, train.std)
+        return PatchMoments.of_sums(*sums, PatchGeometry(kernel_size, train.channels, stride))
 
 
 def _accuracy_key(specs: list[RunSpec]) -> dict[str, Any]:

@@ -29,6 +29,22 @@ STARTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "spectrum": ("random directions of the whitened spectrum", {"first_layer": "spectrum"}),
 }
 START_RATES = {"fastnet": (0.1, 0.3, 1.0), "resnet20": (0.03, 0.1, 0.3), "vgg11": (0.03, 0.1, 0.3)}
+# A recipe as networks have been trained with for years, beside the paper's; and what differs in the small networks of
+# `beyond`, which are small enough for the products of a CPU.
+MODERN: Mapping[str, Any] = {
+    "momentum": 0.9,
+    "weight_decay": 5e-4,
+    "schedule": "cosine",
+    "augmentation": "flip+crop",
+}
+SMALL = (
+    ("smallnet-paper", "smallnet", ", paper's recipe", {}),
+    ("smallnet-modern", "smallnet", ", modern recipe", MODERN),
+    ("smallnet1x1-modern", "smallnet1x1", ", modern recipe", MODERN),
+    ("smallnet-nodecay", "smallnet", ", without weight decay", {**MODERN, "weight_decay": 0.0}),
+    ("smallnet-width8", "smallnet", ", 8 filters", {**MODERN, "width": 8}),
+    ("smallnet-width64", "smallnet", ", 64 filters", {**MODERN, "width": 64}),
+)
 DECILES = 10  # labels made from the patch energy, whatever the data set's own classes are
 
 
@@ -93,6 +109,10 @@ NETWORKS: Mapping[str, Network] = {
             for model, rates in START_RATES.items()
             for start, (title, changes) in STARTS.items()
             for rate in rates
+        ),
+        *(
+            _network(name, model, difference, precision="float32", **changes)
+            for name, model, difference, changes in SMALL
         ),
     )
 }

@@ -52,6 +52,8 @@ class Result:
         What times such as tau are measured in, for the report; empty where there are none.
     networks : tuple of NetworkView
         The networks that the interactive page lets people explore.
+    shown : str
+        Name of the table that a terminal shows, where nobody asked for more than this experiment; empty for none.
     """
 
     experiment: str
@@ -61,6 +63,7 @@ class Result:
     runs: tuple[Run, ...] = ()
     units: str = ""
     networks: tuple[NetworkView, ...] = ()
+    shown: str = ""
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,11 @@ class ModelInfo:
     depth : int or None
         Of a VGG, in layers; None for others.
     filters : int
-        Number of first-layer filters, unless a VGG is told otherwise.
+        Number of first-layer filters, unless it is told otherwise.
     kernel_size : int
         Rows and columns of each.
+    any_width : bool
+        Whether it can be told otherwise.
     """
 
     title: str
@@ -41,10 +43,17 @@ class ModelInfo:
     depth: int | None
     filters: int
     kernel_size: int = 3
+    any_width: bool = False
 
 
 def _vgg(depth: int, parameters: str) -> ModelInfo:
-    return ModelInfo(f"VGG{depth}", f"VGG{depth} with batch normalisation, {parameters} parameters", depth, 64)
+    description = f"VGG{depth} with batch normalisation, {parameters} parameters"
+    return ModelInfo(f"VGG{depth}", description, depth, 64, any_width=True)
+
+
+def _small(title: str, later: str, parameters: str) -> ModelInfo:
+    description = f"small network with later kernels of {later}, {parameters} parameters"
+    return ModelInfo(title, description, None, 16, any_width=True)
 
 
 # The classifiers that `build_model` knows. LinearCNN predicts one number, not classes, and so is not among them.
@@ -63,6 +72,8 @@ MODELS: Mapping[str, ModelInfo] = {
     "fastnet": ModelInfo(
         "FastNet", "small fast network with a first layer of 2 x 2, 0.15 million parameters", None, 24, 2
     ),
+    "smallnet": _small("SmallNet", "3 x 3", "0.008 million"),
+    "smallnet1x1": _small("SmallNet1x1", "1 x 1", "0.002 million"),
 }
 
 
@@ -80,7 +91,7 @@ def build_model(
     channels : int
         Channels of the images; 3 for RGB, 1 for grey.
     width : int, optional
-        Number of first-layer filters; None for the network's own. Only a VGG's can differ.
+        Number of first-layer filters; None for the network's own. Only that of a VGG or a SmallNet can differ.
     stride : int
         Of the first layer; above 1 its patches are read without padding.
 
@@ -110,6 +121,10 @@ def build_model(
         from firstlight.models.fast import FastNet
 
         return FastNet(classes, channels, stride)
+    if name.startswith("smallnet"):
+        from firstlight.models.small import SmallNet
+
+        return SmallNet(1 if name == "smallnet1x1" else 3, classes, channels, width or info.filters, stride)
     from firstlight.models.resnet import CifarResNet, ResNet18
 
     if name == "resnet18":
@@ -130,7 +145,7 @@ def known_model(name: str, width: int | None = None) -> ModelInfo:
     info = MODELS[name]
     if width is not None and width < 1:
         raise InputError(f"width is {width}; expected at least 1 first-layer filter")
-    if width not in (None, info.filters) and info.depth is None:
+    if width not in (None, info.filters) and not info.any_width:
         raise InputError(f"width is {width}; expected {info.filters}, the only one of {name}: choose a VGG for another")
     return info
 

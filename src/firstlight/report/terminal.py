@@ -13,6 +13,8 @@ from rich.text import Text
 from firstlight.utils.text import printable
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from firstlight.experiments.experiment import Experiment
     from firstlight.experiments.schedule import Preset
     from firstlight.experiments.verdicts import Verdict
@@ -49,6 +51,20 @@ def grid() -> Table:
     table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
+    return table
+
+
+def frame_table(frame: "pd.DataFrame") -> Table:
+    """A table as an experiment returns it, numbers with two decimals; a name that the row above has is left out."""
+    table = plain_table()
+    for column in frame:
+        numbers = frame[column].dtype.kind == "f"
+        table.add_column(str(column).replace("_", " "), justify="right" if numbers else "left", no_wrap=numbers)
+    above = ""
+    for name, *values in frame.itertuples(index=False):
+        cells = [f"{value:.2f}" if isinstance(value, float) else escape(str(value)) for value in values]
+        table.add_row(*("" if text == "nan" else text for text in ("" if name == above else escape(name), *cells)))
+        above = name
     return table
 
 

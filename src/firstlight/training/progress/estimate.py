@@ -17,6 +17,8 @@ STEP_SECONDS = {
     "resnet32": 0.9,
     "resnet18": 3.0,
     "fastnet": 0.2,
+    "smallnet": 0.06,
+    "smallnet1x1": 0.04,
 }
 STRIDED = 0.2  # of that, where the first layer reads patches side by side: a ninth of the pixels remain
 SETTLED = 5.0  # seconds of training before the pace is believed
