@@ -76,7 +76,8 @@ def test_every_network_of_others_is_listed_and_none_of_ours():
     assert theirs == set(others())
     refused = [one for one in of_others() if one.fit and one.fit.composition is None]
     assert [one.network for one in refused] == ["ddddocr text detection"]
-    assert refused[0].fit and "6" in refused[0].fit.refusal
+    assert refused[0].fit
+    assert "6" in refused[0].fit.refusal
     assert not np.isnan(refused[0].r("eq3"))
     assert np.isnan(refused[0].difference)
 
