@@ -189,12 +189,12 @@ def _print_claims(found: "Reproduction", beside: "Reproduction | None", console:
 
     console.width = max(console.width, _NARROWEST)
     console.print(headline_table(found, console.width, beside, published_rows(found) if verbose else None))
-    if len(found.results) == 1 and (shown := found.results[0].shown):
-        console.print(frame_table(found.results[0].tables[shown]))
     for line in below_table(found, verbose):
         console.print(line, markup=False, highlight=False)
     if verbose:
         for paragraph in claims_in_full(found):
             console.print(paragraph, highlight=False)
+    if len(found.results) == 1 and (shown := found.results[0].shown):
+        console.print(frame_table(found.results[0].tables[shown]))
     print_line(console, f"{found.summary}, preset {found.about['preset']}.")
     print_line(console, f"Report: {found.report}")

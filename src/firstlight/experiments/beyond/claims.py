@@ -59,6 +59,7 @@ def others_claim(others: Sequence[Described]) -> Claim:
     drawn = np.random.default_rng(0).integers(len(held), size=(DRAWS, len(held)))
     differences = np.median(ours[drawn], axis=1) - np.median(theirs[drawn], axis=1)
     better = [one.fit.better for one in held if one.fit]
+    refused = [f" Not defined for {one.network}: {one.fit.refusal}." for one in others if one.fit and one.fit.refusal]
     return Claim.judged(
         "O14",
         Condition(
@@ -71,7 +72,7 @@ def others_claim(others: Sequence[Described]) -> Claim:
             f"Medians: composition {np.median(ours):.3f}, eq. 3 {np.median(theirs):.3f}. Network by network, by the "
             f"interval over components: composition {better.count('composition')}, eq. 3 {better.count('eq3')}, "
             f"undecided {better.count('both')}, neither {better.count('neither')}. Of "
-            f"{sum(one.known for one in held)} an earlier fit was known when they were drawn."
+            f"{sum(one.known for one in held)} an earlier fit was known when they were drawn.{''.join(refused)}"
         ),
         replicates=f"median over {len(held)} networks",
         figure="theories",
