@@ -1,6 +1,7 @@
 """The experiment `beyond`, on runs that were made so that the answer is known."""
 
 import random
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from tests.experiments.made import finish, initial_filters, learner, small_conte
 from firstlight.errors import InputError
 from firstlight.experiments import Context, beyond
 from firstlight.experiments.beyond import claims as judged
-from firstlight.experiments.beyond.fits import Described, of_others, others, window
+from firstlight.experiments.beyond.fits import Counts, Described, of_others, others, window
 from firstlight.experiments.networks import NETWORKS, SMALL
 from firstlight.inspection.atlas import shipped_atlas
 from firstlight.theory import TheoryFit, linear_cnn_profile
+from firstlight.theory.explanation import Explanation
 from firstlight.theory.trajectory import composition_profile
 from firstlight.training import RunSpec
 
@@ -55,11 +57,18 @@ def claims(context: Context) -> dict:
     return {claim.id: claim for claim in beyond.run(context).claims}
 
 
-def made(name: str, eq3: float, composition: float, counts="held out") -> Described:
+def made(name: str, eq3: float, composition: float, counts: Counts = "held out") -> Described:
     """A network of somebody else that correlates so much with each theory."""
-    both = [type("Explained", (), {"correlation": r, "null": 0.4})() for r in (eq3, composition)]
-    low = composition - eq3
-    return Described(name, counts, False, None, TheoryFit(*both, "", low, (low - 0.1, low + 0.1)))
+    made_eq3, made_composition = (explained(theory, r) for theory, r in (("eq3", eq3), ("composition", composition)))
+    difference = composition - eq3
+    fit = TheoryFit(made_eq3, made_composition, "", difference, (difference - 0.1, difference + 0.1))
+    return Described(name, counts, False, None, fit)
+
+
+def explained(theory: Literal["eq3", "composition"], r: float) -> Explanation:
+    """A theory with this correlation."""
+    empty = np.zeros(0)
+    return Explanation(theory, 1.0, r, 0.0, (r, r), 0.4, 0.001, "", empty, empty, empty)
 
 
 def test_the_coin_is_tossed_again_and_falls_as_it_is_written():
