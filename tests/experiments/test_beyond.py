@@ -59,9 +59,14 @@ def claims(context: Context) -> dict:
 
 def made(name: str, eq3: float, composition: float, counts: Counts = "held out") -> Described:
     """A network of somebody else that correlates so much with each theory."""
-    made_eq3, made_composition = (explained(theory, r) for theory, r in (("eq3", eq3), ("composition", composition)))
     difference = composition - eq3
-    fit = TheoryFit(made_eq3, made_composition, "", difference, (difference - 0.1, difference + 0.1))
+    fit = TheoryFit(
+        explained("eq3", eq3),
+        explained("composition", composition),
+        "",
+        difference,
+        (difference - 0.1, difference + 0.1),
+    )
     return Described(name, counts, False, None, fit)
 
 

@@ -66,8 +66,8 @@ def fit_table(found: Sequence[Described]) -> pd.DataFrame:
 
 def network_table(found: pd.DataFrame) -> pd.DataFrame:
     """The same without seeds: means over them, also of the ends of the intervals, which are over components."""
-    means = found.groupby(["network", "counts", "theory"], sort=False, as_index=False).mean(numeric_only=True)
-    return means.reindex(columns=list(NETWORKS))
+    means = found.groupby(["network", "counts", "theory"], sort=False).mean(numeric_only=True)
+    return pd.DataFrame(means).reset_index().reindex(columns=list(NETWORKS))
 
 
 def prediction_table(groups: Mapping[str, Trained]) -> pd.DataFrame:
