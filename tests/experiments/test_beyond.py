@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from tests.experiments.made import finish, initial_filters, learner, small_context
 
-from firstlight.errors import InputError
 from firstlight.experiments import Context, beyond
 from firstlight.experiments.beyond import claims as judged
-from firstlight.experiments.beyond.fits import Counts, Described, of_others, others, window
+from firstlight.experiments.beyond.described import Counts, Described, centre_over_corners, of_others, others
 from firstlight.experiments.networks import NETWORKS, SMALL
 from firstlight.inspection.atlas import shipped_atlas
 from firstlight.theory import TheoryFit, linear_cnn_profile
@@ -73,7 +72,7 @@ def made(name: str, eq3: float, composition: float, counts: Counts = "held out")
 def explained(theory: Literal["eq3", "composition"], r: float) -> Explanation:
     """A theory with this correlation."""
     empty = np.zeros(0)
-    return Explanation(theory, 1.0, r, 0.0, (r, r), 0.4, 0.001, "", empty, empty, empty)
+    return Explanation(theory, 1.0, r, 0.0, (r, r), 0.4, 0.4, 0.001, "", empty, empty, empty)
 
 
 def test_the_coin_is_tossed_again_and_falls_as_it_is_written():
@@ -129,15 +128,12 @@ def test_networks_of_others_are_judged_by_the_median_over_those_held_out(rs, ver
 
 def test_the_window_of_known_filters():
     weight = np.ones((4, 3, 3, 3))
-    assert window(weight) == 1
+    assert centre_over_corners(weight) == pytest.approx(1)
     weight[:, :, 1, 1] = 2
-    assert window(weight) == 4
     weight[:, :, 0, 1] = 100  # an edge
-    assert window(weight) == 4
     weight[:, :, 2, 2] = 3  # one of four corners
-    assert window(weight) == pytest.approx(4 / 3)
-    with pytest.raises(InputError, match=r"4 x 4; expected odd sides"):
-        window(np.ones((1, 1, 4, 4)))
+    assert centre_over_corners(weight) == pytest.approx(4 / 3)
+    assert np.isnan(centre_over_corners(np.ones((1, 1, 4, 4))))
 
 
 @pytest.mark.parametrize(("ratio", "verdicts"), [(2.0, ("holds", "violated")), (0.5, ("violated", "holds"))])

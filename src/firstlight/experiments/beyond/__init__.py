@@ -12,7 +12,7 @@ import pandas as pd
 
 from firstlight.experiments.beyond import figures
 from firstlight.experiments.beyond.claims import PROTOCOL, early_place, judge
-from firstlight.experiments.beyond.fits import THEORIES, Described, of_changes, of_others, window
+from firstlight.experiments.beyond.described import THEORIES, Described, centre_over_corners, of_changes, of_others
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.networks import SMALL, Trained
@@ -76,7 +76,7 @@ def prediction_table(groups: Mapping[str, Trained]) -> pd.DataFrame:
     for group in groups.values():
         for run in group.runs:
             place = early_place(run)
-            ends = window(run.filters[place]), int(run.steps[-1]), window(run.final)
+            ends = centre_over_corners(run.filters[place]), int(run.steps[-1]), centre_over_corners(run.final)
             rows.append((group.network.title, run.spec.seed, int(run.steps[place]), *ends))
     return pd.DataFrame(rows, columns=list(PREDICTIONS))
 

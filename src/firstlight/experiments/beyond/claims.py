@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from firstlight.experiments.beyond.fits import THEORIES, Described, window
+from firstlight.experiments.beyond.described import THEORIES, Described, centre_over_corners
 from firstlight.experiments.claims import Claim
 from firstlight.experiments.learning import Reached
 from firstlight.experiments.networks import Trained, reasons
@@ -108,8 +108,8 @@ def window_claim(name: str, group: Trained, **bounds: float) -> Claim:
         name,
         Condition.over_seeds(
             "centre over corners",
-            [window(run.final) for run in group.runs],
-            after_one_step=[window(run.filters[1]) for run in group.runs],
+            [centre_over_corners(run.final) for run in group.runs],
+            after_one_step=[centre_over_corners(run.filters[1]) for run in group.runs],
             **bounds,
         ),
         subject=group.network.title,
@@ -122,7 +122,7 @@ def narrower_claim(name: str, group: Trained, other: Trained) -> Claim:
     subject = f"{group.network.title} and {other.network.title}"
     if missing := reasons([group, other]):
         return Claim.judged(name, subject=subject, reason=missing)
-    ours, theirs = ([window(run.final) for run in one.runs] for one in (group, other))
+    ours, theirs = ([centre_over_corners(run.final) for run in one.runs] for one in (group, other))
     return Claim.judged(
         name,
         Condition.over_seeds("log of centre over corners, one minus the other", _logs(ours, theirs), least=0.0),
@@ -137,7 +137,7 @@ def training_claim(group: Trained) -> Claim:
     if not group:
         return Claim.judged("O20", subject=group.network.title, reason=group.reason)
     place = early_place(group.runs[0])
-    ends, early = ([window(run.filters[at]) for run in group.runs] for at in (-1, place))
+    ends, early = ([centre_over_corners(run.filters[at]) for run in group.runs] for at in (-1, place))
     step = int(group.runs[0].steps[place])
     return Claim.judged(
         "O20",

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from firstlight.errors import InputError
 from firstlight.experiments.context import Context
 from firstlight.inspection.atlas import shipped_atlas
+from firstlight.inspection.window import window
 from firstlight.models import MODELS
 from firstlight.theory import TheoryFit, fit_theory
 from firstlight.training import Run
@@ -91,16 +91,7 @@ def others() -> Mapping[str, Mapping[str, Any]]:
     return tomllib.loads(resources.files(__package__ or "").joinpath("others.toml").read_text(encoding="utf-8"))
 
 
-def window(weight: np.ndarray) -> float:
-    """Mean squared weight at the centre over that at the four corners, of filters (K, C, k, k) with k odd.
-
-    Raises
-    ------
-    InputError
-        The kernels have no centre.
-    """
-    rows, columns = weight.shape[-2:]
-    if not rows % 2 == columns % 2 == 1:
-        raise InputError(f"the kernels are {rows} x {columns}; expected odd sides, which have a centre")
-    taps = np.mean(np.square(weight, dtype=np.float64), axis=(0, 1))
-    return float(taps[rows // 2, columns // 2] / taps[:: rows - 1, :: columns - 1].mean())
+def centre_over_corners(weight: np.ndarray) -> float:
+    """Mean squared weight at the centre over that at the corners, of filters (K, C, k, k); NaN without a centre."""
+    found = window(weight)
+    return found.to_corner if found else float("nan")
