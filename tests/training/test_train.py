@@ -476,8 +476,8 @@ def test_devices_that_are_not_there_are_refused(device, tmp_path):
         train(make_spec(), TRAIN, TEST, tmp_path, device=device)
 
 
-def test_the_test_images_are_looked_at_at_decades_and_at_the_end():
-    assert [step for step in range(2001) if is_test_step(step, 2000)] == [10, 100, 1000, 2000]
+def test_the_test_images_are_looked_at_twice_a_decade_and_at_the_end():
+    assert [step for step in range(2001) if is_test_step(step, 2000)] == [10, 32, 100, 316, 1000, 2000]
 
 
 def test_importing_and_loading_do_not_import_torch(unbroken):

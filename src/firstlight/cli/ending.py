@@ -64,6 +64,8 @@ def _code(given: Sequence[str], tracing: bool) -> int:
     except BaseException as error:
         if isinstance(error.__context__, BrokenPipeError) and isinstance(error, SystemExit):  # as rich ends, with 1
             return BROKEN_PIPE
+        if isinstance(error, MemoryError) and not tracing:
+            error.__traceback__ = error.__context__ = None  # what the failed call still holds: telling takes some, too
         if _stopped is None:
             _tell(_line(_of_output(error)), tracing)
         return BAD_INPUT

@@ -14,6 +14,9 @@ from firstlight.theory.trajectory import Trajectory, seconds_for, window_sides
 
 # What composition may take, once for each data set: kernels of 3 x 3, with either stride.
 MOST_SECONDS = 4.0
+# Correlations that differ by less are about equal; more than that may still be no more than the components scatter.
+_ALIKE = 0.05
+_UNTOLD = "; which is better the components do not tell"
 
 
 def trajectory_for(
@@ -57,15 +60,16 @@ def regime(found: TheoryFit) -> Finding | None:
         chance = f"by chance below {other.chance:.2f} and {one.chance:.2f}"
         return Finding("regime", f"neither eq. 3 nor composition describes it: {numbers}; {chance}")
     if found.better == "composition":
-        said = "composition describes it better than eq. 3, as after long training with large steps"
+        said = "composition describes it better than eq. 3"
     elif found.better == "eq3":
-        said = "eq. 3 describes it better than composition, as after small steps without momentum"
+        said = "eq. 3 describes it better than composition"
     elif one.beyond_chance and other.beyond_chance:
-        said = "eq. 3 and composition describe it about equally"
+        alike = abs(found.difference) < _ALIKE
+        said = f"eq. 3 and composition describe it{' about equally' if alike else _UNTOLD}"
     elif other.beyond_chance:
-        said = "composition describes it, eq. 3 not beyond chance; which is better the components do not tell"
+        said = f"composition describes it, eq. 3 not beyond chance{_UNTOLD}"
     else:
-        said = "eq. 3 describes it, composition not beyond chance; which is better the components do not tell"
+        said = f"eq. 3 describes it, composition not beyond chance{_UNTOLD}"
     return Finding("regime", f"{said}: {sure}")
 
 
