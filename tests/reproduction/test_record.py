@@ -17,6 +17,7 @@ import firstlight as fl
 from firstlight.experiments import EXPERIMENTS
 from firstlight.experiments.criteria import CRITERIA
 from firstlight.experiments.schedule import SCHEDULES
+from firstlight.report.claim_lines import published_rows
 from firstlight.report.claims_data import claims_data
 from firstlight.report.claims_pages import BEGIN, END, readme_block
 from firstlight.reproduction.folder import write_reproduction
@@ -195,3 +196,9 @@ def test_recorded_results_need_neither_torch_nor_the_patch_kernels():
         "assert not {'torch', 'numba'} & sys.modules.keys(), 'imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.recorded
+def test_of_an_experiment_of_which_nothing_is_published_the_own_findings_are_the_table():
+    rows = published_rows(record.recorded("initialisation", console=QUIET))
+    assert [row.criterion.id for row in rows] == ["O7", "O8", "O9", "O10", "O11", "O12"]

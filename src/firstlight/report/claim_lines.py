@@ -97,8 +97,9 @@ def _after_one_step(claim: Claim) -> str:
 
 
 def published_rows(found: Reproduction) -> list[Row]:
-    """The rows of the criteria's own table: what somebody published, and the check among them."""
-    return [row for row in found.rows if row.criterion.kind == "published claim" or row.criterion.id in _CHECKS]
+    """The rows of the criteria's own table: what somebody published, and the check among them; all where none is."""
+    rows = [row for row in found.rows if row.criterion.kind == "published claim" or row.criterion.id in _CHECKS]
+    return rows or list(found.rows)
 
 
 def headline(found: Reproduction) -> list[Row]:

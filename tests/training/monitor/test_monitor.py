@@ -164,7 +164,8 @@ def test_the_state_of_another_network_is_refused(state: Any, told: str):
 def test_composition_stands_beside_eq_3_and_histories_from_before_still_load(tmp_path):
     model = fl.build_model("resnet20")
     monitor = fl.FirstLayerMonitor(model, "cifar10")
-    model.conv1.weight.data.mul_(1.1)
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.1)
     monitor.step()
     first, last = monitor.snapshot().rows
     assert np.isnan(first.composition_r)  # nothing has moved
