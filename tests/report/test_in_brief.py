@@ -1,11 +1,13 @@
 """The three sentences: they name what the table has, and no network that was not judged."""
 
+from rich.console import Console
 from tests.report.made_claims import UNTRAINED, claim, made
 
 from firstlight.experiments import Result
 from firstlight.experiments.results import Reproduction
 from firstlight.report.claim_lines import SHORT, headline, published_rows
 from firstlight.report.in_brief import in_brief
+from firstlight.reproduction.record import recorded
 
 
 def of(*claims, experiment: str = "formula") -> Reproduction:
@@ -39,3 +41,12 @@ def test_nothing_is_said_of_networks_that_had_not_learnt():
 
 def test_claims_of_the_data_alone_name_no_network():
     assert in_brief(of())[2] == "No network is in these claims, which are of cifar10 alone."
+
+
+def test_of_experiments_of_which_nothing_is_published_the_verdicts_are_counted():
+    found = recorded("initialisation", console=Console(quiet=True))
+    none, counted, networks = in_brief(found)
+    assert none == "No published claim is in these experiments."
+    assert counted == "Own findings 10 inconclusive, 6 not tested, 2 hold."
+    assert "FastNet, default, lr 0.3 to 46%" in networks
+    assert "mean of 5 seeds" in networks

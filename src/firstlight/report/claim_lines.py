@@ -105,7 +105,7 @@ def published_rows(found: Reproduction) -> list[Row]:
 def headline(found: Reproduction) -> list[Row]:
     """Of these rows those that a short table has; all where no more are there."""
     rows = published_rows(found)
-    return rows if len(rows) <= SHORT else [row for row in rows if row.criterion.headline]
+    return rows if len(rows) <= SHORT else [row for row in rows if row.criterion.headline] or rows
 
 
 def lines(row: Row) -> list[Line]:
@@ -124,7 +124,7 @@ def outside(found: Reproduction) -> dict[str, list[Claim]]:
 
 def outside_lines(found: Reproduction) -> list[str]:
     """What each experiment says beside the table, in a line; of those that say something."""
-    texts = {name: "; ".join(_by_kind(claims)) for name, claims in outside(found).items()}
+    texts = {name: "; ".join(by_kind(claims)) for name, claims in outside(found).items()}
     return [f"{name}: {text}" for name, text in texts.items() if text]
 
 
@@ -144,7 +144,8 @@ def _left_out(found: Reproduction) -> list[str]:
     return [f"Not in this table: {' and '.join(texts)}; --verbose and the report have them."] if texts else []
 
 
-def _by_kind(claims: Sequence[Claim]) -> list[str]:
+def by_kind(claims: Sequence[Claim]) -> list[str]:
+    """How many verdicts there are of each kind but published claims, in words."""
     texts = []
     for kind, kinds in _KINDS.items():
         verdicts = [claim.verdict for claim in claims if claim.kind == kind]

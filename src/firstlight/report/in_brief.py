@@ -4,7 +4,7 @@ from firstlight.experiments.headline import counts, published
 from firstlight.experiments.learning import Reached
 from firstlight.experiments.results import Reproduction
 from firstlight.experiments.verdicts import Verdict
-from firstlight.report.claim_lines import headline
+from firstlight.report.claim_lines import by_kind, headline
 from firstlight.utils.text import counted, listed
 
 _MOST = 3  # statements, or networks, that are named
@@ -23,6 +23,9 @@ def in_brief(found: Reproduction) -> list[str]:
     No network is in these claims, which are of cifar10 alone.
     """
     numbers = counts(found.rows)
+    if found.rows and not any(numbers.values()):
+        others = by_kind([claim for row in found.rows for claim in row.claims])
+        return ["No published claim is in these experiments.", f"{'; '.join(others).capitalize()}.", _networks(found)]
     total = counted(sum(numbers.values()), "published claim")
     rest = ", ".join(f"{one} {numbers[one]}" for one in ("inconclusive", "not tested") if numbers[one])
     return [
@@ -56,5 +59,6 @@ def _networks(found: Reproduction) -> str:
     if not learnt:
         return f"On {data}: {little}." if little else f"No network is in these claims, which are of {data} alone."
     named = listed([f"{one.network} to {one.mean:.0%}" for one in learnt], _MOST)
-    seeds = counted(len(found.about["seeds"]), "seed")
-    return f"Training accuracy on {data}, mean of {seeds}: {'; '.join(filter(None, (named, little)))}."
+    numbers = {len(one.train) for one in learnt}
+    seeds = f"of {counted(numbers.pop(), 'seed')}" if len(numbers) == 1 else "over seeds"
+    return f"Training accuracy on {data}, mean {seeds}: {'; '.join(filter(None, (named, little)))}."

@@ -32,9 +32,9 @@ def profile_chart(view: NetworkView, width: float = 4.8, height: float = 3.4) ->
         style = {"marker": "^" if mark else "", "ms": 4, "ls": "-.", "color": COMPOSITION}
         ax.plot(places, other.prediction / other.prediction.max(), label=label, **style)
     component_axis(ax, size, view.basis.images if _FEWEST_PICTURES <= size <= _MOST_PICTURES else None)
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.05 + 0.13 * len(ax.lines))  # with room for the legend above what is drawn
     ax.set_ylabel("energy / its peak")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, fontsize=8, loc="upper right")
     return svg(fig)
 
 
