@@ -101,6 +101,15 @@ def test_the_paper_s_protocol_is_judged_by_which_theory_the_change_follows(empty
     assert found["O13.vgg11"].verdict == found["O13.resnet20"].verdict == verdict
 
 
+@pytest.mark.parametrize(("first", "already"), [("eq3", True), ("composition", False)])
+def test_what_is_so_after_one_step_already_is_said(empty, profiles, first, already):
+    basis = empty.basis(empty.specs("vgg11")[0])
+    follow = learner(basis, lambda spec, step: profiles[first if step == 1 else "eq3"])
+    found = claims(finish(empty, ON, follow, **LEARNT))["O13.vgg11"]
+    assert found.verdict == "holds"
+    assert found.holds_after_one_step == already
+
+
 @pytest.mark.parametrize(("modern", "verdict"), [("composition", "holds"), ("eq3", "violated")])
 def test_the_recipe_is_judged_by_what_it_changes(empty, profiles, modern, verdict):
     other = {"composition": "eq3", "eq3": "composition"}[modern]

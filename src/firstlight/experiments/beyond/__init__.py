@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from firstlight.experiments.beyond import figures
-from firstlight.experiments.beyond.claims import PROTOCOL, early_place, judge
+from firstlight.experiments.beyond.claims import JUDGED, PROTOCOL, early_place, judge
 from firstlight.experiments.beyond.described import THEORIES, Described, centre_over_corners, of_changes, of_others
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
@@ -29,11 +29,13 @@ def run(context: Context) -> Result:
     """Fit both theories to the change in every run and to the networks of others; judge these, and the windows."""
     groups = {name: context.trained(name) for name in ON}
     fits = {name: of_changes(context, group.network.title, group.runs) for name, group in groups.items()}
+    # After one step, of those whose fits are judged: what is so then already was not learnt.
+    early = {name: of_changes(context, groups[name].network.title, groups[name].runs, 1) for name in JUDGED}
     others = of_others()
     found = fit_table([*others, *(one for ours in fits.values() for one in ours)])
     return Result(
         experiment="beyond",
-        claims=tuple(judge(groups, fits, others)),
+        claims=tuple(judge(groups, fits, early, others)),
         tables={"networks": network_table(found), "fits": found, "predictions": prediction_table(groups)},
         figures={
             "theories": FigureEntry(

@@ -16,6 +16,7 @@ from firstlight.training import Run
 
 PROTOCOL = ("vgg11", "resnet20")
 PAPER, MODERN, ONE_PIXEL = "smallnet-paper", "smallnet-modern", "smallnet1x1-modern"
+JUDGED = (*PROTOCOL, PAPER, MODERN)  # by how well the theories describe them
 # Of which of two networks the window is to be narrower.
 NARROWER = {"O18": (MODERN, "smallnet-nodecay"), "O19": ("smallnet-width8", "smallnet-width64")}
 EARLY = 10  # the window at the end against that within the first so many-th part of the steps
@@ -24,12 +25,12 @@ DRAWS = 10_000
 Fits = Mapping[str, Sequence[Described]]
 
 
-def judge(groups: Mapping[str, Trained], fits: Fits, others: Sequence[Described]) -> list[Claim]:
-    """Judge everything, of the networks and of the fits to their changes by name."""
+def judge(groups: Mapping[str, Trained], fits: Fits, early: Fits, others: Sequence[Described]) -> list[Claim]:
+    """Judge everything, of the networks and of the fits to their changes by name, at the end and after one step."""
     return [
-        *(protocol_claim(groups[name], fits[name]) for name in PROTOCOL),
+        *(protocol_claim(groups[name], fits[name], early[name]) for name in PROTOCOL),
         others_claim(others),
-        recipe_claim(groups, fits),
+        recipe_claim(groups, fits, early),
         window_claim("O16", groups[MODERN], least=1.0),
         window_claim("O17", groups[ONE_PIXEL], most=1.0),
         *(narrower_claim(row, *(groups[name] for name in pair)) for row, pair in NARROWER.items()),
@@ -37,14 +38,19 @@ def judge(groups: Mapping[str, Trained], fits: Fits, others: Sequence[Described]
     ]
 
 
-def protocol_claim(group: Trained, found: Sequence[Described]) -> Claim:
+def protocol_claim(group: Trained, found: Sequence[Described], early: Sequence[Described]) -> Claim:
     """Whether eq. 3 describes a network in the paper's protocol better."""
     name, title = f"O13.{group.network.name}", group.network.title
     if not group:
         return Claim.judged(name, subject=title, reason=group.reason)
     return Claim.judged(
         name,
-        Condition.over_seeds("r of composition minus r of eq. 3", [one.difference for one in found], most=0.0),
+        Condition.over_seeds(
+            "r of composition minus r of eq. 3",
+            [one.difference for one in found],
+            most=0.0,
+            after_one_step=[one.difference for one in early],
+        ),
         subject=title,
         reached=[Reached.of(title, group.runs)],
         note=f"{_both(found)}.",
@@ -79,19 +85,20 @@ def others_claim(others: Sequence[Described]) -> Claim:
     )
 
 
-def recipe_claim(groups: Mapping[str, Trained], fits: Fits) -> Claim:
+def recipe_claim(groups: Mapping[str, Trained], fits: Fits, early: Fits) -> Claim:
     """Whether the modern recipe moves a network towards composition."""
     trained = [groups[name] for name in (MODERN, PAPER)]
     subject = MODELS[trained[0].network.model].title
     if missing := reasons(trained):
         return Claim.judged("O15", subject=subject, reason=missing)
-    pairs = zip(fits[MODERN], fits[PAPER], strict=True)
+    gains, first = (
+        [ours.difference - theirs.difference for ours, theirs in zip(one[MODERN], one[PAPER], strict=True)]
+        for one in (fits, early)
+    )
     return Claim.judged(
         "O15",
         Condition.over_seeds(
-            "r of composition minus r of eq. 3, modern minus paper's",
-            [ours.difference - theirs.difference for ours, theirs in pairs],
-            least=0.0,
+            "r of composition minus r of eq. 3, modern minus paper's", gains, least=0.0, after_one_step=first
         ),
         subject=subject,
         reached=_reached(*trained),

@@ -54,13 +54,13 @@ class Described:
         return self.r("composition") - self.r("eq3")
 
 
-def of_changes(context: Context, title: str, runs: Sequence[Run]) -> list[Described]:
-    """The change w(t) - w(0) of runs at their last step, in the patches of the images that they were trained on."""
-    return [Described(title, "ours", False, run.spec.seed, _of_change(context, run)) for run in runs]
+def of_changes(context: Context, title: str, runs: Sequence[Run], place: int = -1) -> list[Described]:
+    """The change w(t) - w(0) of runs at a recorded step, in the patches of the images that they were trained on."""
+    return [Described(title, "ours", False, run.spec.seed, _of_change(context, run, place)) for run in runs]
 
 
-def _of_change(context: Context, run: Run) -> TheoryFit | None:
-    spec, change = run.spec, run.final - run.initial
+def _of_change(context: Context, run: Run, place: int) -> TheoryFit | None:
+    spec, change = run.spec, run.filters[place] - run.initial
     if not change.any():
         return None
     # As wide as two kernels see one after the other: the windows of composition.
