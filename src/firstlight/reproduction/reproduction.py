@@ -129,7 +129,8 @@ def reproduce(
         context = Context(preset, name, facts, sets.__getitem__, measurements, runs, failures)
         if not fresh:
             networks = [name for experiment in chosen if experiment.accuracy_alone for name in experiment.networks]
-            if taken := take_recorded_accuracy(map(context.accuracy_file, networks)):
+            files = [context.accuracy_file(name).name for name in networks]
+            if taken := take_recorded_accuracy(files, out / MEASUREMENTS):
                 of = counted(len(networks), "network")
                 line.say(f"The accuracy of {taken} of {of} is taken from the recorded results; --fresh trains again.")
         specs = {spec.hash: spec for experiment in chosen for spec in experiment.plan(context)}

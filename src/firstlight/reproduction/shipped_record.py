@@ -38,18 +38,15 @@ def take_recorded(hashes: Iterable[str], store: Path) -> int:
     return _take(RUNS, hashes, store)
 
 
-def take_recorded_accuracy(files: Iterable[Path]) -> int:
-    """Copy the recorded measurements of these files of a store that has not made them; returns how many.
+def take_recorded_accuracy(names: Iterable[str], store: Path) -> int:
+    """Copy the recorded measurements of these files into a store that has not made them; returns how many.
 
     Raises
     ------
     RunError
         The store cannot be written.
     """
-    by_store: dict[Path, list[str]] = {}
-    for path in files:
-        by_store.setdefault(path.parent, []).append(path.name)
-    return sum(_take(MEASUREMENTS, names, store) for store, names in by_store.items())
+    return _take(MEASUREMENTS, names, store)
 
 
 def _take(part: str, names: Iterable[str], store: Path) -> int:

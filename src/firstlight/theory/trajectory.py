@@ -219,7 +219,11 @@ def seconds_for(channels: int, sizes: tuple[int, ...], stride: int, until: float
     """How long one core takes to follow a stack, roughly."""
     seen, learned = (channels * side**2 for side in window_sides(sizes, stride, channels))
     empty = np.empty((0, 0)), np.broadcast_to(0.0, (seen, learned))
-    return _GRADIENTS * until * seeds * Composition(*empty, sizes, channels, WIDTH, stride).products / _SPEED
+    return _seconds(Composition(*empty, sizes, channels, WIDTH, stride), until, seeds)
+
+
+def _seconds(stack: Composition, until: float, seeds: int) -> float:
+    return _GRADIENTS * until * seeds * stack.products / _SPEED
 
 
 def follow(
@@ -231,7 +235,7 @@ def follow(
     tolerance: float = TOLERANCE,
 ) -> Trajectory:
     """The first layer of the stack at several times, in the basis of the patches (D, D), over the seeds."""
-    seconds = _GRADIENTS * times[-1] * len(seeds) * stack.products / _SPEED
+    seconds = _seconds(stack, times[-1], len(seeds))
     if seconds > _MOST_SECONDS:
         raise InputError(
             f"composition until t = {times[-1]:g} with {stack.width} filters and {counted(len(seeds), 'seed')} would "

@@ -5,8 +5,11 @@ random orthogonal filters, and random filters of the same spectrum as the whiten
 patches' components.
 """
 
+from collections.abc import Mapping
+
 import pandas as pd
 
+from firstlight.experiments.accuracy import Accuracy
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.initialisation import figures
@@ -19,17 +22,18 @@ from firstlight.experiments.verdicts import t_interval
 
 ON = tuple(started(model, start, rate) for model, rates in START_RATES.items() for start in STARTS for rate in rates)
 COLUMNS = ("model", "start", "lr", "seed", "step", "train_accuracy", "test_accuracy")
-ACCURACY = ("model", "start", "step", "lr", "test_accuracy", "low", "high", "gain", "gain_low", "gain_high")
+SPREADS = ("model", "start", "step", "lr", "test_accuracy", "low", "high", "gain", "gain_low", "gain_high")
 
 
 def run(context: Context) -> Result:
     """Compare every start with the default one, pair by pair of the same seed, and judge."""
-    found = {model: tuned(context, model) for model in START_RATES}
+    grown = {name: context.accuracy(name) for name in ON}
+    found = {model: tuned(grown, model) for model in START_RATES}
     accuracy = accuracy_table(found)
     return Result(
         experiment="initialisation",
         claims=tuple(judge(context, found)),
-        tables={"accuracy": accuracy, "learning": learning_table(context)},
+        tables={"accuracy": accuracy, "learning": learning_table(grown)},
         figures={
             "accuracy": FigureEntry(
                 figures.accuracy(accuracy),
@@ -55,10 +59,10 @@ def accuracy_table(found: dict[str, dict[str, Tuned]]) -> pd.DataFrame:
                     gains = values - starts["default"].values[step]
                     row |= _spread(gains, "gain", "gain_low", "gain_high")
                 rows.append(row)
-    return stacked([pd.DataFrame(rows)], ACCURACY)
+    return stacked([pd.DataFrame(rows)], SPREADS)
 
 
-def learning_table(context: Context) -> pd.DataFrame:
+def learning_table(grown: Mapping[str, Accuracy | None]) -> pd.DataFrame:
     """A row a run and step at which the test images were looked at."""
     tables = [
         pd.DataFrame(
@@ -75,7 +79,7 @@ def learning_table(context: Context) -> pd.DataFrame:
         for model, rates in START_RATES.items()
         for start in STARTS
         for rate in rates
-        if (own := context.accuracy(started(model, start, rate)))
+        if (own := grown[started(model, start, rate)])
         for spec, train, test in zip(own.specs, own.train, own.test, strict=True)
     ]
     return stacked(tables, COLUMNS)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from firstlight.experiments.accuracy import Accuracy
-from firstlight.experiments.context import Context
 from firstlight.experiments.learning import Reached
 from firstlight.experiments.networks import NETWORKS, START_RATES, STARTS, started
 
@@ -35,14 +34,14 @@ class Tuned:
         return float(found[counts.argmax()])
 
 
-def tuned(context: Context, model: str) -> dict[str, Tuned]:
-    """The starts of a network of which every learning rate was trained."""
-    found = {}
+def tuned(found: Mapping[str, Accuracy | None], model: str) -> dict[str, Tuned]:
+    """The starts of a network of which every learning rate was trained, of what was found by name."""
+    complete = {}
     for start in STARTS:
-        by_rate = {rate: context.accuracy(started(model, start, rate)) for rate in START_RATES[model]}
+        by_rate = {rate: found[started(model, start, rate)] for rate in START_RATES[model]}
         if all(by_rate.values()):
-            found[start] = best(model, start, {rate: own for rate, own in by_rate.items() if own})
-    return found
+            complete[start] = best(model, start, {rate: own for rate, own in by_rate.items() if own})
+    return complete
 
 
 def best(model: str, start: str, by_rate: Mapping[float, Accuracy]) -> Tuned:
