@@ -41,11 +41,11 @@ def test_a_view_has_the_profile_and_fit_of_every_recorded_step(context):
     assert np.isnan(view.learning["test_loss"]).all()
 
 
-def test_a_view_says_where_the_learning_rate_falls(context):
+def test_a_view_says_the_time_of_its_training_where_it_has_one(context):
     run, basis = context.trained("vgg11").runs[0], context.basis()
-    assert f"(lr {run.spec.lr:g} here), on patches" in run_view(run, basis).units
-    cosine = replace(run, spec=replace(run.spec, schedule="cosine"))
-    assert f"(lr {run.spec.lr:g} here, falling to 0), on patches" in run_view(cosine, basis).units
+    assert f"CNN (here {run.spec.lr * run.spec.steps:.3g}), on patches" in run_view(run, basis).units
+    adam = replace(run, spec=replace(run.spec, optimizer="adam"))
+    assert "CNN, on patches" in run_view(adam, basis).units
 
 
 def test_a_network_of_two_experiments_is_there_once_with_all_that_is_known_of_it(context):

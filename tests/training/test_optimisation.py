@@ -1,7 +1,5 @@
 """Optimisers and learning rates of a spec, against the updates written down by hand."""
 
-import itertools
-import math
 from typing import Any
 
 import numpy as np
@@ -10,7 +8,7 @@ import torch
 from tests.training.sets import make_spec
 from torch import nn
 
-from firstlight.training.optimisation import build_optimizer, learning_rate, restore_state, state_of
+from firstlight.training.optimisation import build_optimizer, restore_state, state_of
 
 LR, DECAY = 0.1, 0.3
 GRADIENTS = np.array([[1.0, -2.0, 0.5], [0.3, 0.1, -1.0], [-0.7, 2.0, 0.2]], dtype=np.float32)
@@ -97,14 +95,3 @@ def test_a_state_comes_back_in_the_layout_that_torch_gave_it():
         before, after = (one.state[parameter]["momentum_buffer"] for one in (optimizer, other))
         assert torch.equal(before, after)
         assert before.stride() == after.stride() == parameter.stride()
-
-
-def test_the_learning_rate_is_constant_or_falls_as_half_a_cosine():
-    constant, cosine = make_spec(steps=100, lr=0.3), make_spec(steps=100, lr=0.3, schedule="cosine")
-    assert {learning_rate(constant, step) for step in range(100)} == {0.3}
-    rates = [learning_rate(cosine, step) for step in range(101)]
-    assert rates[0] == 0.3
-    assert rates[25] == pytest.approx(0.3 * (1 + math.sqrt(0.5)) / 2)
-    assert rates[50] == pytest.approx(0.15)
-    assert rates[100] == 0
-    assert all(before > after for before, after in itertools.pairwise(rates))

@@ -12,7 +12,7 @@ from firstlight.experiments.learning import Reached
 from firstlight.experiments.shared.fits import change_profiles, fitted
 from firstlight.inspection.network_view import NetworkView, Snapshot
 from firstlight.patches import PatchBasis
-from firstlight.training import Run, describe
+from firstlight.training import Run, describe, flow_time
 
 LEARNING = ("step", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
@@ -21,7 +21,7 @@ def run_view(run: Run, basis: PatchBasis, decorrelation: Mapping[str, np.ndarray
     """A run: the profile of w(t) - w(0) at every recorded step but the first, its filters and its learning curve."""
     snapshots = [Snapshot.of(profile, basis, step, fitted) for step, profile in change_profiles(run, basis)]
     name = describe(replace(run.spec, precision="float32"))
-    falling = "" if run.spec.schedule == "constant" else ", falling to 0"
+    time = flow_time(run.spec, run.spec.steps)
     return NetworkView(
         name=name,
         basis=basis,
@@ -31,8 +31,8 @@ def run_view(run: Run, basis: PatchBasis, decorrelation: Mapping[str, np.ndarray
         learning={name: run.metrics[name].to_numpy(dtype=np.float64) for name in LEARNING},
         decorrelation=decorrelation or {},
         units=(
-            f"τ = lr × steps of a linear CNN (lr {run.spec.lr:g} here{falling}), on patches normalised as the "
-            "network's inputs are"
+            f"τ = lr × steps of a linear CNN{'' if time is None else f' (here {time:.3g})'}, on patches normalised as "
+            "the network's inputs are"
         ),
         key=run.spec.hash,
         details=(run.spec.precision, f"{run.spec.steps:,} steps"),

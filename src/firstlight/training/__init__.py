@@ -9,6 +9,7 @@ from firstlight.training.monitor import FirstLayerMonitor, History, MonitorWarni
 from firstlight.training.outcome import Outcome
 from firstlight.training.progress.display import TrainingProgress
 from firstlight.training.progress.state import Progress
+from firstlight.training.rates import flow_time
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
 from firstlight.training.steps import record_steps
@@ -27,6 +28,7 @@ __all__ = [
     "TrainingProgress",
     "describe",
     "find_run",
+    "flow_time",
     "load_history",
     "record_steps",
     "remove_runs",

@@ -1,6 +1,4 @@
-"""The optimiser of a training, its learning rate, and what it keeps between steps."""
-
-import math
+"""The optimiser of a training, and what it keeps between steps."""
 
 import numpy as np
 import torch
@@ -16,13 +14,6 @@ def build_optimizer(spec: RunSpec, model: nn.Module) -> Optimizer:
         # Without weight decay it is Adam.
         return AdamW(model.parameters(), lr=spec.lr, weight_decay=spec.weight_decay)
     return SGD(model.parameters(), lr=spec.lr, momentum=spec.momentum, weight_decay=spec.weight_decay)
-
-
-def learning_rate(spec: RunSpec, step: int) -> float:
-    """The learning rate of the update that follows `step` others."""
-    if spec.schedule == "cosine":
-        return spec.lr * (1 + math.cos(math.pi * step / spec.steps)) / 2
-    return spec.lr
 
 
 def state_of(optimizer: Optimizer, model: nn.Module) -> dict[str, np.ndarray]:

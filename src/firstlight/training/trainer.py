@@ -15,9 +15,10 @@ from firstlight.models import build_model
 from firstlight.training.batches import DeviceImages
 from firstlight.training.checkpoint import Checkpoint, Tally
 from firstlight.training.machine import describe_device, images_at_once
-from firstlight.training.optimisation import build_optimizer, learning_rate, restore_state, state_of
+from firstlight.training.optimisation import build_optimizer, restore_state, state_of
 from firstlight.training.progress.state import Progress
 from firstlight.training.random_numbers import INITIALISATION, STEP, epoch_order, seed_torch
+from firstlight.training.rates import learning_rate
 from firstlight.training.spec import RunSpec
 from firstlight.training.start import start_first_layer
 from firstlight.training.steps import is_test_step, record_steps

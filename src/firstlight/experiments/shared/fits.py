@@ -13,7 +13,7 @@ from firstlight.patches import PatchBasis
 from firstlight.profile import EnergyProfile, correlation, energy_profile
 from firstlight.theory import AUTHORS_TAU, FormulaFit, fit_formula
 from firstlight.theory.null import fit_correlations, gaussians, percentile
-from firstlight.training import Run
+from firstlight.training import Run, flow_time
 from firstlight.whitening import whitening_spread
 
 RANDOM_BANKS = 200
@@ -81,7 +81,7 @@ def fit_row(run: Run, step: int, basis: PatchBasis, profile: EnergyProfile) -> t
     """The fits of eq. 3 to one profile, in the authors' range and over all tau, and that profile's size."""
     authors, free = fit_or_nan(profile, basis, AUTHORS_TAU), fit_or_nan(profile, basis)
     return (
-        step * run.spec.lr,
+        flow_time(run.spec, step),
         authors.tau,
         authors.correlation,
         similarity(profile.energy, np.sqrt(basis.variance)),

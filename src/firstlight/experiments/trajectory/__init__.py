@@ -20,6 +20,7 @@ from firstlight.experiments.trajectory import figures
 from firstlight.experiments.trajectory.claims import NETWORKS, judge
 from firstlight.patches import PatchBasis
 from firstlight.theory import linear_cnn_profile
+from firstlight.training import flow_time
 
 STEP_COLUMNS = (
     *(*RUN_COLUMNS, "lr_times_steps", "tau", "bound", "correlation", "correlation_lambda", "peak_component"),
@@ -46,7 +47,7 @@ def run(context: Context) -> Result:
 
 
 def prediction(group: Trained, basis: PatchBasis) -> np.ndarray:
-    """Eq. 3 at a network's learning rate and recorded steps but the first, shape (T - 1, D); nothing is fitted."""
+    """Eq. 3 at a network's constant learning rate and recorded steps but the first, (T - 1, D); nothing is fitted."""
     first = group.runs[0]
     return linear_cnn_profile(basis.variance, lr=first.spec.lr, steps=first.steps[1:])
 
@@ -62,7 +63,7 @@ def step_table(group: Trained, basis: PatchBasis, predicted: np.ndarray) -> pd.D
         for (step, profile), energy, formula in zip(change_profiles(run, basis), predicted, fits, strict=True):
             fit = fit_or_nan(profile, basis)
             alone = similarity(profile.energy, np.sqrt(basis.variance))
-            found = step * run.spec.lr, fit.tau, fit.bound, fit.correlation, alone, profile.peak + 1
+            found = flow_time(run.spec, step), fit.tau, fit.bound, fit.correlation, alone, profile.peak + 1
             beside = similarity(profile.energy, energy), formula.tau, formula.bound, energy.argmax() + 1
             rows.append((group.network.name, run.spec.seed, step, *found, *beside))
     return pd.DataFrame(rows, columns=list(STEP_COLUMNS))
