@@ -111,6 +111,18 @@ def _unwrapped(model: "nn.Module") -> "nn.Module":
 
 def is_main_process() -> bool:
     """Whether this process is the one that tells: the only one, or that of rank 0."""
+    return _processes()[0] == 0
+
+
+def has_others() -> bool:
+    """Whether other processes train the same network."""
+    return _processes()[1] > 1
+
+
+def _processes() -> tuple[int, int]:
+    """The rank of this process, and how many there are."""
     import torch.distributed as distributed
 
-    return not (distributed.is_available() and distributed.is_initialized()) or distributed.get_rank() == 0
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()

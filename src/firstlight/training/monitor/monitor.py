@@ -1,5 +1,6 @@
 """FirstLayerMonitor: a first layer, looked at while it learns."""
 
+import contextlib
 import dataclasses
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from firstlight.patches.basis import PatchBasis
 from firstlight.profile import EnergyProfile, energy_profile
 from firstlight.training.monitor.alarms import NON_FINITE, Alarm, checked_alarms, raised
 from firstlight.training.monitor.history import History
-from firstlight.training.monitor.layer import is_main_process, watched_layer
+from firstlight.training.monitor.layer import has_others, is_main_process, watched_layer
 from firstlight.training.monitor.loggers import log_of, picture_of
 from firstlight.training.monitor.measurement import Measures, measured, patches_for
 from firstlight.training.monitor.when import Schedule, Steps
@@ -222,6 +223,9 @@ class FirstLayerMonitor:
     def _look(self) -> None:
         self._next, self._looked = self._schedule.after(self._count), self._count
         if self._quiet:
+            if has_others():  # which wait for this process's part of the layer
+                with contextlib.suppress(Exception):
+                    self._layer.read()
             return
         try:
             self._record()
