@@ -9,7 +9,7 @@ from tests.experiments.made import finish, initial_filters, learner, small_conte
 
 from firstlight.experiments import Context, beyond
 from firstlight.experiments.beyond import claims as judged
-from firstlight.experiments.beyond.described import Counts, Described, centre_over_corners, of_others, others
+from firstlight.experiments.beyond.described import Counts, Described, of_others, others
 from firstlight.experiments.networks import NETWORKS, SMALL
 from firstlight.inspection.atlas import shipped_atlas
 from firstlight.theory import TheoryFit, linear_cnn_profile
@@ -133,16 +133,6 @@ def test_networks_of_others_are_judged_by_the_median_over_those_held_out(rs, ver
     ours, theirs = np.median([pair[::-1] for pair in rs], axis=0)
     assert claim.values == pytest.approx((ours - theirs,))
     assert claim.measured.endswith("(1 median over 5 networks)")
-
-
-def test_the_window_of_known_filters():
-    weight = np.ones((4, 3, 3, 3))
-    assert centre_over_corners(weight) == pytest.approx(1)
-    weight[:, :, 1, 1] = 2
-    weight[:, :, 0, 1] = 100  # an edge
-    weight[:, :, 2, 2] = 3  # one of four corners
-    assert centre_over_corners(weight) == pytest.approx(4 / 3)
-    assert np.isnan(centre_over_corners(np.ones((1, 1, 4, 4))))
 
 
 @pytest.mark.parametrize(("ratio", "verdicts"), [(2.0, ("holds", "violated")), (0.5, ("violated", "holds"))])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import firstlight as fl
-from firstlight.inspection.window import no_window, window
+from firstlight.inspection.window import centre_over_corners, no_window, window
 
 
 def random_bank(*shape: int, seed: int = 0) -> np.ndarray:
@@ -88,3 +88,16 @@ def test_inspect_has_the_window_of_the_filters_and_of_their_change():
     assert found.to_dict()["window"]["change"] == added.to_dict()
     assert fl.inspect(last).to_dict()["window"]["change"] is None
     assert any(name == "window" and "change" in how for name, _, how in found.measures)
+
+
+def test_centre_over_corners_is_that_of_the_window():
+    weight = np.ones((4, 3, 3, 3))
+    assert centre_over_corners(weight) == pytest.approx(1)
+    weight[:, :, 1, 1] = 2
+    weight[:, :, 0, 1] = 100  # an edge
+    weight[:, :, 2, 2] = 3  # one of four corners
+    assert centre_over_corners(weight) == pytest.approx(4 / 3)
+    found = window(weight)
+    assert found is not None
+    assert found.to_corner == centre_over_corners(weight)
+    assert np.isnan(centre_over_corners(np.ones((1, 1, 4, 4))))

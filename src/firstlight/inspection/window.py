@@ -82,11 +82,7 @@ def window(weight: np.ndarray, seed: int = 0) -> Window | None:
     """
     if no_window(weight.shape[2:]) or not weight.any():
         return None
-    side = weight.shape[2]
-    offsets = np.arange(side) - side // 2
-    squares = np.add.outer(offsets**2, offsets**2).ravel()
-    power = np.mean((weight / np.abs(weight).max()) ** 2, axis=1).reshape(len(weight), -1)
-    power /= power.mean()
+    offsets, squares, power = _by_tap(weight)
     taps = power.mean(axis=0)
     centre, corner = squares == 0, squares == squares.max()
     rng = np.random.default_rng(seed)
@@ -95,8 +91,26 @@ def window(weight: np.ndarray, seed: int = 0) -> Window | None:
     above = np.sum(inner * taps[corner].mean() >= taps[centre].mean() * outer)  # of ratios, without dividing
     rings = [(float(np.sqrt(square)), float(taps[squares == square].mean())) for square in np.unique(squares)]
     edges = np.sort(np.abs(np.stack(np.meshgrid(offsets, offsets)).reshape(2, -1)), axis=0)
-    edge = taps[(edges[0] == 0) & (edges[1] == side // 2)].mean()
+    edge = taps[(edges[0] == 0) & (edges[1] == offsets[-1])].mean()
     return Window(tuple(rings), float(edge), float((1 + above) / (1 + _ORDERS)))
+
+
+def centre_over_corners(weight: np.ndarray) -> float:
+    """`Window.to_corner` of filters by itself, without what chance gives; NaN where there is no window."""
+    if no_window(weight.shape[2:]) or not weight.any():
+        return float("nan")
+    _, squares, power = _by_tap(weight)
+    taps = power.mean(axis=0)
+    return _ratio(float(taps[squares == 0].mean()), float(taps[squares == squares.max()].mean()))
+
+
+def _by_tap(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Offsets (k,) from the centre, squared distances of the taps (k^2,), and each filter's squared weights there."""
+    side = weight.shape[2]
+    offsets = np.arange(side) - side // 2
+    squares = np.add.outer(offsets**2, offsets**2).ravel()
+    power = np.mean((weight / np.abs(weight).max()) ** 2, axis=1).reshape(len(weight), -1)
+    return offsets, squares, power / power.mean()
 
 
 def _ratio(one: float, other: float) -> float:

@@ -12,12 +12,13 @@ import pandas as pd
 
 from firstlight.experiments.beyond import figures
 from firstlight.experiments.beyond.claims import JUDGED, PROTOCOL, early_place, judge
-from firstlight.experiments.beyond.described import THEORIES, Described, centre_over_corners, of_changes, of_others
+from firstlight.experiments.beyond.described import THEORIES, Described, of_changes, of_others
 from firstlight.experiments.context import Context
 from firstlight.experiments.experiment import Experiment
 from firstlight.experiments.networks import SMALL, Trained
 from firstlight.experiments.results import FigureEntry, Result
 from firstlight.experiments.shared.tables import stacked
+from firstlight.inspection.window import centre_over_corners
 
 ON = (*PROTOCOL, *(name for name, *_ in SMALL))
 FITS = ("network", "counts", "seed", "theory", "r", "log_r2", "null", "low", "high", "t", "bound", "refusal")

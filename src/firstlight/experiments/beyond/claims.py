@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from firstlight.experiments.beyond.described import THEORIES, Described, centre_over_corners
+from firstlight.experiments.beyond.described import THEORIES, Described
 from firstlight.experiments.claims import Claim
 from firstlight.experiments.learning import Reached
 from firstlight.experiments.networks import Trained, reasons
 from firstlight.experiments.verdicts import Condition
+from firstlight.inspection.window import centre_over_corners
 from firstlight.models import MODELS
 from firstlight.theory.resampling import interval
 from firstlight.training import Run

@@ -11,7 +11,6 @@ import numpy as np
 
 from firstlight.experiments.context import Context
 from firstlight.inspection.atlas import shipped_atlas
-from firstlight.inspection.window import window
 from firstlight.models import MODELS
 from firstlight.theory import TheoryFit, fit_theory
 from firstlight.training import Run
@@ -89,9 +88,3 @@ def of_others() -> tuple[Described, ...]:
 def others() -> Mapping[str, Mapping[str, Any]]:
     """Stride of the first layer, and how it counts, of every network that others trained, by its name in the atlas."""
     return tomllib.loads(resources.files(__package__ or "").joinpath("others.toml").read_text(encoding="utf-8"))
-
-
-def centre_over_corners(weight: np.ndarray) -> float:
-    """Mean squared weight at the centre over that at the corners, of filters (K, C, k, k); NaN without a centre."""
-    found = window(weight)
-    return found.to_corner if found else float("nan")
