@@ -34,6 +34,7 @@ test-rounding: $(INSTALLED)
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
+# FIRSTLIGHT_GPU=cpu tries them out without one.
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu
 

@@ -1,77 +1,19 @@
-"""The sums on a device: the same functions on CPU tensors, and on CUDA where there is one (marked gpu)."""
+"""The sums on a device, of CPU tensors."""
 
 import math
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings, strategies as st
+from tests.patches.kernels.stacks import IMAGES, RNG, WORST, assert_same, cases, patch_sums, tensor_sums
 
 from firstlight.errors import InputError
 from firstlight.patches import PatchGeometry, PatchMoments
-from firstlight.patches.kernels import lag_sums, on_device as device
+from firstlight.patches.kernels import on_device as device
 from firstlight.patches.validation import lies_on_cuda, validate_tensor
-
-RNG = np.random.default_rng(0)
-IMAGES = RNG.integers(0, 256, (12, 3, 11, 14), dtype=np.uint8)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Matrices are so small here that threads would only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def patch_sums(images: np.ndarray, kernel_size: int, stride: int, dilation: int = 1) -> tuple:
-    return lag_sums.patch_sums(images, PatchGeometry(kernel_size, images.shape[1], stride, dilation))
-
-
-def tensor_sums(images: torch.Tensor, kernel_size: int, stride: int, dilation: int = 1) -> tuple:
-    return device.tensor_sums(images, PatchGeometry(kernel_size, images.shape[1], stride, dilation))
-
-
-def assert_same(got: tuple, expected: tuple) -> None:
-    assert got[2] == expected[2]
-    for ours, theirs in zip(got[:2], expected[:2], strict=True):
-        assert ours.dtype == theirs.dtype
-        np.testing.assert_array_equal(ours, theirs)
-
-
-def laid_out(images: np.ndarray, layout: str) -> torch.Tensor:
-    """The same images in another memory layout; torch has no negative strides."""
-    tensor = torch.from_numpy(images.copy())
-    if layout == "NHWC":
-        tensor = tensor.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
-    elif layout == "sliced":
-        big = torch.full([2 * side + 1 for side in images.shape], 99, dtype=tensor.dtype)
-        big[1::2, 1::2, 1::2, 1::2] = tensor
-        tensor = big[1::2, 1::2, 1::2, 1::2]
-    elif layout == "expanded":  # zero strides: the first image, several times
-        tensor = tensor[:1].expand(tensor.shape)
-    return tensor
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> tuple[torch.Tensor, int, int, int]:
-    kernel_size, stride = draw(st.integers(1, 16)), draw(st.integers(1, 9))
-    dilation = draw(st.integers(1, 6 if kernel_size < 6 else 2))
-    count, channels = draw(st.integers(1, 5)), draw(st.sampled_from([1, 2, 3, 4]))
-    extent = (kernel_size - 1) * dilation + 1
-    height, width = (extent + draw(st.integers(0, 40)) for _ in range(2))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    images = rng.integers(0, 256, (count, channels, height, width), dtype=np.uint8)
-    return (
-        laid_out(images, draw(st.sampled_from(["NCHW", "NHWC", "sliced", "expanded"]))),
-        kernel_size,
-        stride,
-        dilation,
-    )
 
 
 @pytest.fixture(params=["chosen", "small blocks", "large tiles"])
@@ -100,15 +42,6 @@ def test_every_kernel_size_to_16(kernel_size: int, channels: int):
     assert_same(tensor_sums(torch.from_numpy(images[:1]), kernel_size, 1), patch_sums(images[:1], kernel_size, 1))
 
 
-# 4096 tiles, more than a chunk, of 1 x 1 pixels.
-WORST = {
-    "white": np.full((1, 1, 64, 64), 255, np.uint8),
-    "black": np.zeros((1, 1, 64, 64), np.uint8),  # -128 with the top bit flipped: the largest products
-    "alternating": np.tile(np.array([[0, 255], [255, 0]], np.uint8), (1, 1, 32, 32)),
-    "nearly black": np.where(np.arange(4096) == 2000, 1, 0).astype(np.uint8).reshape(1, 1, 64, 64),
-}
-
-
 @pytest.mark.parametrize("name", WORST)
 @pytest.mark.parametrize("repeats", [1, 9])
 def test_the_largest_products_are_summed_exactly(name: str, repeats: int, monkeypatch: pytest.MonkeyPatch):
@@ -127,14 +60,6 @@ def test_longer_chunks_would_not_be_exact(monkeypatch: pytest.MonkeyPatch):
 
 def test_no_tile_is_so_large_that_its_chunk_is_not_exact():
     assert 128**2 * device._EXACT <= 2**24
-
-
-@pytest.fixture(params=["highest", "high", "medium"])
-def precision(request: pytest.FixtureRequest):
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(request.param)
-    yield
-    torch.set_float32_matmul_precision(before)
 
 
 @pytest.mark.usefixtures("precision")
@@ -282,87 +207,3 @@ def test_arrays_are_summed_without_torch():
         "PatchMoments().update(np.zeros((1, 3, 8, 8), np.uint8)); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-# On CUDA
-
-
-@pytest.fixture
-def cuda() -> Any:
-    if not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
-    return torch.device("cuda")
-
-
-@pytest.mark.gpu
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(case=cases())
-def test_cuda_moments_are_those_of_the_cpu(cuda: torch.device, case: tuple[torch.Tensor, int, int, int]):
-    images, kernel_size, stride, dilation = case
-    there = PatchMoments(kernel_size, images.shape[1], stride, dilation).update(images.to(cuda))
-    assert there == PatchMoments(kernel_size, images.shape[1], stride, dilation).update(images)
-
-
-@pytest.mark.gpu
-@pytest.mark.usefixtures("precision")
-@pytest.mark.parametrize("kernel_size", [1, 3, 7, 16])
-def test_cuda_sums_do_not_depend_on_the_precision_of_matrix_products(cuda: torch.device, kernel_size: int):
-    images = RNG.integers(0, 256, (3000, 3, 32, 32), dtype=np.uint8)
-    expected = patch_sums(images, kernel_size, 1)
-    assert_same(tensor_sums(torch.from_numpy(images).to(cuda), kernel_size, 1), expected)
-    with torch.autocast("cuda", dtype=torch.float16):
-        assert_same(tensor_sums(torch.from_numpy(images).to(cuda), kernel_size, 1), expected)
-
-
-@pytest.mark.gpu
-@pytest.mark.usefixtures("precision")
-@pytest.mark.parametrize("name", WORST)
-def test_cuda_sums_of_the_largest_products_are_exact(cuda: torch.device, name: str, monkeypatch: pytest.MonkeyPatch):
-    images = np.repeat(WORST[name], 9, axis=0)
-    assert_same(tensor_sums(torch.from_numpy(images).to(cuda), 3, 1), patch_sums(images, 3, 1))
-    monkeypatch.setattr(device, "_tile_side", lambda *shape: 1)
-    assert_same(tensor_sums(torch.from_numpy(images).to(cuda), 1, 1), patch_sums(images, 1, 1))
-
-
-@pytest.mark.gpu
-def test_cuda_and_cpu_moments_merge(cuda: torch.device):
-    images = torch.from_numpy(IMAGES)
-    parts = PatchMoments().update(images[:5].to(cuda)), PatchMoments().update(images[5:])
-    assert parts[0] + parts[1] == PatchMoments().update(IMAGES)
-    assert PatchMoments().update(images[:5]).update(images[5:].to(cuda)) == PatchMoments().update(IMAGES)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_cuda_sums_of_floats_are_those_of_the_cpu(cuda: torch.device, dtype: torch.dtype):
-    images = torch.randn(200, 3, 32, 32, generator=torch.Generator().manual_seed(0)).to(dtype)
-    there, here = PatchMoments(5).update(images.to(cuda)), PatchMoments(5).update(images)
-    assert (there.dtype, there.count) == ("float64", here.count)
-    assert np.abs(there.second - here.second).max() <= 1e-12 * here.second.max()
-    np.testing.assert_array_equal(there.second, there.second.T)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("kernel_size", [3, 16])
-def test_cuda_sums_of_a_large_stack_take_bounded_memory(cuda: torch.device, kernel_size: int):
-    images = torch.randint(0, 256, (100_000, 3, 32, 32), dtype=torch.uint8, device=cuda)
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    got = tensor_sums(images, kernel_size, 1)
-    assert torch.cuda.max_memory_allocated() - before < 1 << 30
-    assert_same(got, patch_sums(images.cpu().numpy(), kernel_size, 1))
-
-
-@pytest.mark.gpu
-def test_cuda_images_are_refused_as_others_are(cuda: torch.device):
-    moments = PatchMoments().update(torch.from_numpy(IMAGES).to(cuda))
-    for images, message in (
-        (torch.full((2, 3, 8, 8), math.nan, device=cuda), "image 0 holds NaN"),
-        (torch.zeros(2, 3, 8, 8, device=cuda), "images are float32, but these moments hold uint8"),
-        (torch.zeros(2, 3, 8, 8, dtype=torch.int32, device=cuda), "type int32"),
-    ):
-        with pytest.raises(InputError, match=message):
-            moments.update(images)
-    with pytest.raises(InputError, match="pixels reach 1e\\+200 and their squares overflow"):
-        PatchMoments().update(torch.full((2, 3, 8, 8), 1e200, dtype=torch.float64, device=cuda))
-    assert moments == PatchMoments().update(IMAGES)
