@@ -15,7 +15,7 @@ float32 holds, and so do TF32 (11 bits) and bfloat16 (8), in which torch may be 
 product of two is a whole number of at most 2^14 in magnitude. Any sum of 1024 of them or fewer, in any order and
 grouping, is a whole number of at most 2^24, and float32 holds all those: no addition rounds, whether it would round to
 nearest or cut off. So X is multiplied in chunks of 1024 rows, whose results are added in float64, far below 2^53, and
-those of blocks in int64. Then ``sum p p^T = sum q q^T + 128 (sum q 1^T + 1 sum q^T) + 128^2 n``, in int64.
+those of blocks of chunks in int64. Then ``sum p p^T = sum q q^T + 128 (sum q 1^T + 1 sum q^T) + 128^2 n``, in int64.
 
 Floats are multiplied and added in float64. An entry is a plain sum of n products, so its error is at most
 ``m u / (1 - m u)`` times the sum of their magnitudes, with ``u = 2**-53`` and m = n + 2: within the bound that
@@ -37,8 +37,10 @@ logger = logging.getLogger(__name__)
 
 # Products of two bytes, less 128 each, of which float32 holds every sum: 2^14 * 1024 = 2^24.
 _EXACT = 1024
-# Bytes of the rows and products that are held at once.
+# Bytes that a block takes: the pixels of its tiles, X, the products of its chunks in float32 and in float64.
 _HELD = 1 << 28
+# So many matrices torch adds in one pass. From 1024 on it cuts the sum on CUDA, through a buffer of up to 300 MB.
+_CHUNKS = 1000
 # A model of an H100, from its data sheet and with a margin, not measured: operations and bytes a second, seconds that a
 # call of a kernel takes, and the side of the blocks in which matrices are multiplied, whether or not they are full.
 _OPERATIONS, _BYTES, _CALL, _BLOCK = 4e13, 1e12, 1e-5, 64
@@ -48,7 +50,8 @@ _LARGEST_TILE = 4096
 def tensor_sums(images: torch.Tensor, geometry: PatchGeometry) -> tuple[np.ndarray, np.ndarray, int]:
     """As `patch_sums`, of a tensor of bytes or floats: the same integers of bytes, on any device that has float64.
 
-    Besides the images it takes memory of the device for half a gigabyte and a few of the matrices ``X^T X``.
+    Besides the images it takes memory of the device for a third of a gigabyte and a few of the matrices ``X^T X``,
+    however many the images and whatever the stride.
     """
     count, _, height, width = images.shape
     windows, size = geometry.windows(height, width), geometry.size
@@ -130,17 +133,28 @@ def _tile_sums(
     gram, sums = torch.zeros((size, size), dtype=dtype, device=device), torch.zeros(size, dtype=dtype, device=device)
     tiles = (len(images), runs[0][2], runs[1][2])
     rows = min(_EXACT, math.prod(tiles))
-    chunk_bytes = (rows * size + size**2) * number.itemsize
-    for block in _blocks(tiles, rows * max(1, _HELD // chunk_bytes)):
-        pixels = _tiles(images, block, runs, used, stride)
-        length = math.prod(pixels.shape[:3])
-        matrix = torch.empty((-(-length // rows) * rows, size), dtype=number, device=device)
-        matrix[:length].view(pixels.shape).copy_(pixels)
-        matrix[length:] = 0
-        sums += matrix.sum(0, dtype=torch.float64).to(dtype)
-        chunks = matrix.view(-1, rows, size)
-        gram += torch.bmm(chunks.transpose(1, 2), chunks).sum(0, dtype=torch.float64).to(dtype)
+    chunk_bytes = rows * size * (images.itemsize + number.itemsize) + size**2 * (number.itemsize + 8)
+    for block in _blocks(tiles, rows * max(1, min(_CHUNKS, _HELD // chunk_bytes))):
+        products, added = _block_sums(_tiles(images, block, runs, used, stride), rows, number)
+        gram += products.to(dtype)
+        sums += added.to(dtype)
     return gram.view(shape * 2), sums.view(shape)
+
+
+def _block_sums(pixels: torch.Tensor, rows: int, number: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    """``X^T X`` and the sums of the columns of X, in float64. What else this took is free when it returns."""
+    length, size = math.prod(pixels.shape[:3]), math.prod(pixels.shape[3:])
+    matrix = torch.empty((-(-length // rows) * rows, size), dtype=number, device=pixels.device)
+    tiles = matrix[:length].view(pixels.shape)
+    if pixels.dtype == torch.uint8:  # as if the top bit were flipped
+        torch.sub(pixels, 128.0, out=tiles)
+    else:
+        tiles.copy_(pixels)
+    matrix[length:] = 0
+    chunks = matrix.view(-1, rows, size)
+    # First over the chunks, which float32 holds: `sum` would write the whole of X as float64 before it adds.
+    sums = chunks.sum(0).sum(0, dtype=torch.float64)
+    return torch.bmm(chunks.transpose(1, 2), chunks).sum(0, dtype=torch.float64), sums
 
 
 def _blocks(shape: tuple[int, int, int], most: int) -> Iterator[tuple[slice, ...]]:
@@ -164,16 +178,16 @@ def _tiles(
     used: tuple[np.ndarray, ...],
     stride: int,
 ) -> torch.Tensor:
-    """The pixels of a block of tiles, (images, down, across, C, h, w): int8, less 128, of bytes, else float64."""
+    """The pixels of a block of tiles, (images, down, across, C, h, w): a view, but of dilated patches."""
     pixels = images[block[0]]
     spans, steps = [int(positions[-1]) + 1 for positions in used], [stride * windows for _, windows, _ in runs]
     for axis in (0, 1):
         start, stop = block[1 + axis].start, block[1 + axis].stop
         length = steps[axis] * (stop - start - 1) + spans[axis]
         pixels = pixels.narrow(2 + axis, stride * runs[axis][0] + steps[axis] * start, length)
-    pixels = (pixels ^ 128).view(torch.int8) if images.dtype == torch.uint8 else pixels.double()
     for axis in (0, 1):
         pixels = pixels.unfold(2 + axis, spans[axis], steps[axis])
-        if len(used[axis]) < spans[axis]:
-            pixels = pixels.index_select(4 + axis, torch.as_tensor(used[axis], device=images.device))
+    if any(len(used[axis]) < spans[axis] for axis in (0, 1)):
+        down, across = (torch.as_tensor(positions, device=images.device) for positions in used)
+        pixels = pixels[..., down[:, None], across]
     return pixels.permute(0, 2, 3, 1, 4, 5)
