@@ -55,18 +55,19 @@ def test_every_command_is_described_on_one_line(group, here, monkeypatch):
     assert all(re.match(r"│ \S", row) for row in rows)
 
 
-def test_the_list_says_what_every_preset_trains_and_how_long_that_takes():
-    listed = run("reproduce", "--list", env={"COLUMNS": "400", "PATH": "/usr/bin"})
+def test_the_list_says_what_every_preset_trains_and_how_long_that_takes(here, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
+    listed = here("reproduce", "--list")
     assert listed.returncode == 0, listed.stderr
     for experiment in EXPERIMENTS.values():
         assert experiment.question in listed.stdout
         for preset in PRESETS:
             assert f"{preset}: {experiment.cost(preset)}" in listed.stdout
-    one = run("reproduce", "--list", "frozen", env={"COLUMNS": "400", "PATH": "/usr/bin"}).stdout
+    one = here("reproduce", "--list", "frozen").stdout
     assert EXPERIMENTS["frozen"].question in one
     assert EXPERIMENTS["linear"].question not in one
     assert all(
-        name in " ".join(run("reproduce", "--help").stdout.split())
+        name in " ".join(here("reproduce", "--help").stdout.split())
         for name in ("--list", "--recorded", "--jobs", "--fresh")
     )
 
@@ -167,9 +168,10 @@ def test_theory_of_one_pixel_gray_patches(tmp_path, here):
     assert done.returncode == 0, done.stderr
 
 
-def test_names_in_brackets_are_names_and_not_markup(tmp_path, here):
+def test_names_in_brackets_are_names_and_not_markup(tmp_path, here, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")
     folder = tmp_path / "[red]" / "[" / "x]"
-    done = run("data", "list", "--data-dir", str(folder), env={"COLUMNS": "400", "PATH": "/usr/bin"})
+    done = here("data", "list", "--data-dir", str(folder))
     assert done.returncode == 0, done.stderr
     assert str(folder / "cifar10") in done.stdout
     np.save(tmp_path / "a[b].npy", np.random.default_rng(0).integers(0, 256, (9, 8, 8, 3), dtype=np.uint8))
@@ -193,8 +195,8 @@ def test_output_that_nobody_reads_to_its_end_and_narrow_encodings_are_no_errors(
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_data_list_names_every_set():
-    done = run("data", "list")
+def test_data_list_names_every_set(here):
+    done = here("data", "list")
     assert done.returncode == 0
     assert all(name in done.stdout for name in ("cifar10", "cifar100", "photos"))
 
@@ -232,28 +234,29 @@ def store(tmp_path) -> tuple[str, dict[str, str]]:
     return str(tmp_path), hashes
 
 
-def test_runs_are_listed_shown_and_cleaned(store):
+def test_runs_are_listed_shown_and_cleaned(store, here, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     out, hashes = store
-    wide = {"COLUMNS": "200", "PATH": "/usr/bin"}
-    listed = run("runs", "list", "--out", out, env=wide)
+    listed = here("runs", "list", "--out", out)
     assert listed.returncode == 0, listed.stderr
     for state, name in hashes.items():
         assert re.search(rf"{name} .*{state}", listed.stdout), listed.stdout
     assert "3 runs in" in listed.stdout
-    shown = run("runs", "show", hashes["finished"][:6], "--out", out, env=wide).stdout
+    shown = here("runs", "show", hashes["finished"][:6], "--out", out).stdout
     assert hashes["finished"] in shown
     assert "ResNet20" in shown
-    would = run("runs", "clean", "--dry-run", "--out", out).stdout
+    would = here("runs", "clean", "--dry-run", "--out", out).stdout
     assert sorted(would.splitlines()) == sorted(f"would remove {hashes[s]} ({s})" for s in ("failed", "damaged"))
-    done = run("runs", "clean", "--out", out)
+    done = here("runs", "clean", "--out", out)
     assert done.stdout == would.replace("would remove", "removed")
     assert [path.name for path in (Path(out) / "runs").iterdir()] == [hashes["finished"]]
-    assert run("runs", "clean", "--out", out).stdout.startswith("nothing to remove")
-    assert run("runs", "clean", hashes["finished"], "--out", out).returncode == 0
+    assert here("runs", "clean", "--out", out).stdout.startswith("nothing to remove")
+    assert here("runs", "clean", hashes["finished"], "--out", out).returncode == 0
     assert not list((Path(out) / "runs").iterdir())
 
 
-def test_runs_of_a_folder_without_any(tmp_path):
-    done = run("runs", "list", cwd=tmp_path)
+def test_runs_of_a_folder_without_any(tmp_path, here, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = here("runs", "list")
     assert (done.returncode, done.stdout) == (2, "")
     assert "firstlight-out/runs" in done.stderr

@@ -52,8 +52,9 @@ def test_a_reproduction_is_rebuilt_from_its_folder_alone(made, copied):
         assert {name: entry.svg for name, entry in before.figures.items()} == {
             name: entry.svg for name, entry in after.figures.items()
         }
-    assert [result.experiment for result in again(copied, "trajectory").results] == ["trajectory"]
-    assert recorded("trajectory", results=copied).claims == again(copied, "trajectory").claims
+    named = again(copied, "trajectory")
+    assert [result.experiment for result in named.results] == ["trajectory"]
+    assert recorded("trajectory", results=copied).claims == named.claims
     with pytest.raises(fl.InputError, match="experiment 'linear' is not recorded; expected one of trajectory"):
         again(copied, "linear")
 

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,17 +43,21 @@ def made(found, tmp_path_factory):
         yield both, folder
 
 
+@pytest.fixture(scope="module")
+def rebuilt(made) -> fl.Reproduction:
+    return record.recorded(results=made[1] / "results", console=QUIET)
+
+
 def copied(made, tmp_path) -> Path:
     shutil.copytree(made[1] / "results", tmp_path / "results")
     return tmp_path / "results"
 
 
-def test_a_record_rebuilds_every_claim_table_and_figure(made, tmp_path):
+def test_a_record_rebuilds_every_claim_table_and_figure(made, rebuilt):
     found, folder = made
-    again = record.recorded(results=folder / "results", console=QUIET)
-    assert claims_data(again) == claims_data(found)
+    assert claims_data(rebuilt) == claims_data(found)
     assert claims_data(record.recorded(results=folder / "out", console=QUIET)) == claims_data(found)
-    for before, after in zip(found.results, again.results, strict=True):
+    for before, after in zip(found.results, rebuilt.results, strict=True):
         assert list(before.tables) == list(after.tables)
         for name, table in before.tables.items():
             assert table.equals(after.tables[name])
@@ -163,26 +168,22 @@ def test_nothing_that_is_published_is_reproduced_by_one_step_alone(real):
             assert all(claim.reached for claim in row.claims)
 
 
-def test_the_pages_are_written_between_the_markers(made, tmp_path):
-    found = record.recorded(results=made[1] / "results", console=QUIET)
+def test_the_pages_are_written_between_the_markers(made, rebuilt, tmp_path):
     (tmp_path / "README.md").write_text(f"above\n{BEGIN}\nold\n{END}\nbelow\n")
     record.show(made[1] / "results", tmp_path / "README.md", tmp_path / "docs")
-    table = readme_block(found)
+    table = readme_block(rebuilt)
     assert (tmp_path / "README.md").read_text() == f"above\n{BEGIN}\n{table}{END}\nbelow\n"
     page = (tmp_path / "docs" / "reproducibility.md").read_text()
-    for claim in found.claims:
+    for claim in rebuilt.claims:
         assert claim.criterion.statement in page
-    for result in found.results:
+    for result in rebuilt.results:
         page = (tmp_path / "docs" / "reproducibility" / f"{result.experiment}.md").read_text()
         for target in re.findall(r"\]\((\.\./figures/[^)]+)\)", page):
             assert (tmp_path / "docs" / "reproducibility" / target).is_file()
 
 
-def test_a_rebuilt_reproduction_is_written_like_one_just_made(made, tmp_path):
-    from dataclasses import replace
-
-    found = replace(record.recorded(results=made[1] / "results", console=QUIET), out=tmp_path)
-    write_reproduction(found)
+def test_a_rebuilt_reproduction_is_written_like_one_just_made(made, rebuilt, tmp_path):
+    write_reproduction(replace(rebuilt, out=tmp_path))
     assert (tmp_path / "tables" / "formula_fits.csv").read_bytes() == (
         made[1] / "out" / "tables" / "formula_fits.csv"
     ).read_bytes()

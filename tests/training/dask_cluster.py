@@ -11,6 +11,13 @@ from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
 SECONDS = 120  # on a machine that is busy with other things
+# A process that waits looks at itself less often than every few milliseconds: a third of the processor time.
+CALM = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL": "1s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
+}
 
 
 def wait_for(condition: Callable[[], object], seconds: float = SECONDS) -> None:
@@ -52,7 +59,7 @@ class Cluster:
     def _process(self, kind: str, *options: str) -> "subprocess.Popen[bytes]":
         # Where the synthetic shards are; and one thread, as Dask's own nannies give.
         path = os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH"))))
-        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, **CALM, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         with (self.folder / f"{kind}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options, *self._security],
