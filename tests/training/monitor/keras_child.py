@@ -19,11 +19,15 @@ X = RANDOM.normal(size=(64, 8, 8, 3)).astype("float32")
 Y = (X.mean((1, 2, 3)) > 0).astype("int32")
 
 
-def network(first: Any = None) -> Any:
+def network(first: Any = None, built: bool = True) -> Any:
+    """A model; on TensorFlow alone it makes a difference to a callback whether it is built."""
     keras.utils.set_random_seed(0)
     layers = keras.layers
     inner = keras.Sequential([first or layers.Conv2D(8, 3, name="stem"), layers.ReLU()], name="inner")
-    return keras.Sequential([layers.Rescaling(1.0), inner, layers.Flatten(), layers.Dense(2)], name="net")
+    model = keras.Sequential([layers.Rescaling(1.0), inner, layers.Flatten(), layers.Dense(2)], name="net")
+    if keras.backend.backend() == "tensorflow" and built:
+        model.build((None, 8, 8, 3))
+    return model
 
 
 def fit(model: Any, callback: Any, epochs: int = 2, accumulated: int | None = None, **options: Any) -> None:
@@ -89,6 +93,7 @@ def main() -> dict[str, Any]:
         "grouped": list(grouped.initial.weight.shape),
         "no convolution": told(keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])),
         "another layer": told(network(), layer="fc"),
+        "not built": told(network(built=False)),
         "frozen": fl.FirstLayerMonitor(network_of(keras.layers.Conv2D(4, 3, trainable=False)), BASIS)._layer.is_frozen,
     }
 

@@ -35,6 +35,7 @@ def test_keras_trainings_are_watched_by_updates_and_not_changed(backend: str, tm
     assert found["same"]
     assert found["grouped"] == [6, 3, 3, 3]
     assert found["frozen"]
+    assert ["call its build before" in one for one in found["not built"]] == [True] * (backend == "tensorflow")
     assert len(found["no convolution"]) == len(found["another layer"]) == 1
     assert "has no Conv2D; expected a model with a convolution" in found["no convolution"][0]
     assert "layer is 'fc'; expected one of stem" in found["another layer"][0]

@@ -35,7 +35,8 @@ class KerasLayer:
             raise InputError(f"layer is {layer!r}; expected one of {listed([one.name for one in found])}")
         self.model, self.layer = model, taken[0]
         if not self.layer.built:
-            raise SourceError(f"{self.layer.name} has no weights yet; expected a model that was built or has run")
+            # TensorFlow makes them in the first update, too late for a callback to see what they begin with.
+            raise SourceError(f"{self.layer.name} has no weights yet; expected a built model: call its build before")
         self.bank = self.read()
 
     def read(self) -> FilterBank:
