@@ -12,7 +12,8 @@ from firstlight.theory.null import RandomBanks, random_banks, shuffled_share, sp
 
 # Codes of findings.
 Doubt = Literal["all-zero", "not-moved", "grey-input", "untrained"]
-# A p-value below which random filters are ruled out.
+# A p-value below which random filters are ruled out. Of several nulls each has to be: filters of any one of them are
+# taken for trained no oftener than that, whatever the others say, so that the p-values need no correction.
 SIGNIFICANT = 0.05
 # Channels this alike are copies of each other.
 _COPIES = 0.999

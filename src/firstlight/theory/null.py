@@ -142,7 +142,7 @@ def shuffled_share(weight: np.ndarray, basis: PatchBasis, seed: int = 0, *, by_c
     weight : ndarray, shape (K, C, kh, kw), float64
         Not all of them 0; kernels at least as large as the patches, whose windows in them are looked at. In each filter
         the weights change places, over taps and channels: what the values alone give, such as the mean of random ones
-        that are all positive, stays.
+        that are all positive, stays. Along an axis on which no weight differs they move together.
     basis : PatchBasis
     seed : int
     by_channel : bool
@@ -158,12 +158,17 @@ def shuffled_share(weight: np.ndarray, basis: PatchBasis, seed: int = 0, *, by_c
     most = max(1, _MOST_PRODUCTS // (_SHUFFLINGS * looks * basis.size**2))
     norms = np.linalg.norm(weight.reshape(len(weight), -1) / np.abs(weight).max(), axis=1)
     weight = weight[np.argsort(-norms, kind="stable")[:most]] / np.abs(weight).max()
-    places = weight.reshape(len(weight) * (weight.shape[1] if by_channel else 1), -1)
+    apart = weight
+    for axis in (1, 2, 3):
+        if np.ptp(weight, axis=axis).max() <= _EQUAL:
+            apart = apart.take([0], axis)
+    places = apart.reshape(len(apart) * (apart.shape[1] if by_channel else 1), -1)
     components = basis.components.T
     rng = np.random.default_rng(seed)
 
     def uneven(values: np.ndarray) -> float:
-        patches = windows(values.reshape(weight.shape), rows, columns).reshape(-1, basis.size)
+        filters = np.broadcast_to(values.reshape(apart.shape), weight.shape)
+        patches = windows(filters, rows, columns).reshape(-1, basis.size)
         return spread(np.sqrt(np.mean((patches @ components) ** 2, axis=0)))
 
     own = uneven(places) * (1 - _EQUAL)  # equal weights stay equal in any order, but for rounding
