@@ -10,14 +10,17 @@ from firstlight.training.spec import RunSpec
 PADDING = 4
 
 
-def augmented(images: Tensor, spec: RunSpec, step: int) -> Tensor:
-    """A batch as the update that follows `step` others sees it; of normalised images (B, H, W, C)."""
-    flips, shifts = draw(spec, step, len(images))
+def moves(spec: RunSpec, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """How the update that follows `step` others sees its batch: which images are flipped and how far they are shifted.
+
+    As `draw`, for the augmentation of the spec.
+    """
+    flips, shifts = draw(spec, step, spec.batch_size)
     if "flip" not in spec.augmentation:
         flips[:] = False
     if "crop" not in spec.augmentation:
         shifts[:] = 0
-    return moved(images, flips, shifts)
+    return flips, shifts
 
 
 def draw(spec: RunSpec, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,16 +33,16 @@ def draw(spec: RunSpec, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return flips, generator.integers(-PADDING, PADDING, (count, 2), endpoint=True)
 
 
-def moved(images: Tensor, flips: np.ndarray, shifts: np.ndarray) -> Tensor:
+def moved(images: Tensor, flips: Tensor, shifts: Tensor) -> Tensor:
     """Flip images (B, H, W, C) left to right, and then crop them after a padding with zeros.
 
     Parameters
     ----------
     images : Tensor, shape (B, H, W, C)
         Normalised, so that zero is the mean.
-    flips : ndarray, shape (B,), bool
+    flips : Tensor, shape (B,), bool
         Which are flipped.
-    shifts : ndarray, shape (B, 2), int64
+    shifts : Tensor, shape (B, 2), int64
         Rows and columns by which the crop lies below and right of the image.
 
     Returns
@@ -49,11 +52,11 @@ def moved(images: Tensor, flips: np.ndarray, shifts: np.ndarray) -> Tensor:
     device = images.device
     count, height, width, _ = images.shape
     rows, columns = (
-        torch.from_numpy(shifts[:, [axis]]).to(device) + torch.arange(size, device=device)
+        shifts[:, axis, None] + torch.arange(size, device=device)
         for axis, size in enumerate((height, width))
     )
     outside = ((rows < 0) | (rows >= height))[:, :, None] | ((columns < 0) | (columns >= width))[:, None, :]
-    columns = torch.where(torch.from_numpy(flips).to(device)[:, None], width - 1 - columns, columns)
+    columns = torch.where(flips[:, None], width - 1 - columns, columns)
     image = torch.arange(count, device=device)[:, None, None]
     chosen = images[image, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
     return chosen.masked_fill_(outside[..., None], 0)

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,15 +18,15 @@ from firstlight.training.progress.state import Progress
 from firstlight.training.run import SEAL, SPEC, Run, read_spec, write_run, write_spec
 from firstlight.training.run_files import write_json
 from firstlight.training.spec import RunSpec
-from firstlight.utils.locks import hold
+from firstlight.utils.locks import hold_in_turn
 from firstlight.utils.partials import remove_partials
 from firstlight.utils.text import plural
 
 if TYPE_CHECKING:
-    import torch
-
     from firstlight.images import ImageSet
+    from firstlight.training.prepared import Preparation
     from firstlight.training.trainer import Trainer
+    from firstlight.training.turns import Turn, Turns
 
 logger = logging.getLogger(__name__)
 
@@ -88,19 +88,45 @@ def train(
     (3, 64, 3, 3, 3)
     """
     check_images(spec, train_set, test_set)
-    folder = Path(store) / spec.hash
     with suppress(RunError):
-        run = Run.load(folder)
-        logger.debug("%s is trained already", folder)
+        run = Run.load(Path(store) / spec.hash)
+        logger.debug("%s is trained already", run.path)
         return run
-    from firstlight.training.machine import choose_device
+    from firstlight.training.machine import Lane, choose_device, reproducible
+    from firstlight.training.prepared import Preparation
+    from firstlight.training.turns import to_the_end
+
+    torch_device = choose_device(device)
+    with reproducible(torch_device), Lane(torch_device).current():
+        turns = training(spec, train_set, test_set, store, Preparation(torch_device))
+        return to_the_end(turns, on_progress or _ignore)
+
+
+def training(
+    spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet", store: Path | str, preparation: "Preparation"
+) -> "Turns":
+    """`train`, in turns: within `reproducible`, and on a GPU on a stream other than the default one.
+
+    Others may have turns between, even such as change the number of threads.
+
+    Parameters
+    ----------
+    spec, train_set, test_set, store
+        As in `train`.
+    preparation : Preparation
+        For the device to train on.
+    """
+    check_images(spec, train_set, test_set)
     from firstlight.training.prepare import chosen_images
+    from firstlight.training.turns import Turn
 
     # Bad input is refused before anything is written.
-    torch_device = choose_device(device)
     chosen_images(spec, train_set, test_set)
+    folder = Path(store) / spec.hash
     folder.mkdir(parents=True, exist_ok=True)
-    with hold(folder, "trains", logger.info):
+    with hold_in_turn(folder, "trains", logger.info) as attempts:
+        for _ in attempts:
+            yield Turn.WAITS
         # Again: another process may have trained it while this one waited.
         if run := _finished(folder):
             return run
@@ -110,40 +136,37 @@ def train(
         remove_partials(folder)
         # Of a damaged run, if it is there: without its seal a run is unfinished.
         (folder / SEAL).unlink(missing_ok=True)
-        _train(spec, train_set, test_set, folder, torch_device, on_progress)
+        yield from _train(spec, train_set, test_set, folder, preparation)
         return Run.load(folder)
 
 
 def _train(
-    spec: RunSpec,
-    train_set: "ImageSet",
-    test_set: "ImageSet",
-    folder: Path,
-    device: "torch.device",
-    on_progress: Callable[[Progress], None] | None,
-) -> None:
+    spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet", folder: Path, preparation: "Preparation"
+) -> "Generator[Turn | Progress, None, None]":
     import torch
 
-    from firstlight.training.machine import describe_device, describe_environment, reproducible
-    from firstlight.training.prepare import prepare
+    from firstlight.training.machine import describe_device, describe_environment, use_threads
     from firstlight.training.trainer import Diverged, Trainer
 
+    device = preparation.device
     checkpoint = _checkpoint(folder, spec, describe_device(device))
     threads = checkpoint.threads if checkpoint else torch.get_num_threads()
-    with reproducible(device, threads):
-        trainer = Trainer(spec, *prepare(spec, train_set, test_set), device, threads)
-        what = f"{spec.model} on {spec.data}, seed {spec.seed}, {spec.steps} {plural(spec.steps, 'step')}"
-        logger.debug("%s: trains %s, on %s with %d threads", folder, what, describe_device(device), threads)
-        if checkpoint:
-            trainer.resume(checkpoint)
-            logger.info("%s goes on at step %d of %d", folder, trainer.step, spec.steps)
-        try:
-            trainer.run(on_progress or _ignore, _Saver(folder))
-        except Diverged as error:
-            failed = {"hash": spec.hash, "step": error.step, "last_finite_loss": error.last_loss}
-            write_json(folder / FAILED, failed)
-            (folder / CHECKPOINT).unlink(missing_ok=True)
-            raise diverged(failed, folder, spec) from None
+    use_threads(threads)
+    trainer = Trainer(spec, preparation(spec, train_set, test_set), threads)
+    what = f"{spec.model} on {spec.data}, seed {spec.seed}, {spec.steps} {plural(spec.steps, 'step')}"
+    logger.debug("%s: trains %s, on %s with %d threads", folder, what, describe_device(device), threads)
+    if checkpoint:
+        trainer.resume(checkpoint)
+        logger.info("%s goes on at step %d of %d", folder, trainer.step, spec.steps)
+    try:
+        for turn in trainer.run(_Saver(folder)):
+            yield turn
+            use_threads(threads)
+    except Diverged as error:
+        failed = {"hash": spec.hash, "step": error.step, "last_finite_loss": error.last_loss}
+        write_json(folder / FAILED, failed)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        raise diverged(failed, folder, spec) from None
     seconds = trainer.seconds
     environment = {
         "hash": spec.hash,

@@ -86,11 +86,11 @@ def describe_environment() -> dict[str, str]:
 
 
 @contextmanager
-def reproducible(device: torch.device, threads: int) -> Iterator[None]:
+def reproducible(device: torch.device) -> Iterator[None]:
     """Make torch's arithmetic repeatable inside, and leave its global state as it was.
 
-    Deterministic kernels, no TF32 or bfloat16 in place of float32, a fixed number of CPU threads, and random
-    generators of its own.
+    Deterministic kernels, no TF32 or bfloat16 in place of float32, and random generators of its own. The number of CPU
+    threads may be changed inside.
     """
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -108,8 +108,26 @@ def reproducible(device: torch.device, threads: int) -> Iterator[None]:
         stack.callback(torch.use_deterministic_algorithms, deterministic, warn_only=warn_only)
         torch.use_deterministic_algorithms(True)
         stack.callback(torch.set_num_threads, previous_threads)
-        torch.set_num_threads(threads)
         yield
+
+
+def use_threads(count: int) -> None:
+    """Let torch use so many CPU threads."""
+    if torch.get_num_threads() != count:  # to set them takes longer than to ask
+        torch.set_num_threads(count)
+
+
+class Lane:
+    """Where one of several trainings on a device has its work queued: on a GPU a stream of its own."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Queue there what is done inside."""
+        with torch.cuda.stream(self._stream):  # does nothing for None
+            yield
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The random numbers of a run, which follow from its seed alone."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +19,19 @@ def epoch_order(spec: RunSpec, epoch: int, count: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(seed_sequence(spec, ORDER, epoch))).permutation(count)
 
 
-def seed_torch(spec: RunSpec, use: int, index: int, device: "torch.device") -> None:
-    """Seed torch's generators for one use of the run's seed: the initialisation, or a step (its dropout)."""
+def seed_generators(spec: RunSpec, use: int, index: int, generators: "Iterable[torch.Generator]") -> None:
+    """Seed generators of torch for one use of the run's seed: the initialisation, or a step (its dropout)."""
+    number = int(seed_sequence(spec, use, index).generate_state(1, np.uint64)[0])
+    for generator in generators:
+        generator.manual_seed(number)
+
+
+def default_generators(device: "torch.device") -> "list[torch.Generator]":
+    """The generators that torch's functions draw from, of the CPU and of a device."""
     import torch
 
-    number = int(seed_sequence(spec, use, index).generate_state(1, np.uint64)[0])
-    torch.default_generator.manual_seed(number)
-    if device.type == "cuda":
-        torch.cuda.default_generators[device.index].manual_seed(number)
+    on_device = [torch.cuda.default_generators[device.index]] if device.type == "cuda" else []
+    return [torch.default_generator, *on_device]
 
 
 def seed_sequence(spec: RunSpec, use: int, index: int) -> np.random.SeedSequence:

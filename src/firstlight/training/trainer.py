@@ -2,9 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,19 +11,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from firstlight.models import build_model
-from firstlight.training.batches import DeviceImages
+from firstlight.training.batches import channels_first
 from firstlight.training.checkpoint import Checkpoint, Tally
+from firstlight.training.cuda_graph import repeat_as_graph
 from firstlight.training.machine import describe_device, images_at_once
 from firstlight.training.optimisation import build_optimizer, restore_state, state_of
+from firstlight.training.prepared import Prepared
 from firstlight.training.progress.state import Progress
-from firstlight.training.random_numbers import INITIALISATION, STEP, epoch_order, seed_torch
-from firstlight.training.rates import learning_rate
+from firstlight.training.random_numbers import INITIALISATION, default_generators, seed_generators
 from firstlight.training.spec import RunSpec
 from firstlight.training.start import start_first_layer
 from firstlight.training.steps import is_test_step, record_steps
-
-if TYPE_CHECKING:
-    from firstlight.images import ImageSet
+from firstlight.training.turns import Turn, fetched
+from firstlight.training.update import Update, logits, repeat_eagerly
 
 # A GPU is asked for its losses only so often, because it stands still meanwhile; a CPU has them at hand.
 STEPS_BETWEEN_READS = {"cpu": 1, "cuda": 16}
@@ -46,39 +45,35 @@ class Trainer:
     ----------
     spec : RunSpec
         What to train.
-    train_set, test_set : ImageSet
-        Images and labels, as `prepare` makes them of the spec.
-    device : torch.device
-        Where to train.
+    images : Prepared
+        What it trains on and is measured on, and by that the device.
     threads : int
         CPU threads that torch uses; noted in checkpoints.
     """
 
-    def __init__(
-        self, spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet", device: torch.device, threads: int
-    ) -> None:
+    def __init__(self, spec: RunSpec, images: Prepared, threads: int) -> None:
         self.spec = spec
-        self.device = device
+        self.device = device = images.train.device
         self.threads = threads
         # On the CPU first, so that the initial weights are the same on every device.
-        seed_torch(spec, INITIALISATION, 0, torch.device("cpu"))
+        seed_generators(spec, INITIALISATION, 0, default_generators(torch.device("cpu")))
         model = build_model(
             spec.model, classes=spec.classes, channels=spec.channels, width=spec.width, stride=spec.stride
         )
         if spec.first_layer != "default":
-            start_first_layer(first_layer(model).weight, spec, train_set)
+            start_first_layer(first_layer(model).weight, spec, images.source)
         if spec.frozen:
             first_layer(model).requires_grad_(False)
         # Channels last is the faster layout of both networks, by a sixth to a third on a CPU.
         self.model: nn.Module = model.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.optimizer = build_optimizer(spec, self.model)
-        self.train_images = DeviceImages(train_set, spec, device)
-        self.test_images = DeviceImages(test_set, spec, device)
+        on_gpu = device.type == "cuda"
+        self.optimizer = build_optimizer(spec, self.model, on_device=on_gpu)
+        repeat = repeat_as_graph if on_gpu else repeat_eagerly
+        self.update = Update(spec, self.model, self.optimizer, images.train, repeat)
+        self.test_images = images.test
         # Some three outputs of the first layer's size, the largest there is, are in memory at once.
-        image_bytes = 3 * first_layer(model).out_channels * math.prod(test_set.size) * 4
+        image_bytes = 3 * first_layer(model).out_channels * images.test.positions * 4
         self.test_batch = images_at_once(device, image_bytes, spec.batch_size)
-        self.batches_per_epoch = len(self.train_images) // spec.batch_size
-        self.order = np.empty(0, dtype=np.int64)
         self.step = 0
         self.filters: list[np.ndarray] = []
         self.rows: list[dict[str, float | None]] = []
@@ -103,15 +98,13 @@ class Trainer:
         self.earlier_seconds = checkpoint.seconds
         self.resumed = checkpoint.resumed + 1
 
-    def run(self, report: Callable[[Progress], None], save: Callable[["Trainer"], None]) -> None:
-        """Train to the last step.
+    def run(self, save: Callable[["Trainer"], None]) -> Generator[Turn | Progress, None, None]:
+        """Train to the last step, in turns; a state is told before the first one and whenever the losses were read.
 
         Parameters
         ----------
-        report : callable
-            Called before the first step and whenever the losses were read.
         save : callable
-            Called likewise; writes a checkpoint when it is time for one.
+            Called after each state, when the next turn is taken; writes a checkpoint when it is time for one.
 
         Raises
         ------
@@ -120,19 +113,21 @@ class Trainer:
         """
         records = set(record_steps(self.spec.steps))
         if not self.filters:
-            self._record()
+            yield from self._record()
         self.clock = time.monotonic()
-        report(self._progress(recorded=True))
+        yield self._progress(recorded=True)
         while self.step < self.spec.steps:
-            self.unread.append(self._update())
+            self.unread.append(self.update(self.step))
             self.step += 1
             recorded = self.step in records
-            if recorded or len(self.unread) >= STEPS_BETWEEN_READS[self.device.type]:
-                self._read()
-                if recorded:
-                    self._record()
-                report(self._progress(recorded))
-                save(self)
+            if not recorded and len(self.unread) < STEPS_BETWEEN_READS[self.device.type]:
+                yield Turn.WORKED
+                continue
+            yield from self._read()
+            if recorded:
+                yield from self._record()
+            yield self._progress(recorded)
+            save(self)
 
     def checkpoint(self) -> Checkpoint:
         """The training as it is now; only where every loss was read."""
@@ -157,32 +152,10 @@ class Trainer:
         """Training time in all, earlier processes included."""
         return self.earlier_seconds + time.monotonic() - self.clock
 
-    def _update(self) -> Tensor:
-        """One update of the weights; returns (loss, number correct), still on the device."""
-        spec = self.spec
-        epoch, position = divmod(self.step, self.batches_per_epoch)
-        if position == 0 or not self.order.size:
-            self.order = epoch_order(spec, epoch, len(self.train_images))
-        index = self.order[position * spec.batch_size : (position + 1) * spec.batch_size]
-        images, labels = self.train_images.batch(index, self.step)
-        seed_torch(spec, STEP, self.step, self.device)
-        logits = self._logits(images)
-        loss = F.cross_entropy(logits, labels)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.param_groups[0]["lr"] = learning_rate(spec, self.step)
-        self.optimizer.step()
-        correct = (logits.detach().argmax(dim=1) == labels).sum()
-        return torch.stack((loss.detach(), correct.to(loss.dtype)))
-
-    def _logits(self, images: Tensor) -> Tensor:
-        """What the network says, float32; its products are of the spec's precision."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.spec.precision == "bfloat16"):
-            return self.model(images).float()
-
-    def _read(self) -> None:
+    def _read(self) -> Generator[Turn, None, None]:
         first = self.step - len(self.unread)
-        for offset, (loss, correct) in enumerate(torch.stack(self.unread).tolist()):
+        losses = yield from fetched(torch.stack(self.unread))
+        for offset, (loss, correct) in enumerate(losses.tolist()):
             if not math.isfinite(loss):
                 raise Diverged(first + offset, self.tally.last_loss)
             self.tally.loss += loss
@@ -191,43 +164,48 @@ class Trainer:
             self.tally.last_loss = loss
         self.unread.clear()
 
-    def _record(self) -> None:
+    def _record(self) -> Generator[Turn, None, None]:
         """Keep the first layer and a row of metrics, and begin a new tally."""
-        weight = first_layer(self.model).weight.detach().cpu().numpy().copy()
+        weight = (yield from fetched(first_layer(self.model).weight.detach())).numpy().copy()
         if not np.isfinite(weight).all():
             raise Diverged(self.step, self.tally.last_loss)
         self.filters.append(weight)
         tally = self.tally
         row: dict[str, float | None] = {
             "step": self.step,
-            "epoch": self.step / self.batches_per_epoch,
+            "epoch": self.step / self.update.batches_per_epoch,
             "train_loss": tally.loss / tally.batches if tally.batches else None,
             "train_accuracy": self._accuracy() if tally.batches else None,
             "test_loss": None,
             "test_accuracy": None,
         }
         if is_test_step(self.step, self.spec.steps):
-            row["test_loss"], row["test_accuracy"] = self._test()
+            row["test_loss"], row["test_accuracy"] = yield from self._test()
         self.rows.append(row)
         self.tally = Tally(last_loss=tally.last_loss)
 
     def _accuracy(self) -> float:
         return self.tally.correct / (self.tally.batches * self.spec.batch_size)
 
-    @torch.no_grad()
-    def _test(self) -> tuple[float, float]:
+    def _test(self) -> Generator[Turn, None, tuple[float, float]]:
         """Loss and accuracy on the test images, in evaluation mode."""
+        count = len(self.test_images)
         self.model.eval()
-        loss, correct, count = 0.0, 0, len(self.test_images)
-        for start in range(0, count, self.test_batch):
-            images, labels = self.test_images.batch(np.arange(start, min(start + self.test_batch, count)))
-            logits = self._logits(images)
-            loss += F.cross_entropy(logits, labels, reduction="sum").item()
-            correct += int((logits.argmax(dim=1) == labels).sum())
+        with torch.no_grad():
+            parts = torch.arange(count, device=self.device).split(self.test_batch)
+            measured = torch.stack([self._measure(part) for part in parts])
         self.model.train()
+        loss, correct = map(sum, zip(*(yield from fetched(measured)).tolist(), strict=True))
         if not math.isfinite(loss):
             raise Diverged(self.step, self.tally.last_loss)
         return loss / count, correct / count
+
+    def _measure(self, index: Tensor) -> Tensor:
+        """The loss of some test images and how many are correct, added up, (2,) float64."""
+        images, labels = self.test_images.batch(index)
+        scores = logits(self.spec, self.model, channels_first(images))
+        loss = F.cross_entropy(scores, labels, reduction="sum")
+        return torch.stack((loss.double(), (scores.argmax(dim=1) == labels).sum().double()))
 
     def _progress(self, recorded: bool) -> Progress:
         # A record has just emptied the tally: its row says what was in it.

@@ -1,6 +1,7 @@
 """Locks on folders: one process at a time. The system frees the lock of a process that ends, however it ends."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK = ".lock"  # the file in the folder; it stays, unlocked
+SECONDS_BETWEEN_ATTEMPTS = 0.05
 PATIENCE = 24 * 3600  # seconds; a lock whose owner is dead is free, but one that is stopped may never go on
 
 
@@ -35,18 +37,34 @@ def hold(folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[No
     OSError
         The lock cannot be opened.
     """
+    with hold_in_turn(folder, doing, tell) as attempts:
+        for _ in attempts:
+            time.sleep(SECONDS_BETWEEN_ATTEMPTS)
+        yield
+
+
+@contextmanager
+def hold_in_turn(folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[Iterator[None]]:
+    """As `hold`, for who has other work to do: the folder is held when the iterator has ended; each item was in vain."""
     lock = _lock(folder)
-    if not _try(lock):
-        tell(f"waiting for {_holder(folder)} that {doing} {folder}")
-        if not _try(lock, PATIENCE):
+    try:
+        yield _attempts(lock, folder, doing, tell)
+    finally:
+        lock.release()
+
+
+def _attempts(lock: "BaseFileLock", folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[None]:
+    if _try(lock):
+        return
+    tell(f"waiting for {_holder(folder)} that {doing} {folder}")
+    deadline = time.monotonic() + PATIENCE
+    while not _try(lock):
+        if time.monotonic() > deadline:
             raise InputError(
                 f"{folder} has been held for {PATIENCE / 3600:g} hours by {_holder(folder)} that {doing} it; expected "
                 "it to end: end that process, and give the same command again"
             )
-    try:
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager
@@ -92,9 +110,9 @@ def _holder(folder: Path) -> str:
     return "another process"
 
 
-def _try(lock: "BaseFileLock", seconds: float = 0) -> bool:
+def _try(lock: "BaseFileLock") -> bool:
     try:
-        lock.acquire(timeout=seconds)
+        lock.acquire(timeout=0)
     except TimeoutError:
         return False
     return True

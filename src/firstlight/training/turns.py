@@ -1,0 +1,52 @@
+"""A training in turns, so that one thread can lead several: each turn does something short, or finds it must wait."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from firstlight.training.progress.state import Progress
+from firstlight.training.run import Run
+
+# Seconds to leave a device alone that nothing has come from.
+PAUSE = 1e-4
+
+
+class Turn(Enum):
+    """What a turn did, if it has nothing to tell."""
+
+    WORKED = "worked"
+    WAITS = "waits"
+
+
+# Of a training; its end returns the run.
+Turns = Generator[Turn | Progress, None, Run]
+
+
+def to_the_end(turns: Turns, on_progress: Callable[[Progress], None]) -> Run:
+    """Let one training have all turns."""
+    with closing(turns):
+        while True:
+            try:
+                turn = next(turns)
+            except StopIteration as end:
+                return end.value
+            if isinstance(turn, Progress):
+                on_progress(turn)
+            elif turn is Turn.WAITS:
+                time.sleep(PAUSE)
+
+
+def fetched(tensor: Tensor) -> Generator[Turn, None, Tensor]:
+    """A device's tensor in the computer's memory, in turns that wait while the device has other work before it."""
+    if tensor.device.type == "cpu":
+        return tensor
+    here = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+    while not copied.query():
+        yield Turn.WAITS
+    return here
