@@ -11,7 +11,7 @@ import torch
 
 from firstlight.models import build_model
 from firstlight.training import Run, RunSpec
-from firstlight.training.random_numbers import INITIALISATION, seed_torch
+from firstlight.training.random_numbers import INITIALISATION, default_generators, seed_generators
 from firstlight.training.trainer import first_layer
 
 FOLDERS = sorted((Path(__file__).parents[2] / "results" / "runs").iterdir())
@@ -24,7 +24,7 @@ def initial_filters(model: str, seed: int, classes: int, channels: int, width: i
     data = {"data": "any", "data_fingerprint": "any", "test_fingerprint": "any"}
     normalisation = {"mean": (0.5,) * channels, "std": (0.25,) * channels}
     spec = RunSpec(model=model, seed=seed, steps=1, **data, **normalisation, **parts)
-    seed_torch(spec, INITIALISATION, 0, torch.device("cpu"))
+    seed_generators(spec, INITIALISATION, 0, default_generators(torch.device("cpu")))
     return first_layer(build_model(model, **parts)).weight.detach().numpy().copy()
 
 

@@ -39,7 +39,7 @@ def make_specs(data: Path, seeds: int) -> list[RunSpec]:
 def run_worker(store: str, device: str, threads: str) -> None:
     pids, hold = Path(store, "pids"), Path(store, "hold")
     pids.mkdir(parents=True, exist_ok=True)
-    train = worker.train
+    train = worker.train_prepared
 
     class HeldReports(worker._Reports):
         def __call__(self, progress: Progress) -> None:
@@ -51,7 +51,7 @@ def run_worker(store: str, device: str, threads: str) -> None:
         (pids / f"{spec.hash}-{os.getpid()}").touch()
         return train(spec, *arguments, **options)
 
-    worker.train = noted
+    worker.train_prepared = noted
     worker._Reports = HeldReports
     loop.CHECKPOINT_SECONDS = 0.0
     worker.main(store, device, threads)

@@ -14,7 +14,7 @@ from firstlight.errors import InputError
 from firstlight.images import ImageSet
 from firstlight.patches import patch_basis
 from firstlight.training import RunSpec, prepare
-from firstlight.training.batches import DeviceImages
+from firstlight.training.batches import DeviceImages, channels_first
 from firstlight.training.prepare import chosen_images, patch_energy, prepare as prepared
 
 
@@ -49,7 +49,9 @@ def labels_of(image_set: ImageSet) -> np.ndarray:
 
 def seen(image_set: ImageSet, spec: RunSpec) -> np.ndarray:
     """All the images as the network sees them."""
-    return DeviceImages(image_set, spec, torch.device("cpu")).batch(np.arange(len(image_set)))[0].double().numpy()
+    batch, _ = DeviceImages(image_set, torch.device("cpu")).batch(torch.arange(len(image_set)))
+    assert (image_set.mean, image_set.std) == (spec.mean, spec.std)
+    return channels_first(batch).double().numpy()
 
 
 def normalised(image_set: ImageSet) -> np.ndarray:

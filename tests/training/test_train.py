@@ -85,10 +85,10 @@ def test_training_is_what_a_plain_loop_does(tmp_path):
     spec = make_spec(steps=2, batch_size=100)
     run = train_here(spec, tmp_path)
     from firstlight.models import build_model
-    from firstlight.training.random_numbers import INITIALISATION, seed_torch
+    from firstlight.training.random_numbers import INITIALISATION, default_generators, seed_generators
 
     with torch.random.fork_rng([]):
-        seed_torch(spec, INITIALISATION, 0, torch.device("cpu"))
+        seed_generators(spec, INITIALISATION, 0, default_generators(torch.device("cpu")))
         model = build_model("resnet20", classes=4, channels=3)
     images = (torch.from_numpy(np.array(TRAIN.images)) / 255 - 0.5) / 0.25
     labels = torch.from_numpy(np.array(TRAIN.labels))

@@ -11,7 +11,8 @@ import torch
 from tests.training.sets import TEST, TRAIN, make_set, make_spec
 
 from firstlight.training import Run, RunSpec, train
-from firstlight.training.prepare import prepare
+from firstlight.training.batches import DeviceImages
+from firstlight.training.prepared import Prepared
 from firstlight.training.run_files import read_tensors
 from firstlight.training.trainer import Trainer, first_layer
 
@@ -31,7 +32,7 @@ def recorded_runs() -> list[Path]:
 
 
 def trainer_of(spec: RunSpec) -> Trainer:
-    return Trainer(spec, *prepare(spec, TRAIN, TEST), torch.device("cpu"), 1)
+    return Trainer(spec, Prepared.of(spec, TRAIN, TEST, torch.device("cpu")), 1)
 
 
 def updated(spec: RunSpec, steps: int = 2) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -40,7 +41,7 @@ def updated(spec: RunSpec, steps: int = 2) -> tuple[dict[str, np.ndarray], dict[
     named = dict(trainer.model.named_parameters())
     before = {name: parameter.detach().numpy().copy() for name, parameter in named.items()}
     for _ in range(steps):
-        trainer._update()
+        trainer.update(trainer.step)
         trainer.step += 1
     return before, {name: parameter.detach().numpy().copy() for name, parameter in named.items()}
 
@@ -62,7 +63,8 @@ def test_recorded_runs_began_as_the_same_spec_begins_now(folder):
     spec = run.spec
     # The images do not matter, but there must be some to train on.
     images = make_set("train", spec.batch_size, channels=spec.channels)
-    trainer = Trainer(spec, images, images, torch.device("cpu"), 1)
+    on_device = DeviceImages(images, torch.device("cpu"))
+    trainer = Trainer(spec, Prepared(images, on_device, on_device), 1)
     weight = first_layer(trainer.model).weight.detach().numpy()
     assert weight.dtype == np.float32
     np.testing.assert_array_equal(weight, run.initial)

@@ -52,8 +52,7 @@ def moved(images: Tensor, flips: Tensor, shifts: Tensor) -> Tensor:
     device = images.device
     count, height, width, _ = images.shape
     rows, columns = (
-        shifts[:, axis, None] + torch.arange(size, device=device)
-        for axis, size in enumerate((height, width))
+        shifts[:, axis, None] + torch.arange(size, device=device) for axis, size in enumerate((height, width))
     )
     outside = ((rows < 0) | (rows >= height))[:, :, None] | ((columns < 0) | (columns >= width))[:, None, :]
     columns = torch.where(flips[:, None], width - 1 - columns, columns)

@@ -92,14 +92,27 @@ def train(
         run = Run.load(Path(store) / spec.hash)
         logger.debug("%s is trained already", run.path)
         return run
-    from firstlight.training.machine import Lane, choose_device, reproducible
+    from firstlight.training.machine import choose_device
     from firstlight.training.prepared import Preparation
+
+    preparation = Preparation(choose_device(device))
+    return train_prepared(spec, train_set, test_set, store, preparation, on_progress or _ignore)
+
+
+def train_prepared(
+    spec: RunSpec,
+    train_set: "ImageSet",
+    test_set: "ImageSet",
+    store: Path | str,
+    preparation: "Preparation",
+    on_progress: Callable[[Progress], None],
+) -> Run:
+    """`train`, on the device of a preparation, which keeps the images for the next."""
+    from firstlight.training.machine import Lane, reproducible
     from firstlight.training.turns import to_the_end
 
-    torch_device = choose_device(device)
-    with reproducible(torch_device), Lane(torch_device).current():
-        turns = training(spec, train_set, test_set, store, Preparation(torch_device))
-        return to_the_end(turns, on_progress or _ignore)
+    with reproducible(preparation.device), Lane(preparation.device).current():
+        return to_the_end(training(spec, train_set, test_set, store, preparation), on_progress)
 
 
 def training(

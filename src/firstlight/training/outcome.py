@@ -1,15 +1,21 @@
 """How a training ended, and where whoever trains has the images from: what pools and engines have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from firstlight import errors
 from firstlight.images.named_sets import NAMES
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
 from firstlight.utils.given import user_path
+
+if TYPE_CHECKING:
+    from firstlight.images import ImageSet
+
+# The train and test images of a data set, by its name.
+Load = Callable[[str], "tuple[ImageSet, ImageSet]"]
 
 
 @dataclass(frozen=True)

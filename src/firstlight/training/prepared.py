@@ -13,6 +13,7 @@ from firstlight.training.spec import RunSpec
 if TYPE_CHECKING:
     from firstlight.images import ImageSet
 
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """The images and labels that a spec trains on and is measured on.

@@ -1,4 +1,4 @@
-"""One update of a network's weights, as a function of buffers alone: every time the same operations on the same memory."""
+"""One update of a network's weights, as a function of buffers: each time the same operations on the same memory."""
 
 from collections.abc import Callable
 from typing import NamedTuple

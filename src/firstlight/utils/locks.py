@@ -45,7 +45,7 @@ def hold(folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[No
 
 @contextmanager
 def hold_in_turn(folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[Iterator[None]]:
-    """As `hold`, for who has other work to do: the folder is held when the iterator has ended; each item was in vain."""
+    """As `hold`, for who has other work meanwhile: each item is an attempt in vain, and after the last it is held."""
     lock = _lock(folder)
     try:
         yield _attempts(lock, folder, doing, tell)

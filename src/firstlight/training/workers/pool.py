@@ -3,7 +3,7 @@
 import logging
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,7 @@ from rich.console import Console
 from firstlight.errors import InputError, RunError
 from firstlight.training.describe import describe
 from firstlight.training.failure import diverged, stored_failure
-from firstlight.training.loop import train
-from firstlight.training.outcome import DataPlaces, Outcome, named_error, outcome_of
+from firstlight.training.outcome import DataPlaces, Load, Outcome, outcome_of
 from firstlight.training.progress.display import Score, TrainingProgress, TrainingsDisplay
 from firstlight.training.progress.engine_display import EngineDisplay
 from firstlight.training.progress.state import Progress
@@ -32,11 +31,8 @@ from firstlight.utils.text import counted, plural
 
 if TYPE_CHECKING:
     from firstlight.engines import Engine
-    from firstlight.images import ImageSet
 
 logger = logging.getLogger(__name__)
-
-Load = Callable[[str], "tuple[ImageSet, ImageSet]"]
 
 
 def train_all(
@@ -48,6 +44,7 @@ def train_all(
     data_dir: Path | str | None = None,
     device: str = "auto",
     jobs: int = 1,
+    replicas: int | None = None,
     engine: "Engine | None" = None,
     score: Score | None = None,
     console: Console | None = None,
@@ -76,7 +73,10 @@ def train_all(
     device : str, optional
         `"auto"`, `"cpu"`, `"cuda"` or `"cuda:N"`, of the machine that trains.
     jobs : int, optional
-        How many are trained at a time.
+        How many processes train at a time.
+    replicas : int, optional
+        How many are trained at a time in this process, without jobs: they take turns, and on a GPU each has a stream of
+        its own. None: on a GPU as many as make all together faster, which is measured meanwhile; on a CPU one.
     engine : Engine, optional
         Where to train instead of here, from `open_engine`; what is trained at a time is up to it.
     score : Score, optional
@@ -101,9 +101,15 @@ def train_all(
     jobs = whole_number("jobs", jobs, 1)
     if engine and jobs > 1:
         raise InputError(f"jobs is {jobs}; the engine's workers decide how many are trained at a time: leave jobs out")
+    if replicas is not None:
+        replicas = whole_number("replicas", replicas, 1)
+        if engine or jobs > 1:
+            other = "an engine" if engine else f"jobs={jobs}"
+            raise InputError(f"replicas is {replicas}, with {other}; expected either: replicas share this process")
     unique = list({spec.hash: spec for spec in specs}.values())
     data = DataPlaces.of(sources, data_dir)
-    return _train_all(unique, load, Path(store), data, device, jobs, engine, score, console or progress_console())
+    console = console or progress_console()
+    return _train_all(unique, load, Path(store), data, device, jobs, replicas, engine, score, console)
 
 
 def _train_all(
@@ -113,6 +119,7 @@ def _train_all(
     data: DataPlaces,
     device: str,
     jobs: int,
+    replicas: int | None,
     engine: "Engine | None",
     score: Score | None,
     console: Console,
@@ -132,11 +139,18 @@ def _train_all(
             missing, data, store, device, engine, EngineDisplay(console, len(found), missing, engine)
         )
         return
-    with TrainingsDisplay(console, len(found), missing, score, several=jobs > 1) as display:
-        if jobs == 1:
-            yield from _train_in_this_process(missing, load, store, device, display)
-        else:
+    if jobs > 1:
+        with TrainingsDisplay(console, len(found), missing, score, several=True) as display:
             yield from _train_in_processes(missing, data, store, device, jobs, display)
+        return
+    from firstlight.training.machine import choose_device
+    from firstlight.training.workers.replicas import Replicas, room_on
+
+    torch_device = choose_device(device)
+    room = room_on(torch_device, replicas)
+    several = len(missing) > 1 and room.most > 1
+    with TrainingsDisplay(console, len(found), missing, score, several=several) as display:
+        yield from Replicas(missing, load, store, torch_device, room, display)
 
 
 def _stored(spec: RunSpec, store: Path) -> Outcome | None:
@@ -148,22 +162,6 @@ def _stored(spec: RunSpec, store: Path) -> Outcome | None:
         if failed := stored_failure(folder):
             return Outcome(spec, None, str(diverged(failed, folder, spec)))
     return None
-
-
-def _train_in_this_process(
-    specs: list[RunSpec], load: Load, store: Path, device: str, display: TrainingsDisplay
-) -> Iterator[Outcome]:
-    for spec in specs:
-        sets = load(spec.data)
-        with display.add(spec) as line:
-            try:
-                outcome = Outcome(spec, train(spec, *sets, store, device=device, on_progress=line.update))
-            except RunError as error:
-                outcome = Outcome(spec, None, str(error))
-            except OSError as error:
-                said = error.strerror or str(error)
-                raise named_error(error.errno, said, error.filename, store / spec.hash) from None
-        yield outcome
 
 
 @dataclass

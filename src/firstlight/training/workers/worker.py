@@ -22,12 +22,15 @@ import sys
 import threading
 import time
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from firstlight.errors import FirstlightError, RunError
-from firstlight.training.loop import train
+from firstlight.training.loop import train_prepared
 from firstlight.training.progress.state import Progress
 from firstlight.training.spec import RunSpec
+
+if TYPE_CHECKING:
+    from firstlight.training.prepared import Preparation
 
 SECONDS_BETWEEN_REPORTS = 0.2
 
@@ -61,7 +64,7 @@ def _outcome(task: dict[str, Any], store: str, device: str, messages: "_Messages
     try:
         spec = RunSpec.from_dict(task["spec"])
         sets = _images(task["source"], task["data_dir"])
-        train(spec, *sets, store, device=device, on_progress=_Reports(messages))
+        train_prepared(spec, *sets, store, _preparation(device), _Reports(messages))
     except RunError as error:
         return {"event": "failed", "text": str(error)}
     except FirstlightError as error:
@@ -77,6 +80,14 @@ def _images(source: str, data_dir: str | None) -> tuple[Any, Any]:
     from firstlight.images import load_splits
 
     return load_splits(source, data_dir)
+
+
+@lru_cache(maxsize=1)
+def _preparation(device: str) -> "Preparation":
+    from firstlight.training.machine import choose_device
+    from firstlight.training.prepared import Preparation
+
+    return Preparation(choose_device(device))
 
 
 class _Messages(logging.Handler):
