@@ -108,15 +108,23 @@ def train_prepared(
     on_progress: Callable[[Progress], None],
 ) -> Run:
     """`train`, on the device of a preparation, which keeps the images for the next."""
+    import torch
+
     from firstlight.training.machine import Lane, reproducible
     from firstlight.training.turns import to_the_end
 
     with reproducible(preparation.device), Lane(preparation.device).current():
-        return to_the_end(training(spec, train_set, test_set, store, preparation), on_progress)
+        turns = training(spec, train_set, test_set, store, preparation, torch.get_num_threads())
+        return to_the_end(turns, on_progress)
 
 
 def training(
-    spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet", store: Path | str, preparation: "Preparation"
+    spec: RunSpec,
+    train_set: "ImageSet",
+    test_set: "ImageSet",
+    store: Path | str,
+    preparation: "Preparation",
+    threads: int,
 ) -> "Turns":
     """`train`, in turns: within `reproducible`, and on a GPU on a stream other than the default one.
 
@@ -128,6 +136,8 @@ def training(
         As in `train`.
     preparation : Preparation
         For the device to train on.
+    threads : int
+        CPU threads of a training that begins; one that goes on keeps its number.
     """
     check_images(spec, train_set, test_set)
     from firstlight.training.prepare import chosen_images
@@ -149,21 +159,24 @@ def training(
         remove_partials(folder)
         # Of a damaged run, if it is there: without its seal a run is unfinished.
         (folder / SEAL).unlink(missing_ok=True)
-        yield from _train(spec, train_set, test_set, folder, preparation)
+        yield from _train(spec, train_set, test_set, folder, preparation, threads)
         return Run.load(folder)
 
 
 def _train(
-    spec: RunSpec, train_set: "ImageSet", test_set: "ImageSet", folder: Path, preparation: "Preparation"
+    spec: RunSpec,
+    train_set: "ImageSet",
+    test_set: "ImageSet",
+    folder: Path,
+    preparation: "Preparation",
+    threads: int,
 ) -> "Generator[Turn | Progress, None, None]":
-    import torch
-
     from firstlight.training.machine import describe_device, describe_environment, use_threads
     from firstlight.training.trainer import Diverged, Trainer
 
     device = preparation.device
     checkpoint = _checkpoint(folder, spec, describe_device(device))
-    threads = checkpoint.threads if checkpoint else torch.get_num_threads()
+    threads = checkpoint.threads if checkpoint else threads
     use_threads(threads)
     trainer = Trainer(spec, preparation(spec, train_set, test_set), threads)
     what = f"{spec.model} on {spec.data}, seed {spec.seed}, {spec.steps} {plural(spec.steps, 'step')}"

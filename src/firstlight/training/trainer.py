@@ -53,6 +53,7 @@ class Trainer:
 
     def __init__(self, spec: RunSpec, images: Prepared, threads: int) -> None:
         self.spec = spec
+        self.images = images  # held, so that others that train on the same share them
         self.device = device = images.train.device
         self.threads = threads
         # On the CPU first, so that the initial weights are the same on every device.
@@ -70,7 +71,6 @@ class Trainer:
         self.optimizer = build_optimizer(spec, self.model, on_device=on_gpu)
         repeat = repeat_as_graph if on_gpu else repeat_eagerly
         self.update = Update(spec, self.model, self.optimizer, images.train, repeat)
-        self.test_images = images.test
         # Some three outputs of the first layer's size, the largest there is, are in memory at once.
         image_bytes = 3 * first_layer(model).out_channels * images.test.positions * 4
         self.test_batch = images_at_once(device, image_bytes, spec.batch_size)
@@ -189,7 +189,7 @@ class Trainer:
 
     def _test(self) -> Generator[Turn, None, tuple[float, float]]:
         """Loss and accuracy on the test images, in evaluation mode."""
-        count = len(self.test_images)
+        count = len(self.images.test)
         self.model.eval()
         with torch.no_grad():
             parts = torch.arange(count, device=self.device).split(self.test_batch)
@@ -202,7 +202,7 @@ class Trainer:
 
     def _measure(self, index: Tensor) -> Tensor:
         """The loss of some test images and how many are correct, added up, (2,) float64."""
-        images, labels = self.test_images.batch(index)
+        images, labels = self.images.test.batch(index)
         scores = logits(self.spec, self.model, channels_first(images))
         loss = F.cross_entropy(scores, labels, reduction="sum")
         return torch.stack((loss.double(), (scores.argmax(dim=1) == labels).sum().double()))

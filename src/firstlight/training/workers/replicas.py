@@ -71,7 +71,7 @@ class Replicas:
     ) -> None:
         self._waiting, self._active = deque(specs), list[_Replica]()
         self._load, self._store, self._room, self._display = load, store, room, display
-        self._preparation = Preparation(device)
+        self._preparation, self._threads = Preparation(device), torch.get_num_threads()
 
     def __iter__(self) -> Iterator[Outcome]:
         try:
@@ -99,7 +99,7 @@ class Replicas:
                 time.sleep(PAUSE)
 
     def _begin(self, spec: RunSpec) -> None:
-        turns = training(spec, *self._load(spec.data), self._store, self._preparation)
+        turns = training(spec, *self._load(spec.data), self._store, self._preparation, self._threads)
         self._active.append(_Replica(spec, self._display.add(spec), turns, Lane(self._preparation.device)))
 
     def _turn(self, replica: _Replica) -> Turn | Outcome | None:

@@ -1,0 +1,87 @@
+"""One update as a function of buffers: repeated from a record of what was done once, it gives the same bits."""
+
+import logging
+from collections.abc import Callable
+
+import pytest
+import torch
+from tests.training.sets import TEST, TRAIN, make_spec
+from tests.training.tape import Tape, repeat_from_tape
+
+from firstlight.models import build_model
+from firstlight.training import RunSpec
+from firstlight.training.cuda_graph import repeat_as_graph
+from firstlight.training.machine import Lane, reproducible
+from firstlight.training.optimisation import build_optimizer, state_of
+from firstlight.training.prepared import Prepared
+from firstlight.training.random_numbers import INITIALISATION, default_generators, seed_generators
+from firstlight.training.update import Repeat, Update, repeat_eagerly
+
+CPU = torch.device("cpu")
+STEPS = 15  # of 6 an epoch
+CHANGES = [
+    {"model": "resnet20"},
+    {"model": "vgg5"},  # with dropout
+    {"model": "vgg5", "frozen": True, "precision": "bfloat16"},
+    {"momentum": 0.9, "weight_decay": 5e-4, "schedule": "cosine", "augmentation": "flip+crop"},
+    {"optimizer": "adam", "weight_decay": 0.05, "lr": 0.001, "schedule": "cosine"},
+]
+EVERY_KIND = pytest.mark.parametrize("changes", CHANGES, ids=lambda changes: "-".join(changes))
+
+
+def updated(
+    spec: RunSpec, repeat: Repeat, *, device: torch.device = CPU, on_device: bool = True
+) -> dict[str, torch.Tensor]:
+    """All that some updates change, and their losses."""
+    images = Prepared.of(spec, TRAIN, TEST, device)
+    with reproducible(device), Lane(device).current():
+        seed_generators(spec, INITIALISATION, 0, default_generators(CPU))
+        model = build_model(spec.model, classes=spec.classes).to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if spec.frozen:
+            next(model.parameters()).requires_grad_(False)
+        optimizer = build_optimizer(spec, model, on_device=on_device)
+        update = Update(spec, model, optimizer, images.train, repeat)
+        losses = torch.stack([update(step) for step in range(STEPS)])
+        kept = {name: torch.from_numpy(array) for name, array in state_of(optimizer, model).items()}
+    return {"losses": losses.cpu(), **{name: value.cpu() for name, value in model.state_dict().items()}, **kept}
+
+
+def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    assert [name for name in found if not torch.equal(found[name], expected[name])] == []
+
+
+@EVERY_KIND
+def test_an_update_repeated_from_a_record_gives_the_same_bits(changes):
+    spec = make_spec(steps=STEPS, **changes)
+    assert_same(updated(spec, repeat_from_tape), updated(spec, repeat_eagerly))
+
+
+def test_the_record_does_not_know_what_python_does_meanwhile():
+    """A learning rate that is a number of Python stays what it was: the comparison above can fail."""
+    spec = make_spec(steps=STEPS, schedule="cosine")
+    found, expected = (updated(spec, repeat, on_device=False) for repeat in (repeat_from_tape, repeat_eagerly))
+    assert not torch.equal(found["losses"], expected["losses"])
+
+
+@pytest.mark.parametrize("ask", [torch.Tensor.item, torch.Tensor.nonzero], ids=lambda ask: ask.__name__)
+def test_the_record_refuses_what_a_graph_cannot_hold(ask: Callable[[torch.Tensor], object]):
+    with pytest.raises(AssertionError, match="a graph cannot hold"), Tape():
+        ask(torch.ones(()))
+
+
+def test_the_optimisers_for_a_device_do_what_the_others_do():
+    spec = make_spec(steps=STEPS, momentum=0.9, schedule="cosine", weight_decay=5e-4)
+    found, expected = (updated(spec, repeat_eagerly, on_device=on_device) for on_device in (True, False))
+    torch.testing.assert_close(found["losses"], expected["losses"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.gpu
+@EVERY_KIND
+def test_a_cuda_graph_gives_the_same_bits_as_launch_by_launch(changes, caplog):
+    cuda = torch.device("cuda", 0)
+    spec = make_spec(steps=STEPS, **changes)
+    with caplog.at_level(logging.WARNING, "firstlight"):
+        found = updated(spec, repeat_as_graph, device=cuda)
+    assert not caplog.records  # it was captured
+    assert_same(found, updated(spec, repeat_eagerly, device=cuda))
