@@ -1,8 +1,8 @@
 """Run benchmarks and write a dated table each: `python -m benchmarks [NAME ...]`.
 
 Names are patches, peers, fit, autocorrelation, inspection, training, monitor, page and gpu. Where none is named all are
-run that need no GPU. peers and gpu take options (`python -m benchmarks peers --help`); what they then measure is only
-printed.
+run that need no GPU. peers, training and gpu take options (`python -m benchmarks peers --help`); what they then measure
+is only printed.
 """
 
 import datetime
@@ -16,7 +16,7 @@ from firstlight.utils.whole_files import write_text
 
 # Imported only where they run: the machine with the GPU need not have what the others use.
 PARTS = ("patches", "peers", "fit", "autocorrelation", "inspection", "training", "monitor", "page", "gpu")
-WITH_OPTIONS = ("peers", "gpu")
+WITH_OPTIONS = ("peers", "training", "gpu")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -28,6 +28,7 @@ def reproduce(
     data_dir: DataDir = None,
     device: str = "auto",
     jobs: int = 1,
+    replicas: int | None = None,
     engine_options: EngineOptions = LOCAL,
     out: Place | None = None,
     recorded: Flag = False,
@@ -58,7 +59,10 @@ def reproduce(
     device
         auto, cpu, cuda or cuda:N.
     jobs
-        How many networks to train at once, each on its share of the CPU's cores.
+        How many processes train networks at once, each on its share of the CPU's cores.
+    replicas
+        How many networks one process trains at once, each on a stream of the GPU. Default: on a GPU as many as it gains
+        by, which is measured meanwhile.
     out
         Folder for results and trained runs. Default: firstlight-out, or firstlight-out/recorded with --recorded.
     recorded
@@ -86,6 +90,7 @@ def reproduce(
             "data": data,
             "device": device != "auto",
             "jobs": jobs != 1,
+            "replicas": replicas is not None,
             "engine": engine_options != LOCAL,
             "fresh": fresh,
         }
@@ -101,6 +106,7 @@ def reproduce(
                 data_dir=data_dir,
                 device=device,
                 jobs=jobs,
+                replicas=replicas,
                 engine=engine,
                 fresh=fresh,
                 out=out,

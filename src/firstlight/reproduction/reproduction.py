@@ -25,7 +25,7 @@ from firstlight.reproduction.data import check_trainable, other_data, sets_of, t
 from firstlight.reproduction.folder import DRAWING_SECONDS, FORMAT, MEASUREMENTS, RUNS, make_folders, write_reproduction
 from firstlight.reproduction.shipped_record import take_recorded, take_recorded_accuracy
 from firstlight.theory import fit_formula
-from firstlight.training import Run, RunSpec, describe, train_all
+from firstlight.training import Run, RunSpec, check_at_once, describe, train_all
 from firstlight.utils.console import progress_console
 from firstlight.utils.given import user_path
 from firstlight.utils.progress_line import Line, in_turn
@@ -44,6 +44,7 @@ def reproduce(
     device: str = "auto",
     out: str | Path = "firstlight-out",
     jobs: int = 1,
+    replicas: int | None = None,
     engine: Engine | None = None,
     fresh: bool = False,
     console: Console | None = None,
@@ -67,7 +68,10 @@ def reproduce(
         Folder for the results. Its `runs/` holds the trained networks and `measurements/` what was measured on the
         images: what is there is not made again, and a training that was interrupted goes on.
     jobs : int
-        How many networks are trained at once, each on its share of the CPU's cores.
+        How many processes train networks at once, each on its share of the CPU's cores.
+    replicas : int, optional
+        How many networks this process trains at once, in turns; as in `train_all`. None: as many as a GPU gains by, and
+        one on a CPU.
     engine : Engine, optional
         Where networks are trained instead of here, from `open_engine`; its workers find `out` and the data
         under the same paths.
@@ -102,8 +106,7 @@ def reproduce(
     chosen = chosen_experiments(experiments)
     if preset not in PRESETS:
         raise InputError(f"preset is {preset!r}; expected one of {', '.join(PRESETS)}")
-    if jobs < 1:
-        raise InputError(f"jobs is {jobs}; expected at least 1 training at a time")
+    check_at_once(jobs, replicas, engine)
     if engine is None:
         from firstlight.training.machine import choose_device
 
@@ -145,6 +148,7 @@ def reproduce(
             out / RUNS,
             device=device,
             jobs=jobs,
+            replicas=replicas,
             engine=engine,
             sources={key: data if data and key == name else key for key in sets},
             data_dir=data_dir,
@@ -164,6 +168,7 @@ def reproduce(
             "data-dir": data_dir,
             "device": device,
             "jobs": jobs if jobs > 1 else None,
+            "replicas": replicas,
             "out": out,
         }
         about = {

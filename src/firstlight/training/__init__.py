@@ -14,7 +14,7 @@ from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
 from firstlight.training.steps import record_steps
 from firstlight.training.store import StoredRun, find_run, remove_runs, stored_runs
-from firstlight.training.workers.pool import train_all
+from firstlight.training.workers.pool import check_at_once, train_all
 
 __all__ = [
     "FirstLayerMonitor",
@@ -26,6 +26,7 @@ __all__ = [
     "RunSpec",
     "StoredRun",
     "TrainingProgress",
+    "check_at_once",
     "describe",
     "find_run",
     "flow_time",

@@ -59,7 +59,7 @@ class Update:
         self.batches_per_epoch = len(images) // spec.batch_size
         self._spec, self._model, self._optimizer, self._images = spec, model, optimizer, images
         self._repeat, self._repeated = repeat, None
-        self._epoch, self._order = -1, torch.empty(0)
+        self._epoch, self._order, self._rate = -1, torch.empty(0), float("nan")
         # The buffers: which images, which of them flipped, how far shifted; the learning rate is in the optimiser.
         self._index = torch.zeros(spec.batch_size, dtype=torch.int64, device=images.device)
         self._flips = torch.zeros(spec.batch_size, dtype=torch.bool, device=images.device)
@@ -83,7 +83,9 @@ class Update:
         if spec.augmentation != "none":
             for buffer, values in zip((self._flips, self._shifts), moves(spec, step), strict=True):
                 _give(buffer, values)
-        set_learning_rate(self._optimizer, learning_rate(spec, step))
+        if (rate := learning_rate(spec, step)) != self._rate:
+            set_learning_rate(self._optimizer, rate)
+            self._rate = rate
 
     def _descend(self) -> Tensor:
         """The update itself, which asks for nothing that is not on the device."""

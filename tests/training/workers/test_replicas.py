@@ -228,7 +228,7 @@ def test_the_number_is_checked_at_once(count, tmp_path):
 
 
 def test_replicas_and_jobs_are_not_given_together(tmp_path):
-    with pytest.raises(InputError, match="replicas is 2, with jobs=3; expected either"):
+    with pytest.raises(InputError, match="jobs is 3 and replicas is 2; expected one of them"):
         train_here([], tmp_path, 2, jobs=3)
 
 

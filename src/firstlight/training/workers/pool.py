@@ -98,18 +98,29 @@ def train_all(
     OSError
         A run cannot be written.
     """
-    jobs = whole_number("jobs", jobs, 1)
-    if engine and jobs > 1:
-        raise InputError(f"jobs is {jobs}; the engine's workers decide how many are trained at a time: leave jobs out")
-    if replicas is not None:
-        replicas = whole_number("replicas", replicas, 1)
-        if engine or jobs > 1:
-            other = "an engine" if engine else f"jobs={jobs}"
-            raise InputError(f"replicas is {replicas}, with {other}; expected either: replicas share this process")
+    check_at_once(jobs, replicas, engine)
     unique = list({spec.hash: spec for spec in specs}.values())
     data = DataPlaces.of(sources, data_dir)
     console = console or progress_console()
     return _train_all(unique, load, Path(store), data, device, jobs, replicas, engine, score, console)
+
+
+def check_at_once(jobs: int, replicas: int | None, engine: "Engine | None") -> None:
+    """Refuse numbers of trainings at a time that are not possible, or not together; as `train_all`."""
+    whole_number("jobs", jobs, 1)
+    if replicas is not None:
+        whole_number("replicas", replicas, 1)
+    if engine:
+        for name, value in (("jobs", jobs if jobs > 1 else None), ("replicas", replicas)):
+            if value is not None:
+                raise InputError(
+                    f"{name} is {value}; the engine's workers decide how many are trained at a time: leave {name} out"
+                )
+    if jobs > 1 and replicas is not None:
+        raise InputError(
+            f"jobs is {jobs} and replicas is {replicas}; expected one of them, trainings in processes of their own or "
+            "in turns in this one: leave jobs out"
+        )
 
 
 def _train_all(
