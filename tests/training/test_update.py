@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from tests.training.sets import TEST, TRAIN, make_spec
-from tests.training.tape import Tape, repeat_from_tape
+from tests.training.tape import Graph, Tape, stand_in
 
 from firstlight.models import build_model
 from firstlight.training import RunSpec
@@ -52,16 +52,57 @@ def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor
 
 
 @EVERY_KIND
-def test_an_update_repeated_from_a_record_gives_the_same_bits(changes):
+def test_a_graph_gives_the_same_bits_as_launch_by_launch(changes, monkeypatch):
     spec = make_spec(steps=STEPS, **changes)
-    assert_same(updated(spec, repeat_from_tape), updated(spec, repeat_eagerly))
+    expected = updated(spec, repeat_eagerly)
+    default = stand_in(monkeypatch)
+    assert_same(updated(spec, repeat_as_graph), expected)
+    assert default.current is default.own
 
 
-def test_the_record_does_not_know_what_python_does_meanwhile():
+def test_a_graph_does_not_know_what_python_does_meanwhile(monkeypatch):
     """A learning rate that is a number of Python stays what it was: the comparison above can fail."""
     spec = make_spec(steps=STEPS, schedule="cosine")
-    found, expected = (updated(spec, repeat, on_device=False) for repeat in (repeat_from_tape, repeat_eagerly))
-    assert not torch.equal(found["losses"], expected["losses"])
+    expected = updated(spec, repeat_eagerly, on_device=False)
+    stand_in(monkeypatch)
+    assert not torch.equal(updated(spec, repeat_as_graph, on_device=False)["losses"], expected["losses"])
+
+
+def test_two_graphs_draw_their_random_numbers_apart(monkeypatch):
+    stand_in(monkeypatch)
+    graphs: list[Graph] = []
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: graphs.append(Graph()) or graphs[-1])
+    for seed in range(2):
+        updated(make_spec(model="vgg5", seed=seed), repeat_as_graph)
+    assert graphs[0].generator is not graphs[1].generator
+
+
+def test_where_nothing_can_be_captured_the_update_is_launched_as_before(monkeypatch, caplog):
+    spec = make_spec(model="vgg5", steps=STEPS)
+    expected = updated(spec, repeat_eagerly)
+    default = stand_in(monkeypatch)
+
+    def refuse(*arguments, **options) -> None:
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    assert_same(updated(spec, repeat_as_graph), expected)
+    assert caplog.messages == [
+        "the update cannot be captured as a CUDA graph, and is slower: "
+        "CUDA error: operation not permitted when stream is capturing"
+    ]
+    assert default.current is default.own
+
+
+def test_memory_that_ran_out_is_no_reason_to_go_on(monkeypatch):
+    stand_in(monkeypatch)
+
+    def refuse(*arguments, **options) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    with pytest.raises(torch.OutOfMemoryError):
+        updated(make_spec(), repeat_as_graph)
 
 
 @pytest.mark.parametrize("ask", [torch.Tensor.item, torch.Tensor.nonzero], ids=lambda ask: ask.__name__)
