@@ -4,12 +4,12 @@ Read first: `trainer.py`.
 """
 
 from firstlight.training.describe import describe
+from firstlight.training.learning_rates import flow_time
 from firstlight.training.loop import train
 from firstlight.training.monitor import FirstLayerMonitor, History, MonitorWarning, load_history
 from firstlight.training.outcome import Outcome
 from firstlight.training.progress.display import TrainingProgress
 from firstlight.training.progress.state import Progress
-from firstlight.training.rates import flow_time
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
 from firstlight.training.steps import record_steps

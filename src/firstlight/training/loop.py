@@ -132,8 +132,12 @@ def training(
 
     Parameters
     ----------
-    spec, train_set, test_set, store
+    spec : RunSpec
+        What to train.
+    train_set, test_set : ImageSet
         As in `train`.
+    store : str or Path
+        Folder of runs.
     preparation : Preparation
         For the device to train on.
     threads : int

@@ -11,9 +11,9 @@ from torch.optim import Optimizer
 
 from firstlight.training.augmentation import moved, moves
 from firstlight.training.batches import DeviceImages, channels_first
+from firstlight.training.learning_rates import learning_rate
 from firstlight.training.optimisation import set_learning_rate
 from firstlight.training.random_numbers import STEP, default_generators, epoch_order, seed_generators
-from firstlight.training.rates import learning_rate
 from firstlight.training.spec import RunSpec
 
 

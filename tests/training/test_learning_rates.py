@@ -9,8 +9,8 @@ from tests.training.sets import make_spec
 from torch import nn
 
 from firstlight.training import flow_time
+from firstlight.training.learning_rates import learning_rate
 from firstlight.training.optimisation import build_optimizer
-from firstlight.training.rates import learning_rate
 
 
 def test_the_learning_rate_is_constant_or_falls_as_half_a_cosine():
