@@ -119,9 +119,10 @@ def test_a_folder_called_like_a_known_set_is_not_taken_for_it(tmp_path: Path) ->
 
 
 def test_it_is_trained_on_here_and_in_other_processes(tmp_path: Path) -> None:
-    folder = splits(tmp_path, 90)
+    folder = splits(tmp_path)
     sets = load_splits(folder)
-    specs = [fl.RunSpec.for_data("resnet20", *sets, steps=1, seed=seed, test_images=20) for seed in (0, 1)]
+    options = {"steps": 1, "batch_size": 16, "test_images": 15}
+    specs = [fl.RunSpec.for_data("resnet20", *sets, seed=seed, **options) for seed in (0, 1)]
     for number, jobs in enumerate((1, 2)):
         outcomes = train_all(
             specs, {"mine": sets}.__getitem__, tmp_path / str(number), device="cpu", jobs=jobs, sources={"mine": folder}

@@ -20,7 +20,7 @@ from firstlight.training.run_files import write_json
 
 QUIET = Console(quiet=True)
 NAMES = ("labels", "trajectory")
-TINY = Schedule((0, 1), {"resnet20": Training(2)}, test_images=50)
+TINY = Schedule((0, 1), {"resnet20": Training(2, batch_size=32)}, test_images=50)
 
 
 @pytest.fixture(scope="module")
