@@ -24,4 +24,4 @@ def gpu() -> Any:
     device = torch.device(os.environ.get("FIRSTLIGHT_GPU", "cuda"))
     if device.type == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device; FIRSTLIGHT_GPU=cpu tries the test out without one")
-    return device
+    return torch.device("cuda", device.index or 0) if device.type == "cuda" else device

@@ -95,8 +95,7 @@ def test_padding_has_the_mean_colour_and_batches_stay_channels_last():
 
 
 @pytest.mark.gpu
-def test_a_gpu_augments_to_the_same_bits():
-    cuda = torch.device("cuda", 0)
-    images, _ = DeviceImages(TRAIN, cuda).batch(INDEX.to(cuda))
-    flips, shifts = (torch.from_numpy(values).to(cuda) for values in moves(SPEC, 7))
+def test_a_gpu_augments_to_the_same_bits(gpu):
+    images, _ = DeviceImages(TRAIN, gpu).batch(INDEX.to(gpu))
+    flips, shifts = (torch.from_numpy(values).to(gpu) for values in moves(SPEC, 7))
     assert torch.equal(moved(images, flips, shifts).cpu(), seen(SPEC, 7))

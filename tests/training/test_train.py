@@ -500,12 +500,12 @@ def test_importing_and_loading_do_not_import_torch(unbroken):
     ids=lambda changes: "-".join(changes),
 )
 @pytest.mark.parametrize("model", ["resnet20", "vgg11"])
-def test_cuda_training_is_repeatable_and_goes_on_after_an_interruption(model, changes, tmp_path, monkeypatch):
+def test_cuda_training_is_repeatable_and_goes_on_after_an_interruption(model, changes, gpu, tmp_path, monkeypatch):
     train_set, test_set = make_set("train", 100, size=32), make_set("test", 40, size=32)
     spec = make_spec(train_set, test_set, model=model, steps=60, **changes)
-    runs = [train(spec, train_set, test_set, tmp_path / name, device="cuda") for name in ("a", "b")]
+    runs = [train(spec, train_set, test_set, tmp_path / name, device=str(gpu)) for name in ("a", "b")]
     assert results(runs[0]) == results(runs[1])
-    assert runs[0].environment["device"].startswith("cuda")
+    assert runs[0].environment["device"].startswith(gpu.type)
 
     def report(progress: Progress) -> None:
         if progress.step >= 40:
@@ -513,8 +513,8 @@ def test_cuda_training_is_repeatable_and_goes_on_after_an_interruption(model, ch
 
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(Interruption):
-        train(spec, train_set, test_set, tmp_path / "c", device="cuda", on_progress=report)
-    resumed = train(spec, train_set, test_set, tmp_path / "c", device="cuda")
+        train(spec, train_set, test_set, tmp_path / "c", device=str(gpu), on_progress=report)
+    resumed = train(spec, train_set, test_set, tmp_path / "c", device=str(gpu))
     assert resumed.environment["resumed"] == 1
     assert results(resumed) == results(runs[0])
     # The same initial weights as on a CPU.

@@ -240,8 +240,8 @@ def test_how_many_where_nobody_says():
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("count", [2, None])
-def test_replicas_on_a_gpu_give_the_same_bytes_as_each_alone(count, tmp_path):
-    alone = {spec.hash: train(spec, TRAIN, TEST, tmp_path / "alone", device="cuda") for spec in SPECS}
-    for outcome in train_all(SPECS, load, tmp_path / "together", device="cuda", replicas=count, console=QUIET):
+def test_replicas_on_a_gpu_give_the_same_bytes_as_each_alone(count, gpu, tmp_path):
+    alone = {spec.hash: train(spec, TRAIN, TEST, tmp_path / "alone", device=str(gpu)) for spec in SPECS}
+    for outcome in train_all(SPECS, load, tmp_path / "together", device=str(gpu), replicas=count, console=QUIET):
         assert outcome.run is not None
         assert results(outcome.run) == results(alone[outcome.spec.hash])
