@@ -23,9 +23,10 @@ $(INSTALLED): $(RUNS)
 demo: $(RUNS)
 	$(BIN)/firstlight reproduce formula --preset quick
 
-# Two processes on two cores; more than four would not be quicker.
+# Two processes on two cores; more than four would not be quicker. Each has one thread: a second one would wait for a
+# core, and spin while it waits.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 # Those that compare recorded texts, numbers and pictures, as a processor that rounds otherwise would compute them.
 test-rounding: $(INSTALLED)
