@@ -60,6 +60,26 @@ def test_whoever_never_lets_go_is_named_and_not_waited_for_for_ever(tmp_path: Pa
         first.kill()
 
 
+def test_whoever_would_wait_for_itself_is_told_so(tmp_path: Path):
+    with (
+        hold(tmp_path, "tests", print),
+        pytest.raises(InputError, match="this thread tests it; expected that to end first"),
+        hold(tmp_path, "tests", print),
+    ):
+        pass
+    with hold(tmp_path, "tests", print):
+        assert is_held(tmp_path)
+
+
+def test_who_has_other_work_meanwhile_may_ask_often_and_the_system_is_asked_rarely(tmp_path: Path, monkeypatch):
+    tried, own = [], locks._try
+    monkeypatch.setattr(locks, "_try", lambda lock: tried.append(lock) or own(lock))
+    with hold_if_free(tmp_path), locks.hold_in_turn(tmp_path, "tests", lambda _: None) as attempts:
+        for _ in zip(range(1000), attempts, strict=False):
+            pass
+    assert 2 <= len(tried) < 100
+
+
 def test_a_free_folder_is_held_at_once_and_let_go_after_an_error(tmp_path: Path):
     told: list[str] = []
     for _ in range(2):

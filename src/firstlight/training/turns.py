@@ -11,8 +11,8 @@ from torch import Tensor
 from firstlight.training.progress.state import Progress
 from firstlight.training.run import Run
 
-# Seconds to leave a device alone that nothing has come from.
-PAUSE = 1e-4
+# Seconds to leave a device alone that nothing has come from: each time a fiftieth longer, as for another process.
+PAUSE, LONGEST_PAUSE = 1e-4, 0.05
 
 
 class Turn(Enum):
@@ -28,6 +28,7 @@ Turns = Generator[Turn | Progress, None, Run]
 
 def to_the_end(turns: Turns, on_progress: Callable[[Progress], None]) -> Run:
     """Let one training have all turns."""
+    pause = PAUSE
     with closing(turns):
         while True:
             try:
@@ -36,8 +37,13 @@ def to_the_end(turns: Turns, on_progress: Callable[[Progress], None]) -> Run:
                 return end.value
             if isinstance(turn, Progress):
                 on_progress(turn)
-            elif turn is Turn.WAITS:
-                time.sleep(PAUSE)
+            pause = paused(pause) if turn is Turn.WAITS else PAUSE
+
+
+def paused(pause: float) -> float:
+    """Pause, and return for how long to do so the next time, if nothing comes until then."""
+    time.sleep(pause)
+    return min(1.02 * pause, LONGEST_PAUSE)
 
 
 def fetched(tensor: Tensor) -> Generator[Turn, None, Tensor]:

@@ -1,6 +1,7 @@
 """One update of a network's weights, as a function of buffers: each time the same operations on the same memory."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -58,12 +59,14 @@ class Update:
     ) -> None:
         self.batches_per_epoch = len(images) // spec.batch_size
         self._spec, self._model, self._optimizer, self._images = spec, model, optimizer, images
-        self._repeat, self._repeated = repeat, None
         self._epoch, self._order, self._rate = -1, torch.empty(0), float("nan")
         # The buffers: which images, which of them flipped, how far shifted; the learning rate is in the optimiser.
         self._index = torch.zeros(spec.batch_size, dtype=torch.int64, device=images.device)
         self._flips = torch.zeros(spec.batch_size, dtype=torch.bool, device=images.device)
         self._shifts = torch.zeros(spec.batch_size, 2, dtype=torch.int64, device=images.device)
+        # No method: through one an update would hold itself, and its images would stay until Python looks for such.
+        self._descend = partial(_descend, spec, model, optimizer, images, self._index, self._flips, self._shifts)
+        self._repeat, self._repeated = repeat, None
 
     def __call__(self, step: int) -> Tensor:
         """Do the update that follows `step` others; returns (loss, number correct) (2,) float32, on the device."""
@@ -87,23 +90,32 @@ class Update:
             set_learning_rate(self._optimizer, rate)
             self._rate = rate
 
-    def _descend(self) -> Tensor:
-        """The update itself, which asks for nothing that is not on the device."""
-        images, labels = self._images.batch(self._index)
-        if self._spec.augmentation != "none":
-            images = moved(images, self._flips, self._shifts)
-        scores = logits(self._spec, self._model, channels_first(images))
-        loss = F.cross_entropy(scores, labels)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._optimizer.step()
-        correct = (scores.detach().argmax(dim=1) == labels).sum()
-        return torch.stack((loss.detach(), correct.to(loss.dtype)))
-
     def _changed(self) -> list[Tensor]:
         """The tensors that an update changes: weights, running means, and what the optimiser keeps so far."""
         kept = [tensor for state in self._optimizer.state.values() for tensor in state.values()]
         return [tensor.detach() for tensor in (*self._model.parameters(), *self._model.buffers(), *kept)]
+
+
+def _descend(
+    spec: RunSpec,
+    model: nn.Module,
+    optimizer: Optimizer,
+    images: DeviceImages,
+    index: Tensor,
+    flips: Tensor,
+    shifts: Tensor,
+) -> Tensor:
+    """The update itself, which asks for nothing that is not on the device."""
+    batch, labels = images.batch(index)
+    if spec.augmentation != "none":
+        batch = moved(batch, flips, shifts)
+    scores = logits(spec, model, channels_first(batch))
+    loss = F.cross_entropy(scores, labels)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    correct = (scores.detach().argmax(dim=1) == labels).sum()
+    return torch.stack((loss.detach(), correct.to(loss.dtype)))
 
 
 def logits(spec: RunSpec, model: nn.Module, images: Tensor) -> Tensor:

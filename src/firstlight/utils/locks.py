@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from firstlight.errors import InputError
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 LOCK = ".lock"  # the file in the folder; it stays, unlocked
 SECONDS_BETWEEN_ATTEMPTS = 0.05
 PATIENCE = 24 * 3600  # seconds; a lock whose owner is dead is free, but one that is stopped may never go on
+
+# What a thread holds.
+_HELD = set[tuple[int, Path]]()
 
 
 @contextmanager
@@ -45,26 +49,41 @@ def hold(folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[No
 
 @contextmanager
 def hold_in_turn(folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[Iterator[None]]:
-    """As `hold`, for who has other work meanwhile: each item is an attempt in vain, and after the last it is held."""
-    lock = _lock(folder)
+    """As `hold`, for who has other work meanwhile: an item says that it is not held yet, and after the last it is.
+
+    It raises InputError, too, where this thread holds it already, and would wait for itself.
+    """
+    lock, held = _lock(folder), (get_ident(), folder.resolve())
     try:
-        yield _attempts(lock, folder, doing, tell)
+        yield _attempts(lock, held, folder, doing, tell)
     finally:
+        if lock.is_locked:
+            _HELD.discard(held)
         lock.release()
 
 
-def _attempts(lock: "BaseFileLock", folder: Path, doing: str, tell: Callable[[str], object]) -> Iterator[None]:
-    if _try(lock):
-        return
-    tell(f"waiting for {_holder(folder)} that {doing} {folder}")
-    deadline = time.monotonic() + PATIENCE
-    while not _try(lock):
-        if time.monotonic() > deadline:
-            raise InputError(
-                f"{folder} has been held for {PATIENCE / 3600:g} hours by {_holder(folder)} that {doing} it; expected "
-                "it to end: end that process, and give the same command again"
-            )
-        yield
+def _attempts(
+    lock: "BaseFileLock", held: tuple[int, Path], folder: Path, doing: str, tell: Callable[[str], object]
+) -> Iterator[None]:
+    if not _try(lock):
+        if held in _HELD:
+            raise InputError(f"{folder}: this thread {doing} it; expected that to end first: take its outcome before")
+        tell(f"waiting for {_holder(folder)} that {doing} {folder}")
+        began = tried = time.monotonic()
+        while True:
+            yield
+            now = time.monotonic()
+            if now - tried < SECONDS_BETWEEN_ATTEMPTS:  # an attempt takes longer than what others do meanwhile may
+                continue
+            if _try(lock):
+                break
+            tried = now
+            if now - began > PATIENCE:
+                raise InputError(
+                    f"{folder} has been held for {PATIENCE / 3600:g} hours by {_holder(folder)} that {doing} it; "
+                    "expected it to end: end that process, and give the same command again"
+                )
+    _HELD.add(held)
 
 
 @contextmanager

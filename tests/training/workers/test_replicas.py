@@ -1,9 +1,11 @@
 """Several trainings at once in one process."""
 
 import errno
+import gc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from tests.training.sets import TEST, TRAIN, make_spec
 from firstlight.errors import InputError, RunError
 from firstlight.training import Outcome, Progress, Run, RunSpec, prepared, train, train_all
 from firstlight.training.checkpoint import Checkpoint
+from firstlight.training.trainer import Trainer
 from firstlight.training.turns import Turn, Turns
 from firstlight.training.update import Update
 from firstlight.training.workers import replicas
@@ -134,6 +137,35 @@ def test_whoever_takes_an_outcome_finds_torch_as_it_was(tmp_path):
     torch.use_deterministic_algorithms(False)
     assert len(list(outcomes)) == 1
     assert torch.equal(found, expected)
+
+
+def test_whoever_takes_an_outcome_may_train_others_but_none_that_is_being_trained(alone, tmp_path):
+    outcomes = train_here([SPECS[0], SPECS[4]], tmp_path, 2)
+    assert next(outcomes).spec == SPECS[4]
+    assert results(train(SPECS[1], TRAIN, TEST, tmp_path, device="cpu")) == results(alone[SPECS[1].hash])
+    with pytest.raises(InputError, match="this thread trains it; expected that to end first"):
+        train(SPECS[0], TRAIN, TEST, tmp_path, device="cpu")
+    [last] = outcomes
+    assert last.run is not None
+    assert results(last.run) == results(alone[SPECS[0].hash])
+
+
+def test_a_training_that_has_ended_is_freed_at_once(tmp_path, monkeypatch):
+    """And not when Python next looks for what holds itself: its images may be much of a GPU's memory."""
+    made, own = [], Trainer.__init__
+
+    def noted(self: Trainer, *arguments) -> None:
+        own(self, *arguments)
+        made.extend(map(ref, (self, self.model, self.images)))
+
+    monkeypatch.setattr(Trainer, "__init__", noted)
+    gc.disable()
+    try:
+        outcomes = list(train_here([SPECS[4], make_spec(lr=1e25, labels="random")], tmp_path, 2))
+        assert {outcome.run is None for outcome in outcomes} == {True, False}  # and one that diverged
+        assert [one() for one in made] == [None] * 6
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("end", ["close", "interrupt"])

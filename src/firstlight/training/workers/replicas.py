@@ -1,6 +1,5 @@
 """Several trainings at once in this process: they take turns, and on a GPU each has a stream of its own."""
 
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from firstlight.training.prepared import Preparation
 from firstlight.training.progress.state import Progress
 from firstlight.training.run import Run
 from firstlight.training.spec import RunSpec
-from firstlight.training.turns import PAUSE, Turn, Turns
+from firstlight.training.turns import PAUSE, Turn, Turns, paused
 from firstlight.training.workers.room import GrowingRoom, Room, cuda_memory
 from firstlight.utils.text import first_line
 
@@ -86,6 +85,7 @@ class Replicas:
 
     def _next(self) -> Outcome:
         """Give turns until one of them has ended."""
+        pause = PAUSE
         while True:
             while self._waiting and len(self._active) < self._room.limit:
                 self._begin(self._waiting.popleft())
@@ -95,8 +95,7 @@ class Replicas:
                 if isinstance(turn, Outcome):
                     return turn
                 worked = worked or turn is not Turn.WAITS
-            if not worked:
-                time.sleep(PAUSE)
+            pause = PAUSE if worked else paused(pause)
 
     def _begin(self, spec: RunSpec) -> None:
         turns = training(spec, *self._load(spec.data), self._store, self._preparation, self._threads)
