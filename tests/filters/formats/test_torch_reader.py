@@ -83,7 +83,9 @@ def assert_same(path, loaded):
         values = entry.read()
         assert values.dtype == np.float64
         np.testing.assert_array_equal(values, bits(tensor))
-        np.testing.assert_array_equal(np.signbit(values), np.signbit(bits(tensor)))
+        # That of a NaN means nothing: torch and ml_dtypes read the only one of float8_e4m3fnuz with different signs.
+        signed = ~np.isnan(values)
+        np.testing.assert_array_equal(np.signbit(values)[signed], np.signbit(bits(tensor))[signed])
 
 
 def saved(path, value, **options):
