@@ -47,6 +47,6 @@ def test_of_experiments_of_which_nothing_is_published_the_verdicts_are_counted()
     found = recorded("initialisation", console=Console(quiet=True))
     none, counted, networks = in_brief(found)
     assert none == "No published claim is in these experiments."
-    assert counted == "Own findings 10 inconclusive, 6 not tested, 2 hold."
+    assert counted == "Own findings 11 inconclusive, 5 not tested, 2 hold."
     assert "FastNet, default, lr 0.3 to 46%" in networks
     assert "mean of 5 seeds" in networks
