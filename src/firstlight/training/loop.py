@@ -110,10 +110,10 @@ def train_prepared(
     """`train`, on the device of a preparation, which keeps the images for the next."""
     import torch
 
-    from firstlight.training.machine import Lane, reproducible
+    from firstlight.training.machine import reproducible
     from firstlight.training.turns import to_the_end
 
-    with reproducible(preparation.device), Lane(preparation.device).current():
+    with reproducible(preparation.device), preparation.lane.current():
         turns = training(spec, train_set, test_set, store, preparation, torch.get_num_threads())
         return to_the_end(turns, on_progress)
 

@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 import torch
 
 from firstlight.training.batches import DeviceImages
+from firstlight.training.machine import Lane
 from firstlight.training.prepare import prepare
 from firstlight.training.spec import RunSpec
 
@@ -48,10 +49,15 @@ class Preparation:
     ----------
     device : torch.device
         Where the images shall lie.
+
+    Attributes
+    ----------
+    lane : Lane
+        For trainings that see them one after the other.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.device = device
+        self.device, self.lane = device, Lane(device)
         self._made: WeakValueDictionary[tuple[Any, ...], Prepared] = WeakValueDictionary()
         self._last: Prepared | None = None
 

@@ -3,6 +3,7 @@
 import errno
 import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from weakref import ref
@@ -17,6 +18,7 @@ from tests.training.sets import TEST, TRAIN, make_spec
 from firstlight.errors import InputError, RunError
 from firstlight.training import Outcome, Progress, Run, RunSpec, prepared, train, train_all
 from firstlight.training.checkpoint import Checkpoint
+from firstlight.training.machine import Lane
 from firstlight.training.trainer import Trainer
 from firstlight.training.turns import Turn, Turns
 from firstlight.training.update import Update
@@ -151,7 +153,6 @@ def test_whoever_takes_an_outcome_may_train_others_but_none_that_is_being_traine
 
 
 def test_a_training_that_has_ended_is_freed_at_once(tmp_path, monkeypatch):
-    """And not when Python next looks for what holds itself: its images may be much of a GPU's memory."""
     made, own = [], Trainer.__init__
 
     def noted(self: Trainer, *arguments) -> None:
@@ -226,6 +227,26 @@ def test_never_more_than_asked_take_turns_and_each_has_as_many(tmp_path, monkeyp
     assert len(made.seen) == 7 * 20
     first, second, third = (spec.hash for spec in MANY[:3])
     assert made.seen[:3] == [(first,), (first, second), (first, second, third)]
+
+
+def test_a_lane_is_used_again_but_never_by_two_at_once(tmp_path, monkeypatch):
+    lanes, used = [], []
+
+    class Counted(Lane):
+        def __init__(self, device: torch.device) -> None:
+            super().__init__(device)
+            lanes.append(self)
+
+        @contextmanager
+        def current(self) -> Iterator[None]:
+            yield
+            used.append(self)
+
+    monkeypatch.setattr(replicas, "Lane", Counted)
+    monkeypatch.setattr(replicas, "training", Made())
+    assert len(list(train_here(MANY, tmp_path, 3))) == 7
+    assert len(lanes) == 3
+    assert set(used[:3]) == set(lanes)
 
 
 def test_where_the_memory_is_too_small_for_so_many_there_are_fewer(tmp_path, monkeypatch):

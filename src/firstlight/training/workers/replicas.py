@@ -71,6 +71,7 @@ class Replicas:
         self._waiting, self._active = deque(specs), list[_Replica]()
         self._load, self._store, self._room, self._display = load, store, room, display
         self._preparation, self._threads = Preparation(device), torch.get_num_threads()
+        self._lanes: list[Lane] = []  # that are free
 
     def __iter__(self) -> Iterator[Outcome]:
         try:
@@ -99,7 +100,9 @@ class Replicas:
 
     def _begin(self, spec: RunSpec) -> None:
         turns = training(spec, *self._load(spec.data), self._store, self._preparation, self._threads)
-        self._active.append(_Replica(spec, self._display.add(spec), turns, Lane(self._preparation.device)))
+        # Rather one that has been used: for each stream, libraries keep memory as long as the process lives.
+        lane = self._lanes.pop() if self._lanes else Lane(self._preparation.device)
+        self._active.append(_Replica(spec, self._display.add(spec), turns, lane))
 
     def _turn(self, replica: _Replica) -> Turn | Outcome | None:
         """What a replica's turn gave; None where it told how far it is."""
@@ -140,5 +143,6 @@ class Replicas:
 
     def _leave(self, replica: _Replica) -> None:
         self._active.remove(replica)
+        self._lanes.append(replica.lane)
         self._room.ended(replica.spec.hash)
         replica.line.end()
