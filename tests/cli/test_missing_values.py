@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from cyclopts import App
@@ -31,6 +32,12 @@ OPTIONS = [
     for argument in one.assemble_argument_collection()
     if takes_a_value(argument)
 ]
+WHOLE = [
+    (command, argument.name)
+    for command, one in COMMANDS.items()
+    for argument in one.assemble_argument_collection()
+    if int in (argument.hint, *get_args(argument.hint))
+]
 
 
 def required(command: str) -> list[tuple[str, str]]:
@@ -42,6 +49,7 @@ def required(command: str) -> list[tuple[str, str]]:
 
 def test_there_are_many():
     assert len(OPTIONS) > 120
+    assert len(WHOLE) > 15
     assert {"theory", "runs show", "atlas build"} < {command for command, _ in OPTIONS}
 
 
@@ -74,3 +82,13 @@ def test_the_value_that_is_shown_works(command: str, capsys: pytest.CaptureFixtu
 def test_what_is_missing_is_named(arguments: str, said: str, capsys: pytest.CaptureFixture[str]):
     assert main(arguments.split()) == 2
     assert capsys.readouterr().err == f"firstlight: error: {said}\n"
+
+
+@pytest.mark.parametrize(("command", "name"), WHOLE, ids=" ".join)
+@pytest.mark.parametrize("value", ["2.5", "1e3", "abc"])
+def test_what_is_no_whole_number_is_not_made_one(
+    command: str, name: str, value: str, capsys: pytest.CaptureFixture[str]
+):
+    given = [word for pair in required(command) if pair[0] != name for word in pair]
+    assert main([*command.split(), *given, name, value]) == 2
+    assert f'Invalid value for {name}: "{value}" is no whole number' in capsys.readouterr().err

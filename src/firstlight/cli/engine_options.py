@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from firstlight.cli.whole import WholeIfGiven
 from firstlight.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class EngineOptions:
 
     engine: Literal["local", "dask"] = "local"
     scheduler: str | None = None
-    workers: int | None = None
+    workers: WholeIfGiven = None
     resources: Words = None
 
     def check(self) -> None:

@@ -10,6 +10,7 @@ from firstlight.cli.inspection_options import Numbers
 from firstlight.cli.output import Place, print_line, result_console
 from firstlight.cli.safe_outputs import Force, Target, check_outputs
 from firstlight.cli.verbosity import USUAL, Verbosity
+from firstlight.cli.whole import Whole
 from firstlight.errors import InputError
 
 
@@ -22,7 +23,7 @@ def initialise(
     tau: float | None = None,
     eps: float | None = None,
     pairs: bool = True,
-    seed: int = 0,
+    seed: Whole = 0,
     layer: str | None = None,
     mean: Numbers = None,
     std: Numbers = None,

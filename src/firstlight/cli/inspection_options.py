@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from firstlight.cli.output import Flag
+from firstlight.cli.whole import WholeIfGiven, Wholes
 from firstlight.errors import InputError
 from firstlight.utils.addresses import without_credentials
 from firstlight.utils.text import printable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from firstlight.inspection.not_inspected import Failure
 
 Numbers = Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())]
-Sizes = Annotated[list[int] | None, Parameter(consume_multiple=True, negative=())]
 Layout = Literal["NCHW", "NHWC"] | None
 Pages = Literal["first", "all"]
 FAILED = 2
@@ -69,11 +69,11 @@ class InspectionOptions:
     mean: Numbers = None
     std: Numbers = None
     fold_batch_norm: Flag = False
-    channels: int | None = None
+    channels: WholeIfGiven = None
     layout: Layout = None
-    resize: Sizes = None
-    crop: Sizes = None
-    max_pixels: int | None = None
+    resize: Wholes = None
+    crop: Wholes = None
+    max_pixels: WholeIfGiven = None
     only: list[str] | None = None
     pages: Pages = "first"
     strict: Flag = False

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from firstlight.cli.engine_options import LOCAL, EngineOptions
-from firstlight.cli.inspection_options import Layout, Pages, Sizes
+from firstlight.cli.inspection_options import Layout, Pages
 from firstlight.cli.moments_file import checked_target, known_by, refuse_other_sums, refuse_to_replace
 from firstlight.cli.moments_summary import about_images, curve_text, pixel_curve, summary, versions, write_broken
 from firstlight.cli.output import Flag, Json, Output, give_json, hint, result_console
 from firstlight.cli.safe_outputs import Force, Target, check_outputs, csv_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
+from firstlight.cli.whole import Whole, WholeIfGiven, Wholes
 from firstlight.errors import InputError
 from firstlight.utils.partials import remove_abandoned
 from firstlight.utils.text import counted
@@ -30,17 +31,17 @@ _SHARDS_A_BLOCK = 8
 def moments(
     data: str,
     *,
-    kernel_size: int,
+    kernel_size: Whole,
     out: Output = None,
-    stride: int = 1,
-    dilation: int = 1,
-    max_distance: int | None = None,
-    channels: int | None = None,
+    stride: Whole = 1,
+    dilation: Whole = 1,
+    max_distance: WholeIfGiven = None,
+    channels: WholeIfGiven = None,
     layout: Layout = None,
-    resize: Sizes = None,
-    crop: Sizes = None,
+    resize: Wholes = None,
+    crop: Wholes = None,
     split: str | None = None,
-    max_pixels: int | None = None,
+    max_pixels: WholeIfGiven = None,
     only: list[str] | None = None,
     pages: Pages = "first",
     broken: Output = None,
@@ -48,10 +49,10 @@ def moments(
     restart: Flag = False,
     force: Force = False,
     engine_options: EngineOptions = LOCAL,
-    images_per_shard: int | None = None,
+    images_per_shard: WholeIfGiven = None,
     plan: Flag = False,
     stderr: Flag = False,
-    blocks: int = 32,
+    blocks: Whole = 32,
     filters: str | None = None,
     json: Json = None,
     data_dir: Path | None = None,

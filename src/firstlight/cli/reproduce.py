@@ -11,6 +11,7 @@ from firstlight.cli.folders import DEFAULT_OUT, DataDir
 from firstlight.cli.output import Flag, Json, Place, give_json, print_line, result_console
 from firstlight.cli.safe_outputs import Force, Target, check_folder, check_outputs, html_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
+from firstlight.cli.whole import Whole, WholeIfGiven
 from firstlight.errors import FirstlightError, InputError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def reproduce(
     data: str | None = None,
     data_dir: DataDir = None,
     device: str = "auto",
-    jobs: int = 1,
-    replicas: int | None = None,
+    jobs: Whole = 1,
+    replicas: WholeIfGiven = None,
     engine_options: EngineOptions = LOCAL,
     out: Place | None = None,
     recorded: Flag = False,

@@ -9,6 +9,7 @@ from firstlight.cli.inspection_options import Layout
 from firstlight.cli.output import Json, Place, give_json, hint, print_line, result_console, write_csv
 from firstlight.cli.safe_outputs import Force, check_folder, check_outputs, csv_target, drawn_target, json_target
 from firstlight.cli.verbosity import USUAL, Verbosity
+from firstlight.cli.whole import WholeIfGiven
 from firstlight.utils.text import printable
 
 
@@ -18,7 +19,7 @@ def theory(
     data_dir: DataDir = None,
     layout: Layout = None,
     only: list[str] | None = None,
-    kernel_size: int | None = None,
+    kernel_size: WholeIfGiven = None,
     lr: float = 0.01,
     steps: Annotated[list[float] | None, Parameter(consume_multiple=True, negative=())] = None,
     out: Place | None = None,
