@@ -11,7 +11,8 @@ from torch import Tensor
 from firstlight.training.progress.state import Progress
 from firstlight.training.run import Run
 
-# Seconds to leave a device alone that nothing has come from: each time a fiftieth longer, as for another process.
+# Seconds to leave a device alone that nothing has come from: each time a little longer, so that of what is waited for
+# no more than a two-hundredth passes unseen.
 PAUSE, LONGEST_PAUSE = 1e-4, 0.05
 
 
@@ -43,7 +44,7 @@ def to_the_end(turns: Turns, on_progress: Callable[[Progress], None]) -> Run:
 def paused(pause: float) -> float:
     """Pause, and return for how long to do so the next time, if nothing comes until then."""
     time.sleep(pause)
-    return min(1.02 * pause, LONGEST_PAUSE)
+    return min(1.005 * pause, LONGEST_PAUSE)
 
 
 def fetched(tensor: Tensor) -> Generator[Turn, None, Tensor]:
