@@ -48,10 +48,14 @@ def train(folder: Path, kind: str, steps: int) -> None:
     for part in folder.glob("tmp-*"):
         shutil.rmtree(part)
     step = 0
-    if there := numbered(folder):
-        step, path = there[-1]
-        state = load_file(path / "model.safetensors") if path.is_dir() else torch.load(path)["state_dict"]
+    for number, path in reversed(numbered(folder)):
+        try:
+            state = load_file(path / "model.safetensors") if path.is_dir() else torch.load(path)["state_dict"]
+        except (EOFError, RuntimeError):  # it was killed when this one was half written
+            continue
+        step = number
         model.load_state_dict(state)
+        break
     while step < steps:
         images = torch.randn(8, 3, 8, 8)
         nn.functional.cross_entropy(model(images), (images.mean((1, 2, 3)) > 0).long()).backward()
