@@ -88,8 +88,9 @@ def cost(model: str, device: str) -> tuple[float, float]:
             scores = network(images).float()
         torch.nn.functional.cross_entropy(scores, labels).backward()
     weights = sum(parameter.nbytes for parameter in network.parameters())
-    # Read and written once by forward, backward and descent, whatever the batch: here divided among a usual one.
-    moved = (traffic.total - 3 * weights) / count + 5 * weights / BATCH
+    # Whatever the batch, here divided among a usual one: forward reads them, backward reads them and writes as many
+    # gradients, which is counted above, and descent reads both and writes them.
+    moved = (traffic.total - 3 * weights) / count + 6 * weights / BATCH
     return counter.get_total_flops() / count, moved
 
 

@@ -11,6 +11,7 @@ from cyclopts.argument import Argument
 
 from firstlight.cli import main
 from firstlight.cli.command_line import app
+from firstlight.errors import InputError
 
 
 def commands(of: App = app, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], App]]:
@@ -85,10 +86,25 @@ def test_what_is_missing_is_named(arguments: str, said: str, capsys: pytest.Capt
 
 
 @pytest.mark.parametrize(("command", "name"), WHOLE, ids=" ".join)
-@pytest.mark.parametrize("value", ["2.5", "1e3", "abc"])
+@pytest.mark.parametrize("value", ["2.5", "1e-3", "nan"])
 def test_what_is_no_whole_number_is_not_made_one(
     command: str, name: str, value: str, capsys: pytest.CaptureFixture[str]
 ):
     given = [word for pair in required(command) if pair[0] != name for word in pair]
     assert main([*command.split(), *given, name, value]) == 2
     assert f'Invalid value for {name}: "{value}" is no whole number' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "name"), WHOLE, ids=" ".join)
+@pytest.mark.parametrize("value", ["1e3", "abc"])
+def test_what_is_no_number_or_not_written_as_a_whole_one_is_refused(
+    command: str, name: str, value: str, capsys: pytest.CaptureFixture[str]
+):
+    given = [word for pair in required(command) if pair[0] != name for word in pair]
+    assert main([*command.split(), *given, name, value]) == 2
+    assert f'Invalid value for {name}: unable to convert "{value}" into int' in capsys.readouterr().err
+
+
+def test_a_whole_number_may_be_written_with_a_point():
+    with pytest.raises(InputError, match="jobs is 0; expected a whole number of at least 1"):
+        app(["reproduce", "--jobs", "0.0"], exit_on_error=False, print_error=False, result_action="return_value")

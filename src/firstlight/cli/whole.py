@@ -1,8 +1,9 @@
 """Whole numbers of the command line: a fraction is refused, which cyclopts would round."""
 
-from typing import TYPE_CHECKING, Annotated
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, cast
 
-from cyclopts import CoercionError, Parameter
+from cyclopts import CoercionError, Parameter, convert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def _number(token: "Token") -> int:
-    try:
-        return int(token.value)
-    except ValueError:
-        raise CoercionError(f'"{token.value}" is no whole number', token=token) from None
+    with suppress(ValueError):
+        if not float(token.value).is_integer():
+            raise CoercionError(f'"{token.value}" is no whole number', token=token)
+    return cast("int", convert(int, [token]))
 
 
 def _one(_: object, tokens: "Sequence[Token]") -> int:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from firstlight.training.update import Repeated, repeat_eagerly
+from firstlight.utils.text import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def repeat_as_graph(descend: Callable[[], Tensor], changed: Callable[[], list[Te
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        logger.warning("the update cannot be captured as a CUDA graph, and is slower: %s", str(error).split("\n")[0])
+        logger.warning("the update cannot be captured as a CUDA graph, and is slower: %s", first_line(error))
         return repeat_eagerly(descend, changed)
 
     def replay() -> Tensor:

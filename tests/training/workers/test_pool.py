@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.training.sets import TEST, TRAIN
 
 from firstlight.errors import InputError, RunError
 from firstlight.images import ImageSet, load_images
-from firstlight.training import Run, RunSpec, train, train_all
+from firstlight.training import Outcome, Run, RunSpec, train, train_all
 from firstlight.training.checkpoint import CHECKPOINT, Checkpoint
 from firstlight.training.workers import processes
 
@@ -203,7 +203,7 @@ for number, line in enumerate(sys.stdin):
     monkeypatch.setattr(processes, "WORKER", (sys.executable, "-I", "-c", code))
 
 
-def outcomes_of_stubs(data: Path, store: Path, jobs: int = 2) -> Iterator:
+def outcomes_of_stubs(data: Path, store: Path, jobs: int = 2) -> Generator[Outcome, None, None]:
     return train_all(make_specs(data, 4), pytest.fail, store, jobs=jobs, device="cpu", console=QUIET)
 
 
@@ -262,7 +262,7 @@ def test_workers_are_kept_and_end_with_the_iterator(data, tmp_path, monkeypatch)
     assert len(pids(tmp_path)) == 2
     assert all(map(is_alive, pids(tmp_path)))
     began = time.monotonic()
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
     assert time.monotonic() - began < 30
     assert not any(map(is_alive, pids(tmp_path)))
 
@@ -279,7 +279,7 @@ def test_a_worker_that_does_not_end_is_killed(data, tmp_path, monkeypatch):
     stub("say('failed', text='') if number < 1 else time.sleep(60)", monkeypatch, "signal.signal(15, signal.SIG_IGN)")
     outcomes = outcomes_of_stubs(data, tmp_path)
     next(outcomes)
-    outcomes.close()  # type: ignore[attr-defined]
+    outcomes.close()
     assert not any(map(is_alive, pids(tmp_path)))
 
 

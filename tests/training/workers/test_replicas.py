@@ -2,13 +2,14 @@
 
 import errno
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from weakref import ref
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from filelock import FileLock
@@ -44,7 +45,7 @@ def load(name: str):
     return TRAIN, TEST
 
 
-def train_here(specs: list[RunSpec], store: Path, count: int, **options) -> Iterator[Outcome]:
+def train_here(specs: list[RunSpec], store: Path, count: int, **options) -> Generator[Outcome, None, None]:
     return train_all(specs, load, store, device="cpu", replicas=count, console=QUIET, **options)
 
 
@@ -176,7 +177,7 @@ def test_those_that_are_interrupted_leave_no_lock_and_go_on_later(end, alone, tm
     outcomes = train_here(specs, tmp_path, 2)
     if end == "close":
         assert next(outcomes).spec == SPECS[4]
-        outcomes.close()  # type: ignore[attr-defined]
+        outcomes.close()
     else:
         with monkeypatch.context() as patch:
             patch.setattr("firstlight.training.trainer.is_test_step", lambda step, _: ctrl_c() if step == 3 else False)
@@ -212,10 +213,9 @@ class Made:
                 yield Turn.WORKED if step else Progress(step, self.turns, 1.0, 0.5, 100.0, np.zeros(1), None)
         finally:
             self.active.remove(spec.hash)
-        return NO_RUN
+        return Run(store, spec, np.zeros(1, np.int64), np.zeros((1, 1, 3, 3, 3)), pd.DataFrame(), {})
 
 
-NO_RUN: Run = None  # type: ignore[assignment]
 MANY = [make_spec(seed=seed) for seed in range(7)]
 
 

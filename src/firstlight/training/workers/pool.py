@@ -3,7 +3,7 @@
 import logging
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ def train_all(
     engine: "Engine | None" = None,
     score: Score | None = None,
     console: Console | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Train networks, or find their runs in the store; yields an outcome for each, as they come.
 
     A training that diverges is a failure of its own, and the others go on. Whatever else goes wrong ends all, also when
@@ -134,7 +134,7 @@ def _train_all(
     engine: "Engine | None",
     score: Score | None,
     console: Console,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     found = {spec.hash: outcome for spec in specs if (outcome := _stored(spec, store))}
     if found:
         said = f"{len(found)} of {counted(len(specs), 'run')} {plural(len(found), 'is', 'are')} there already"
